@@ -1,0 +1,1 @@
+//! Keeps a stream on its best input and splices inputs into one unbroken programme.

@@ -1,0 +1,1 @@
+//! Media over HTTP: serves what the packager made.

@@ -1,0 +1,1 @@
+//! Holds each broadcast's recent frames; any number of subscribers follow it.

@@ -1,0 +1,155 @@
+//! Decoder configurations, and what can be read from them.
+//!
+//! A `CodecConfig` alone yields the RFC 6381 string, and everything that a sample entry or an SDP
+//! line needs.
+
+mod aac;
+mod av1;
+mod h264;
+mod h265;
+mod mp3;
+mod opus;
+
+use bytes::Bytes;
+
+pub use aac::AacConfig;
+pub use av1::Av1Config;
+pub use h264::H264Config;
+pub use h265::H265Config;
+pub use mp3::Mp3Config;
+pub use opus::OpusConfig;
+
+use crate::TrackKind;
+
+/// Decoder configuration of one track.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CodecConfig {
+    /// H.264 / AVC.
+    H264(H264Config),
+    /// H.265 / HEVC.
+    H265(H265Config),
+    /// AV1.
+    Av1(Av1Config),
+    /// AAC in any of its object types.
+    Aac(AacConfig),
+    /// Opus.
+    Opus(OpusConfig),
+    /// MPEG-1/2 audio layer III.
+    Mp3(Mp3Config),
+    /// A codec that Weir carries without reading it.
+    Opaque(OpaqueConfig),
+}
+
+/// Pictures, as the codec headers tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VideoInfo {
+    /// Width in pixels after cropping.
+    pub width: u32,
+    /// Height in pixels after cropping.
+    pub height: u32,
+    /// Frames per second as numerator and denominator, where the headers tell it.
+    pub frame_rate: Option<(u32, u32)>,
+}
+
+/// Sound, as the codec headers tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AudioInfo {
+    /// Samples per second that come out of the decoder.
+    pub sample_rate: u32,
+    /// Channels that come out of the decoder.
+    pub channels: u16,
+    /// Samples per channel in one frame at `sample_rate`, where it is constant.
+    pub samples_per_frame: Option<u32>,
+}
+
+/// A decoder configuration that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{codec} configuration: {reason}")]
+pub struct CodecError {
+    codec: &'static str,
+    reason: String,
+}
+
+impl CodecError {
+    pub(crate) fn new(codec: &'static str, reason: impl Into<String>) -> Self {
+        Self {
+            codec,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// A codec that Weir carries without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpaqueConfig {
+    /// What it carries.
+    pub kind: TrackKind,
+    /// The sample entry code or FourCC it came under.
+    pub fourcc: [u8; 4],
+    /// The decoder configuration as it came.
+    pub data: Bytes,
+}
+
+impl CodecConfig {
+    /// What a track of this codec carries.
+    #[must_use]
+    pub const fn kind(&self) -> TrackKind {
+        match self {
+            Self::H264(_) | Self::H265(_) | Self::Av1(_) => TrackKind::Video,
+            Self::Aac(_) | Self::Opus(_) | Self::Mp3(_) => TrackKind::Audio,
+            Self::Opaque(o) => o.kind,
+        }
+    }
+
+    /// The codec's short name, as used in the API, in logs and in metric labels.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::H264(_) => "h264",
+            Self::H265(_) => "h265",
+            Self::Av1(_) => "av1",
+            Self::Aac(_) => "aac",
+            Self::Opus(_) => "opus",
+            Self::Mp3(_) => "mp3",
+            Self::Opaque(_) => "opaque",
+        }
+    }
+
+    /// Size and rate of the pictures; `None` for other kinds and opaque codecs.
+    #[must_use]
+    pub const fn video(&self) -> Option<VideoInfo> {
+        match self {
+            Self::H264(c) => Some(c.video()),
+            Self::H265(c) => Some(c.video()),
+            Self::Av1(c) => Some(c.video()),
+            _ => None,
+        }
+    }
+
+    /// Rate and channels of the sound; `None` for other kinds and opaque codecs.
+    #[must_use]
+    pub const fn audio(&self) -> Option<AudioInfo> {
+        match self {
+            Self::Aac(c) => Some(c.audio()),
+            Self::Opus(c) => Some(c.audio()),
+            Self::Mp3(c) => Some(c.audio()),
+            _ => None,
+        }
+    }
+
+    /// The `codecs` parameter of RFC 6381, e.g. `avc1.64001f`, `hvc1.1.6.L93.B0`, `mp4a.40.2`,
+    /// `opus`. `None` for an opaque codec.
+    #[must_use]
+    pub fn rfc6381(&self) -> Option<String> {
+        match self {
+            Self::H264(c) => Some(c.rfc6381()),
+            Self::H265(c) => Some(c.rfc6381()),
+            Self::Av1(c) => Some(c.rfc6381()),
+            Self::Aac(c) => Some(c.rfc6381()),
+            Self::Opus(_) => Some("opus".to_owned()),
+            Self::Mp3(_) => Some("mp4a.40.34".to_owned()),
+            Self::Opaque(_) => None,
+        }
+    }
+}

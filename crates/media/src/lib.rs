@@ -1,0 +1,17 @@
+//! The words everyone in Weir uses: time, tracks, codec configurations, frames, and the
+//! reading of codec headers.
+//!
+//! Pure: no clock, no socket, no file, no task. Everything here is a value.
+
+#![warn(missing_docs)]
+
+pub mod codec;
+mod frame;
+pub mod repair;
+mod time;
+mod track;
+
+pub use codec::CodecConfig;
+pub use frame::Frame;
+pub use time::{Span, Timestamp};
+pub use track::{Role, Track, TrackId, TrackKind};

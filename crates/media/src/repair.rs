@@ -1,0 +1,1 @@
+//! Repair of source timestamps: wraps, jumps, duplicates and disorder, mended once at ingest.

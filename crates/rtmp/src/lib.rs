@@ -1,0 +1,1 @@
+//! RTMP: listens for encoders and bridges what they publish to frames.
