@@ -1,1 +1,26 @@
-//! Cuts a broadcast into parts and segments and writes HLS, LL-HLS and DASH manifests. Pure.
+//! Cuts broadcasts into CMAF parts and segments and writes HLS and LL-HLS playlists.
+//!
+//! Pure: frames and `now` come in; immutable [`Snapshot`]s, [`Effect`]s to store and the next
+//! deadline go out. One [`Packager`] serves one presentation of 1..N renditions; every sample is
+//! held once, however many playlists, parts and segments name it.
+//!
+//! Where to read first: [`Row`] (which number belongs to which time), then [`Packager`].
+
+mod config;
+mod cut;
+mod fill;
+mod gop;
+mod media;
+mod multivariant;
+mod numbering;
+mod packager;
+mod playlist;
+mod segment;
+mod track;
+
+pub use config::Config;
+pub use media::{Edge, Media, Snapshot};
+pub use numbering::{Restored, Row};
+pub use packager::{Counters, Effect, Error, Packager, RenditionId};
+pub use playlist::{Form, Skip};
+pub use segment::{Init, Part, PartName, Segment};

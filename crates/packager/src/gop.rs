@@ -1,0 +1,196 @@
+//! Learning the keyframe interval, and choosing the segment duration from it.
+
+use media::{Span, Timestamp};
+
+use crate::numbering::Row;
+
+/// Intervals longer than this do not shape segments: they are cut without a keyframe instead.
+pub(crate) const LONGEST: Span = Span::from_secs(12);
+
+/// Two intervals closer than this are the same one: millisecond timestamps move each end by one.
+const TOLERANCE: Span = Span::from_millis(3);
+
+/// How many odd intervals in a row of `MEMORY` show that the source has no regular interval.
+const ODD_ONES: u32 = 2;
+const MEMORY: u32 = 16;
+
+/// Watches the distance between random-access points of the lead track.
+#[derive(Debug, Default)]
+pub(crate) struct GopMeter {
+    last: Option<Timestamp>,
+    frames: u32,
+    seen: u32,
+    odd: u32,
+    interval: Option<Span>,
+    longest: Span,
+    too_long: u32,
+}
+
+impl GopMeter {
+    /// Forgets the last keyframe: the next interval would hold an absence.
+    pub(crate) fn interrupt(&mut self) {
+        self.last = None;
+        self.frames = 0;
+    }
+
+    pub(crate) fn frame(&mut self) {
+        self.frames = self.frames.saturating_add(1);
+    }
+
+    /// Notes a random-access point and tells the finished interval with its number of frames.
+    pub(crate) fn keyframe(&mut self, pts: Timestamp) -> Option<(Span, u32)> {
+        let interval = self.last.replace(pts).map(|last| pts - last);
+        let frames = std::mem::replace(&mut self.frames, 0);
+        let interval = interval.filter(|i| *i > Span::ZERO)?;
+        self.note(interval);
+        Some((interval, frames))
+    }
+
+    fn note(&mut self, interval: Span) {
+        self.seen += 1;
+        if self.seen > MEMORY {
+            (self.seen, self.odd) = (1, 0);
+        }
+        let usual = *self.interval.get_or_insert(interval);
+        if (interval - usual).abs() > TOLERANCE {
+            self.odd += 1;
+        }
+        if interval <= LONGEST {
+            self.longest = self.longest.max(interval);
+        }
+    }
+
+    /// The usual interval, where there is one.
+    pub(crate) fn regular(&self) -> Option<Span> {
+        self.interval.filter(|_| self.odd < ODD_ONES)
+    }
+
+    pub(crate) fn longest(&self) -> Span {
+        self.longest
+    }
+
+    /// Whether the row no longer fits the source: its keyframes lie further apart than `d`, or
+    /// are irregular where it counts on regular ones. Twice seen, so that one lost keyframe does
+    /// not move the grid.
+    pub(crate) fn outgrows(&mut self, row: &Row, interval: Span) -> bool {
+        let over = interval > row.d + TOLERANCE && interval <= LONGEST;
+        self.too_long = if over { self.too_long + 1 } else { 0 };
+        self.too_long >= 2 || (row.regular && self.odd >= ODD_ONES)
+    }
+
+    /// Starts anew with what was learned since the row ceased to fit.
+    pub(crate) fn adopt(&mut self, interval: Span) {
+        let irregular = self.odd >= ODD_ONES;
+        self.too_long = 0;
+        self.interval = Some(interval);
+        self.odd = if irregular { ODD_ONES } else { 0 };
+    }
+}
+
+/// Segment duration, target duration and regularity for a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub(crate) d: Span,
+    pub(crate) target_duration: u32,
+    pub(crate) regular: bool,
+}
+
+/// For a regular interval the configured duration, or 1001/1000 of it, where it is a whole
+/// multiple of the interval; else the nearest whole multiple.
+pub(crate) fn regular(segment: Span, interval: Span) -> Choice {
+    let stretched = Span::from_nanos(segment.as_nanos() / 1000 * 1001);
+    let misfit = |d: Span| {
+        let k = multiples(d, interval);
+        ((interval.times(k) - d).abs().as_nanos() / k, d)
+    };
+    let (error, d) = misfit(segment).min(misfit(stretched));
+    let d = if Span::from_nanos(error) <= Span::from_millis(1) && d + TOLERANCE >= interval {
+        d
+    } else {
+        interval.times(multiples(segment, interval))
+    };
+    Choice {
+        d,
+        target_duration: ceil_secs(d),
+        regular: true,
+    }
+}
+
+/// For irregular keyframes a window of `d` holds one as long as none lie further apart.
+pub(crate) fn irregular(segment: Span, longest: Span) -> Choice {
+    let d = segment.max(longest);
+    Choice {
+        d,
+        target_duration: ceil_secs(d.times(2)),
+        regular: false,
+    }
+}
+
+fn multiples(d: Span, interval: Span) -> i64 {
+    let i = interval.as_nanos().max(1);
+    ((d.as_nanos() + i / 2) / i).max(1)
+}
+
+fn ceil_secs(d: Span) -> u32 {
+    let secs = (d.as_nanos() - 1_000_000).max(0) / 1_000_000_000 + 1;
+    u32::try_from(secs).unwrap_or(u32::MAX)
+}
+
+/// The exact interval of `frames` frames where the codec tells a rate that agrees with the
+/// measured one: millisecond timestamps would drift against the grid.
+pub(crate) fn exact(interval: Span, frames: u32, rate: Option<(u32, u32)>) -> Span {
+    let Some((num, den)) = rate.filter(|(num, den)| *num > 0 && *den > 0) else {
+        return interval;
+    };
+    let ticks = i64::from(frames) * i64::from(den);
+    let told = Span::from_ticks(ticks, num);
+    if (told - interval).abs() <= Span::from_millis(2) {
+        told
+    } else {
+        interval
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(v: i64) -> Span {
+        Span::from_millis(v)
+    }
+
+    #[test]
+    fn the_configured_duration_holds_where_it_is_a_multiple() {
+        for gop in [500, 1000, 1999, 2000] {
+            let c = regular(ms(2000), ms(gop));
+            assert_eq!((c.d, c.target_duration), (ms(2000), 2), "GOP {gop}");
+        }
+    }
+
+    #[test]
+    fn rates_over_1001_stretch_it() {
+        let c = regular(ms(2000), ms(2002));
+        assert_eq!((c.d, c.target_duration), (ms(2002), 3));
+        assert_eq!(regular(ms(2000), ms(1001)).d, ms(2002));
+    }
+
+    #[test]
+    fn other_intervals_take_the_nearest_multiple() {
+        assert_eq!(regular(ms(2000), ms(960)).d, ms(1920));
+        assert_eq!(regular(ms(2000), ms(4000)).d, ms(4000));
+        assert_eq!(regular(ms(2000), ms(10_000)).target_duration, 10);
+    }
+
+    #[test]
+    fn irregular_keyframes_double_the_target() {
+        let c = irregular(ms(2000), ms(3300));
+        assert_eq!((c.d, c.target_duration, c.regular), (ms(3300), 7, false));
+    }
+
+    #[test]
+    fn a_told_rate_makes_the_interval_exact() {
+        let gop = exact(ms(1668), 50, Some((30_000, 1001)));
+        assert_eq!(gop.as_nanos(), 1_668_333_333);
+        assert_eq!(exact(ms(1700), 50, Some((30_000, 1001))), ms(1700));
+    }
+}
