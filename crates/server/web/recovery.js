@@ -1,0 +1,39 @@
+// What the player does about faults, as plain values: no DOM, no clock, no network.
+
+/** The stream's address for a page at `/{name}/`; names may contain slashes. */
+export function streamUrl(pathname, search = "") {
+  const base = pathname.endsWith("/") ? pathname : `${pathname}/`;
+  const classic = new URLSearchParams(search).get("ll") === "0";
+  return `${base}index.m3u8${classic ? "?ll=0" : ""}`;
+}
+
+/** The stream's name as an operator wrote it. */
+export function streamName(pathname) {
+  return decodeURIComponent(pathname.replace(/^\/+|\/+$/g, ""));
+}
+
+/** Seconds to wait before retry `attempt` (0, 1, 2, …): doubling to 5 s, spread so that viewers do not return as one. */
+export function backoff(attempt, random = Math.random()) {
+  const ceiling = Math.min(5, 0.5 * 2 ** attempt);
+  return ceiling * (0.75 + 0.25 * random);
+}
+
+/**
+ * What to do about a fatal hls.js error. `seen` counts the fatal errors of that type since media last moved.
+ * - `reload`: ask for the multivariant playlist again (nothing is live yet, or what we hold no longer fits)
+ * - `resume`: go on loading where we stand
+ * - `recover`: give the media element a new MediaSource
+ * - `rebuild`: start over
+ */
+export function remedy({ type, details }, seen) {
+  if (details.startsWith("manifest")) return "reload";
+  if (details === "levelParsingError" || details === "levelEmptyError") return "reload";
+  if (type === "networkError") return seen % 4 === 3 ? "reload" : "resume";
+  if (type === "mediaError") return seen < 2 ? "recover" : "rebuild";
+  return "rebuild";
+}
+
+/** How far behind the live edge is too far to make up by playing faster. */
+export function tooFarBehind(latency, target, segment) {
+  return latency > target + 2 * segment + 2;
+}

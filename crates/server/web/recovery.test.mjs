@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { backoff, remedy, streamName, streamUrl, tooFarBehind } from "./recovery.js";
+
+test("the stream's address follows the page's", () => {
+  assert.equal(streamUrl("/demo/"), "/demo/index.m3u8");
+  assert.equal(streamUrl("/demo"), "/demo/index.m3u8");
+  assert.equal(streamUrl("/tenant/a/news/", "?player=native"), "/tenant/a/news/index.m3u8");
+  assert.equal(streamUrl("/demo/", "?ll=0"), "/demo/index.m3u8?ll=0");
+  assert.equal(streamName("/tenant/news/"), "tenant/news");
+});
+
+test("retries slow down, to 5 s at most", () => {
+  assert.equal(backoff(0, 1), 0.5);
+  assert.equal(backoff(1, 0), 0.75);
+  for (let n = 0; n < 2000; n += 1) assert.ok(backoff(n) > 0.3 && backoff(n) <= 5);
+});
+
+test("a stream that is not live yet is asked for again", () => {
+  for (const details of ["manifestLoadError", "manifestLoadTimeOut", "manifestParsingError"]) {
+    assert.equal(remedy({ type: "networkError", details }, 9), "reload");
+  }
+});
+
+test("a refused connection resumes, and now and then looks at the stream afresh", () => {
+  const fault = { type: "networkError", details: "levelLoadError" };
+  assert.deepEqual([0, 1, 2, 3, 4].map((n) => remedy(fault, n)), ["resume", "resume", "resume", "reload", "resume"]);
+});
+
+test("a decoder that fails twice gets a new player", () => {
+  const fault = { type: "mediaError", details: "bufferAppendError" };
+  assert.deepEqual([0, 1, 2].map((n) => remedy(fault, n)), ["recover", "recover", "rebuild"]);
+  assert.equal(remedy({ type: "muxError", details: "remuxAllocError" }, 0), "rebuild");
+});
+
+test("only a long delay is worth a jump", () => {
+  assert.equal(tooFarBehind(2.5, 0.65, 2), false);
+  assert.equal(tooFarBehind(8, 0.65, 2), true);
+});
