@@ -1,0 +1,55 @@
+# Weir. `make` alone lists the targets; each brings what it needs (deploy/setup.sh).
+SHELL := /bin/bash
+CARGO ?= cargo
+# Cases per property for `make fuzz`.
+CASES ?= 20000
+
+ifneq ($(shell command -v cargo-nextest 2>/dev/null),)
+TEST := $(CARGO) nextest run --locked $(if $(CI),--profile ci)
+else
+TEST := $(CARGO) test --locked $(if $(CI),--no-fail-fast)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run fmt check test bench fuzz soak docker
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what building, testing and the demo need (Debian or Ubuntu; sudo where not root)
+	@deploy/setup.sh test
+
+demo: ## Live programme in your browser: builds, starts the server, pushes a picture and a tone (DEMO_EXIT=1: check it and stop)
+	@deploy/demo.sh
+
+run: ## Run the server from this checkout, data in ./data
+	@deploy/setup.sh demo
+	$(CARGO) run --release --locked --bin weir -- serve
+
+fmt: ## Format the sources
+	$(CARGO) fmt --all
+
+check: ## Formatting, lints, layers, dependency policy
+	$(CARGO) fmt --all --check
+	@cd .ci && python3 -B -m unittest -q
+	@python3 -B .ci/layers.py
+	@python3 -B .ci/deps.py
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+test: ## Every test, real encoders and browsers included
+	@deploy/setup.sh test
+	cd crates/server/web && node --test
+	$(TEST) --workspace
+
+bench: ## Benchmarks, as ratios against a peer in the same run (bench/)
+	$(CARGO) bench --workspace --locked
+
+fuzz: ## Property tests of the pure crates and the hub, CASES each (parsers get fuzz targets with the next release)
+	PROPTEST_CASES=$(CASES) $(TEST) --release -p media -p container -p packager -p hub
+
+soak: ## The long scenarios: cuts, restarts, hostile peers
+	@deploy/setup.sh test
+	$(CARGO) run --release --locked -p testkit -- soak
+
+docker: ## Build the container image `weir`
+	docker build -t weir .
