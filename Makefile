@@ -30,6 +30,7 @@ fmt: ## Format the sources
 	$(CARGO) fmt --all
 
 check: ## Formatting, lints, layers, dependency policy
+	@deploy/setup.sh demo
 	$(CARGO) fmt --all --check
 	@cd .ci && python3 -B -m unittest -q
 	@python3 -B .ci/layers.py
