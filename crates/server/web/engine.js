@@ -44,6 +44,8 @@ export class HlsEngine {
 
   fault(data) {
     const { type, details, fatal, response } = data;
+    // hls.js calling off a request of its own.
+    if (details === "aborted") return;
     this.on.fault({ type, details, fatal, status: response?.code ?? 0, why: data.error?.message ?? "" });
     if (!fatal || this.retry) return;
     const seen = this.faults[type] ?? 0;

@@ -12,9 +12,9 @@ export function streamName(pathname) {
   return decodeURIComponent(pathname.replace(/^\/+|\/+$/g, ""));
 }
 
-/** Seconds to wait before retry `attempt` (0, 1, 2, …): doubling to 5 s, spread so that viewers do not return as one. */
+/** Seconds to wait before retry `attempt` (0, 1, 2, …): doubling to 3 s, spread so that viewers do not return as one. */
 export function backoff(attempt, random = Math.random()) {
-  const ceiling = Math.min(5, 0.5 * 2 ** attempt);
+  const ceiling = Math.min(3, 0.5 * 2 ** attempt);
   return ceiling * (0.75 + 0.25 * random);
 }
 
@@ -35,5 +35,5 @@ export function remedy({ type, details }, seen) {
 
 /** How far behind the live edge is too far to make up by playing faster. */
 export function tooFarBehind(latency, target, segment) {
-  return latency > target + 2 * segment + 2;
+  return latency > target + Math.max(2 * segment, 3);
 }

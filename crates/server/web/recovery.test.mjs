@@ -10,10 +10,10 @@ test("the stream's address follows the page's", () => {
   assert.equal(streamName("/tenant/news/"), "tenant/news");
 });
 
-test("retries slow down, to 5 s at most", () => {
+test("retries slow down, to 3 s at most", () => {
   assert.equal(backoff(0, 1), 0.5);
   assert.equal(backoff(1, 0), 0.75);
-  for (let n = 0; n < 2000; n += 1) assert.ok(backoff(n) > 0.3 && backoff(n) <= 5);
+  for (let n = 0; n < 2000; n += 1) assert.ok(backoff(n) > 0.3 && backoff(n) <= 3);
 });
 
 test("a stream that is not live yet is asked for again", () => {
