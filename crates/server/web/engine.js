@@ -150,14 +150,21 @@ export class NativeEngine {
   }
 
   toLive() {
+    const edge = this.edge();
+    if (edge === null) this.load();
+    else this.video.currentTime = edge;
+  }
+
+  /** Where the browser says live is; some say only that there is no end. */
+  edge() {
     const { seekable } = this.video;
-    if (seekable.length) this.video.currentTime = seekable.end(seekable.length - 1);
+    const end = seekable.length ? seekable.end(seekable.length - 1) : Infinity;
+    return Number.isFinite(end) ? end : null;
   }
 
   figures() {
-    const { seekable, currentTime } = this.video;
-    const latency = seekable.length ? seekable.end(seekable.length - 1) - currentTime : null;
-    return { latency, target: null, segment: null, wallLatency: null };
+    const edge = this.edge();
+    return { latency: edge && edge - this.video.currentTime, target: null, segment: null, wallLatency: null };
   }
 
   close() {
