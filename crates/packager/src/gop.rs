@@ -10,20 +10,22 @@ pub(crate) const LONGEST: Span = Span::from_secs(12);
 /// Two intervals closer than this are the same one: millisecond timestamps move each end by one.
 const TOLERANCE: Span = Span::from_millis(3);
 
-/// How many odd intervals in a row of `MEMORY` show that the source has no regular interval.
-const ODD_ONES: u32 = 2;
-const MEMORY: u32 = 16;
+/// An interval must be seen this often before the grid follows it: one lost keyframe moves nothing.
+const SEEN: u32 = 2;
+
+/// After so many intervals that fit, earlier ones that did not are forgotten.
+const FORGET: u32 = 32;
 
 /// Watches the distance between random-access points of the lead track.
 #[derive(Debug, Default)]
 pub(crate) struct GopMeter {
     last: Option<Timestamp>,
     frames: u32,
-    seen: u32,
-    odd: u32,
     interval: Option<Span>,
+    previous: Option<Span>,
     longest: Span,
-    too_long: u32,
+    misfits: u32,
+    fits: u32,
 }
 
 impl GopMeter {
@@ -42,48 +44,52 @@ impl GopMeter {
         let interval = self.last.replace(pts).map(|last| pts - last);
         let frames = std::mem::replace(&mut self.frames, 0);
         let interval = interval.filter(|i| *i > Span::ZERO)?;
-        self.note(interval);
-        Some((interval, frames))
-    }
-
-    fn note(&mut self, interval: Span) {
-        self.seen += 1;
-        if self.seen > MEMORY {
-            (self.seen, self.odd) = (1, 0);
-        }
-        let usual = *self.interval.get_or_insert(interval);
-        if (interval - usual).abs() > TOLERANCE {
-            self.odd += 1;
-        }
+        self.previous = self.interval.replace(interval);
         if interval <= LONGEST {
             self.longest = self.longest.max(interval);
         }
+        Some((interval, frames))
     }
 
-    /// The usual interval, where there is one.
-    pub(crate) fn regular(&self) -> Option<Span> {
-        self.interval.filter(|_| self.odd < ODD_ONES)
+    /// The latest interval.
+    pub(crate) fn interval(&self) -> Option<Span> {
+        self.interval
     }
 
+    /// The longest interval that shapes segments.
     pub(crate) fn longest(&self) -> Span {
         self.longest
     }
 
-    /// Whether the row no longer fits the source: its keyframes lie further apart than `d`, or
-    /// are irregular where it counts on regular ones. Twice seen, so that one lost keyframe does
-    /// not move the grid.
+    /// Whether the row no longer fits the source: keyframes lie further apart than `d`, or `d` is
+    /// no whole multiple of their distance where the row counts on that.
     pub(crate) fn outgrows(&mut self, row: &Row, interval: Span) -> bool {
-        let over = interval > row.d + TOLERANCE && interval <= LONGEST;
-        self.too_long = if over { self.too_long + 1 } else { 0 };
-        self.too_long >= 2 || (row.regular && self.odd >= ODD_ONES)
+        let k = multiples(row.d, interval);
+        let whole = (interval.times(k) - row.d).abs() <= TOLERANCE.times(k);
+        let shorter = interval <= row.d + TOLERANCE;
+        if shorter && (whole || !row.regular) || interval > LONGEST {
+            self.fits += 1;
+        } else {
+            self.misfits += 1;
+        }
+        if self.fits >= FORGET {
+            (self.fits, self.misfits) = (0, 0);
+        }
+        self.misfits >= SEEN
     }
 
-    /// Starts anew with what was learned since the row ceased to fit.
-    pub(crate) fn adopt(&mut self, interval: Span) {
-        let irregular = self.odd >= ODD_ONES;
-        self.too_long = 0;
-        self.interval = Some(interval);
-        self.odd = if irregular { ODD_ONES } else { 0 };
+    /// What fits the source now that `row` ceased to. Neither the target duration nor an irregular
+    /// source's windows shrink: longer segments may still be listed, longer intervals come again.
+    pub(crate) fn choose(&mut self, segment: Span, row: &Row) -> Choice {
+        (self.fits, self.misfits) = (0, 0);
+        let choice = match (self.previous, self.interval) {
+            (Some(a), Some(b)) if (a - b).abs() <= TOLERANCE => regular(segment, b),
+            _ => irregular(segment, self.longest.max(row.d)),
+        };
+        Choice {
+            target_duration: choice.target_duration.max(row.target_duration),
+            ..choice
+        }
     }
 }
 

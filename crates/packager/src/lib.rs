@@ -6,10 +6,12 @@
 //!
 //! Where to read first: [`Row`] (which number belongs to which time), then [`Packager`].
 
+mod cadence;
 mod config;
 mod cut;
 mod fill;
 mod gop;
+mod lead;
 mod media;
 mod multivariant;
 mod numbering;

@@ -31,7 +31,9 @@ impl Snapshot {
         let video = self.of_kind(TrackKind::Video);
         let audio = self.of_kind(TrackKind::Audio);
         if video.is_empty() {
-            return audio.iter().try_for_each(|a| stream_inf(out, a, None, query));
+            return audio
+                .iter()
+                .try_for_each(|a| stream_inf(out, a, None, query));
         }
         let groups = audio_groups(&audio);
         for (group, members) in &groups {

@@ -50,7 +50,7 @@ impl Snapshot {
         } else {
             0
         };
-        header(out, media, listed, form)?;
+        self.header(out, media, listed, form)?;
         if skipped > 0 {
             writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")?;
         }
@@ -76,6 +76,46 @@ impl Snapshot {
         Ok(())
     }
 
+    fn header(
+        &self,
+        out: &mut String,
+        media: &Media,
+        listed: &[Arc<Segment>],
+        form: Form,
+    ) -> std::fmt::Result {
+        let td = media.target_duration;
+        let version = if form.low_latency { 9 } else { 6 };
+        writeln!(out, "#EXTM3U\n#EXT-X-VERSION:{version}")?;
+        writeln!(out, "#EXT-X-TARGETDURATION:{td}")?;
+        if form.low_latency {
+            self.server_control(out, media)?;
+        }
+        let first = listed.first().map_or(0, |s| s.number);
+        writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{first}")?;
+        let discontinuity = media.discontinuity_sequence;
+        writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity}")?;
+        if media.independent_segments && listed.iter().all(|s| s.independent) {
+            writeln!(out, "#EXT-X-INDEPENDENT-SEGMENTS")?;
+        }
+        Ok(())
+    }
+
+    /// The hold-back covers the longest part target of all playlists: a player uses one for all.
+    fn server_control(&self, out: &mut String, media: &Media) -> std::fmt::Result {
+        let td = f64::from(media.target_duration);
+        let longest = self.media.iter().map(|m| m.part_target).max();
+        let part_hold_back = longest.unwrap_or(media.part_target).times(3);
+        writeln!(
+            out,
+            "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={:.1},HOLD-BACK={:.1},PART-HOLD-BACK={}",
+            td * 6.0,
+            td * 3.0,
+            seconds(part_hold_back),
+        )?;
+        let target = seconds(media.part_target);
+        writeln!(out, "#EXT-X-PART-INF:PART-TARGET={target}")
+    }
+
     /// A hold drops the hint and keeps the reports: players take a last complete segment with
     /// nothing after it for an open one.
     fn footer(&self, out: &mut String, media: &Media) -> std::fmt::Result {
@@ -84,10 +124,7 @@ impl Snapshot {
         }
         if !media.hold {
             let (id, part) = (&media.id, media.next_part);
-            writeln!(
-                out,
-                "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{id}_{part}.m4s\""
-            )?;
+            writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{id}_{part}.m4s\"")?;
         }
         let mut others = self.media.iter().filter(|m| m.id != media.id).peekable();
         let alone = others.peek().is_none();
@@ -115,48 +152,13 @@ fn report(out: &mut String, media: &Media) -> std::fmt::Result {
 /// A classic playlist ends with the last complete segment.
 fn listed(media: &Media, form: Form) -> &[Arc<Segment>] {
     match media.segments.split_last() {
-        Some((last, complete)) if !last.complete && (!form.low_latency || last.parts.is_empty()) => {
+        Some((last, complete))
+            if !last.complete && (!form.low_latency || last.parts.is_empty()) =>
+        {
             complete
         }
         _ => &media.segments,
     }
-}
-
-fn header(
-    out: &mut String,
-    media: &Media,
-    listed: &[Arc<Segment>],
-    form: Form,
-) -> std::fmt::Result {
-    let td = media.target_duration;
-    let version = if form.low_latency { 9 } else { 6 };
-    writeln!(out, "#EXTM3U\n#EXT-X-VERSION:{version}")?;
-    writeln!(out, "#EXT-X-TARGETDURATION:{td}")?;
-    if form.low_latency {
-        writeln!(
-            out,
-            "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={:.1},HOLD-BACK={:.1},PART-HOLD-BACK={}",
-            f64::from(td) * 6.0,
-            f64::from(td) * 3.0,
-            seconds(media.part_target.times(3)),
-        )?;
-        writeln!(
-            out,
-            "#EXT-X-PART-INF:PART-TARGET={}",
-            seconds(media.part_target)
-        )?;
-    }
-    let first = listed.first().map_or(0, |s| s.number);
-    writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{first}")?;
-    writeln!(
-        out,
-        "#EXT-X-DISCONTINUITY-SEQUENCE:{}",
-        media.discontinuity_sequence
-    )?;
-    if media.independent_segments && listed.iter().all(|s| s.independent) {
-        writeln!(out, "#EXT-X-INDEPENDENT-SEGMENTS")?;
-    }
-    Ok(())
 }
 
 fn segment_head(
@@ -175,11 +177,7 @@ fn segment_head(
             media.id, segment.init.hash
         )?;
     }
-    writeln!(
-        out,
-        "#EXT-X-PROGRAM-DATE-TIME:{}",
-        date_time(segment.start)
-    )
+    writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", date_time(segment.start))
 }
 
 fn parts(out: &mut String, media: &Media, parts: &[Arc<Part>]) -> std::fmt::Result {
@@ -287,7 +285,7 @@ mod tests {
         for (millis, text) in [
             (0, "1970-01-01T00:00:00.000Z"),
             (951_782_400_123, "2000-02-29T00:00:00.123Z"),
-            (1_795_224_044_087, "2026-11-21T02:40:44.087Z"),
+            (1_795_224_044_087, "2026-11-21T01:20:44.087Z"),
             (4_102_444_799_999, "2099-12-31T23:59:59.999Z"),
         ] {
             assert_eq!(date_time(Timestamp::from_millis(millis)), text);

@@ -1,0 +1,234 @@
+//! Programme time: UTC plus a bounded lead, monotonic whatever the source's clock does.
+
+use std::collections::VecDeque;
+
+use media::{Frame, Span, Timestamp, TrackId};
+
+/// The fastest that a source's offset moves: 200 ppm, unheard and unseen, yet four times the
+/// error of a poor crystal.
+const SLEW_PPM: i64 = 200;
+/// How long the source is watched for its least delayed frame.
+const WATCH: Span = Span::from_secs(10);
+/// The watch is kept in steps of this length.
+const STEP: Span = Span::from_secs(1);
+
+/// Bounds of the programme timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// How far the programme may run ahead of UTC.
+    pub max_lead: Span,
+    /// Silence longer than this is declared a gap: one segment.
+    pub gap: Span,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_lead: Span::from_millis(2_000),
+            gap: Span::from_millis(2_000),
+        }
+    }
+}
+
+/// What happened on the timeline.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Sources that were given an offset.
+    pub sources: u64,
+    /// Silences longer than a segment.
+    pub declared_gaps: u64,
+    /// Times that a source which lagged for good was moved on to UTC.
+    pub reanchored: u64,
+    /// Frames dropped because the source ran ahead of UTC by more than the lead allows.
+    pub too_fast: u64,
+    /// Frames dropped because they lay before what the programme already holds.
+    pub overlapped: u64,
+}
+
+/// Maps one input's frames onto the programme.
+#[derive(Debug)]
+pub struct Timeline {
+    config: Config,
+    /// Programme time minus source time.
+    offset: Option<Span>,
+    /// The latest programme DTS of each track; a handful, so a list.
+    last: Vec<(TrackId, Timestamp)>,
+    end: Option<Timestamp>,
+    watch: Watch,
+    slewed: Option<Timestamp>,
+    skipping: bool,
+    counters: Counters,
+}
+
+impl Timeline {
+    /// A timeline without history.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            offset: None,
+            last: Vec::new(),
+            end: None,
+            watch: Watch::default(),
+            slewed: None,
+            skipping: true,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Another source, or the same one anew: the next random-access point gets a new offset.
+    pub fn source_changed(&mut self) {
+        self.offset = None;
+        self.skipping = true;
+    }
+
+    /// New bounds, from the next frame on.
+    pub fn configure(&mut self, config: Config) {
+        self.config = config;
+    }
+
+    /// The frame in programme time; `None` drops it. `opens_group` tells that it is the
+    /// random-access point that begins a group, where alone the programme may be entered or
+    /// moved. `now` is UTC at its arrival.
+    pub fn map(&mut self, mut frame: Frame, opens_group: bool, now: Timestamp) -> Option<Frame> {
+        if opens_group {
+            self.enter(&frame, now);
+        }
+        let offset = self.offset?;
+        let dts = frame.dts + offset;
+        if dts > now + self.config.max_lead {
+            self.skipping = true;
+        }
+        if self.skipping {
+            self.counters.too_fast += 1;
+            return None;
+        }
+        self.watch.note(dts - now, now);
+        if !self.advance(frame.track, dts) {
+            self.counters.overlapped += 1;
+            return None;
+        }
+        frame.pts = frame.pts + offset;
+        frame.dts = dts;
+        self.slew(now);
+        Some(frame)
+    }
+
+    /// How far the programme runs ahead of UTC, as the least delayed frame of late shows.
+    #[must_use]
+    pub fn lead(&self) -> Span {
+        self.watch.best().unwrap_or(Span::ZERO)
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Chooses or moves the offset at the start of a group.
+    fn enter(&mut self, frame: &Frame, now: Timestamp) {
+        match self.offset {
+            None => {
+                self.counters.sources += 1;
+                self.anchor(frame, now);
+            }
+            Some(_) if self.watch.lags(self.config.gap) => {
+                self.counters.reanchored += 1;
+                self.anchor(frame, now);
+            }
+            Some(offset) => {
+                self.skipping = frame.dts + offset > now + self.config.max_lead;
+            }
+        }
+    }
+
+    fn anchor(&mut self, frame: &Frame, now: Timestamp) {
+        let earliest = self.end.map_or(now, |end| end.max(now));
+        if self.end.is_some_and(|end| now - end > self.config.gap) {
+            self.counters.declared_gaps += 1;
+        }
+        self.offset = Some(earliest - frame.dts);
+        self.watch = Watch::default();
+        self.slewed = None;
+        self.skipping = false;
+    }
+
+    /// Notes the frame's place; `false` where the track already holds that time.
+    fn advance(&mut self, track: TrackId, dts: Timestamp) -> bool {
+        let known = self.last.iter_mut().find(|(id, _)| *id == track);
+        match known {
+            Some((_, last)) if dts <= *last => return false,
+            Some((_, last)) => *last = dts,
+            None => self.last.push((track, dts)),
+        }
+        let after = dts + Span::from_millis(1);
+        self.end = Some(self.end.map_or(after, |end| end.max(after)));
+        true
+    }
+
+    /// Moves the offset towards UTC, so that a source's drift never adds up.
+    fn slew(&mut self, now: Timestamp) {
+        let since = self.slewed.replace(now);
+        let (Some(since), Some(error), Some(offset)) = (since, self.watch.mature(), self.offset)
+        else {
+            return;
+        };
+        let most = ((now - since).as_nanos() / 1_000_000 * SLEW_PPM).max(0);
+        let step = (-error.as_nanos()).clamp(-most, most);
+        self.offset = Some(offset + Span::from_nanos(step));
+        self.watch.shift(Span::from_nanos(step));
+    }
+}
+
+/// The least delay of the source over a sliding time: the maximum of (programme - arrival). A
+/// single late frame says nothing about a clock, the earliest of many does.
+#[derive(Debug, Default)]
+struct Watch {
+    steps: VecDeque<(Timestamp, Span)>,
+    since: Option<Timestamp>,
+    now: Timestamp,
+}
+
+impl Watch {
+    fn note(&mut self, ahead: Span, now: Timestamp) {
+        self.since.get_or_insert(now);
+        self.now = now;
+        match self.steps.back_mut() {
+            Some((at, best)) if now - *at < STEP => *best = (*best).max(ahead),
+            _ => self.steps.push_back((now, ahead)),
+        }
+        while self.steps.front().is_some_and(|(at, _)| now - *at > WATCH) {
+            self.steps.pop_front();
+        }
+    }
+
+    fn best(&self) -> Option<Span> {
+        self.steps.iter().map(|(_, best)| *best).max()
+    }
+
+    /// The least delay once it was watched long enough to steer by.
+    fn mature(&self) -> Option<Span> {
+        self.best().filter(|_| self.watched() >= WATCH)
+    }
+
+    /// Whether the source lags by more than `gap` and is not catching up.
+    fn lags(&self, gap: Span) -> bool {
+        self.watched() >= STEP.times(2) && self.recent().is_some_and(|best| -best > gap)
+    }
+
+    fn recent(&self) -> Option<Span> {
+        let newest = self.steps.iter().rev().take(3);
+        newest.map(|(_, best)| *best).max()
+    }
+
+    fn watched(&self) -> Span {
+        self.since.map_or(Span::ZERO, |since| self.now - since)
+    }
+
+    fn shift(&mut self, by: Span) {
+        for (_, best) in &mut self.steps {
+            *best += by;
+        }
+    }
+}

@@ -1,0 +1,738 @@
+//! The state machine: frames and time in, snapshots, effects and deadlines out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use container::fmp4::Mp4Error;
+use media::{Frame, Span, Timestamp, Track, TrackId, TrackKind};
+
+use crate::config::Config;
+use crate::cut::{Cut, Kind};
+use crate::gop::{self, Choice, GopMeter};
+use crate::lead::Lead;
+use crate::media::{Media, Snapshot};
+use crate::numbering::{self, Grid, Restored, Row, Start};
+use crate::track::{Face, TrackPackager};
+
+/// Sound that is this much behind the pictures is taken for lost and filled with silence.
+const SILENT_AFTER: Span = Span::from_millis(1_000);
+/// Once it is, this is how far the silence stays behind.
+const SILENT_BEHIND: Span = Span::from_millis(250);
+/// A player is not kept waiting for a track beyond this many segments of the lead track.
+const WAIT_SEGMENTS: usize = 2;
+
+/// A rendition of the presentation, as `Packager::add_rendition` gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RenditionId(u32);
+
+/// What can not be packaged.
+#[derive(Debug, thiserror::Error)]
+#[error("track {track}: {source}")]
+pub struct Error {
+    /// The track that is left out.
+    pub track: TrackId,
+    /// Why.
+    pub source: Mp4Error,
+}
+
+/// What must be remembered beyond this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// A numbering row came into force.
+    Row(Row),
+    /// Run-ahead or discontinuity number changed.
+    State(Restored),
+}
+
+/// What happened so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Parts released, over all tracks.
+    pub parts: u64,
+    /// Segments completed, over all tracks.
+    pub segments: u64,
+    /// Segments that begin without a keyframe because none came in time.
+    pub forced_cuts: u64,
+    /// Times that the playlists were frozen for want of media.
+    pub holds: u64,
+    /// Times that the playlists went on beyond a hole.
+    pub jumps: u64,
+    /// Discontinuities: changed parameters, or an appended row.
+    pub discontinuities: u64,
+    /// Frames that could not be placed.
+    pub dropped: u64,
+    /// Frames of silence that were filled in.
+    pub silent_frames: u64,
+}
+
+#[derive(Debug)]
+struct Rendition {
+    id: RenditionId,
+    name: String,
+    tracks: Vec<TrackPackager>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The keyframe interval is not known yet.
+    Learning,
+    /// The next random-access point begins a new list.
+    Waiting,
+    Live,
+    Ended,
+}
+
+/// Packages one presentation.
+#[derive(Debug)]
+pub struct Packager {
+    config: Config,
+    start: Start,
+    grid: Option<Grid>,
+    gop: GopMeter,
+    lead: Lead,
+    renditions: Vec<Rendition>,
+    next_rendition: u32,
+    phase: Phase,
+    hold: bool,
+    /// A new list is being filled and readers still see the old one.
+    pending: bool,
+    discontinuity: bool,
+    discontinuity_sequence: u64,
+    last: Option<u64>,
+    learning: VecDeque<(RenditionId, Frame)>,
+    learning_bytes: usize,
+    learning_since: Option<Timestamp>,
+    snapshot: Arc<Snapshot>,
+    effects: VecDeque<Effect>,
+    stored: Option<Restored>,
+    counters: Counters,
+}
+
+impl Packager {
+    /// A packager that goes on from what was `restored`, at UTC `now`.
+    #[must_use]
+    pub fn new(config: Config, restored: Option<Restored>, now: Timestamp) -> Self {
+        let start = numbering::resume(restored, config.segment, config.max_lead, now);
+        let grid = match start {
+            Start::Resume(grid, _) => Some(grid),
+            Start::Fresh | Start::Append(_) => None,
+        };
+        Self {
+            config,
+            start,
+            grid,
+            gop: GopMeter::default(),
+            lead: Lead::default(),
+            renditions: Vec::new(),
+            next_rendition: 0,
+            phase: if grid.is_some() {
+                Phase::Waiting
+            } else {
+                Phase::Learning
+            },
+            hold: false,
+            pending: true,
+            discontinuity: false,
+            discontinuity_sequence: restored.map_or(0, |r| r.discontinuity),
+            last: None,
+            learning: VecDeque::new(),
+            learning_bytes: 0,
+            learning_since: None,
+            snapshot: Arc::default(),
+            effects: VecDeque::new(),
+            stored: restored,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Adds a rendition. The first one leads: its keyframes decide where segments begin.
+    pub fn add_rendition(&mut self, name: &str) -> RenditionId {
+        let id = RenditionId(self.next_rendition);
+        self.next_rendition += 1;
+        self.renditions.push(Rendition {
+            id,
+            name: name.to_owned(),
+            tracks: Vec::new(),
+        });
+        id
+    }
+
+    /// Removes a rendition; its playlists are gone at once.
+    pub fn remove_rendition(&mut self, id: RenditionId) {
+        self.renditions.retain(|r| r.id != id);
+        self.refresh();
+    }
+
+    /// The tracks of the group that begins now.
+    ///
+    /// # Errors
+    /// A track that CMAF cannot carry; it is left out, the others go on.
+    pub fn group(
+        &mut self,
+        id: RenditionId,
+        tracks: &[Track],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let leads = self.renditions.first().is_some_and(|r| r.id == id);
+        let mut changed = false;
+        let result = self.sync_tracks(id, tracks, &mut changed);
+        if leads {
+            let video = self.lead_track().map(|t| t.track.kind == TrackKind::Video);
+            self.lead.audio = video == Some(false);
+        }
+        if changed && self.phase == Phase::Learning {
+            self.forget_learned();
+        }
+        self.discontinuity |= changed && self.phase == Phase::Live;
+        if changed {
+            self.expire(now);
+            self.refresh();
+        }
+        result
+    }
+
+    fn sync_tracks(
+        &mut self,
+        id: RenditionId,
+        tracks: &[Track],
+        changed: &mut bool,
+    ) -> Result<(), Error> {
+        let first = self.renditions.first().is_some_and(|r| r.id == id);
+        let discontinuity = self.discontinuity_number();
+        let durations = (self.config.part, self.config.window);
+        let Some(rendition) = self.renditions.iter_mut().find(|r| r.id == id) else {
+            return Ok(());
+        };
+        let packageable = |t: &&Track| matches!(t.kind, TrackKind::Video | TrackKind::Audio);
+        let mut result = Ok(());
+        let mut kept = Vec::with_capacity(tracks.len());
+        for track in tracks.iter().filter(packageable) {
+            let same = |p: &TrackPackager| p.track.id == track.id && p.track.kind == track.kind;
+            let known = rendition.tracks.iter().position(same);
+            let packager = match known.map(|at| rendition.tracks.remove(at)) {
+                Some(p) if p.track.config == track.config => Ok(p),
+                Some(mut p) => {
+                    *changed = true;
+                    p.reconfigure(track.clone()).map(|()| p)
+                }
+                None => {
+                    *changed = true;
+                    let id = media_id(track, (!first).then_some(&rendition.name));
+                    let name = &rendition.name;
+                    TrackPackager::new(id, name, track.clone(), durations, discontinuity)
+                }
+            };
+            match packager {
+                Ok(p) => kept.push(p),
+                Err(source) => {
+                    result = Err(Error {
+                        track: track.id,
+                        source,
+                    });
+                }
+            }
+        }
+        *changed |= !rendition.tracks.is_empty();
+        kept.sort_by_key(|p| (p.track.kind, p.track.id));
+        rendition.tracks = kept;
+        result
+    }
+
+    /// One frame of a rendition, which arrived at UTC `now`.
+    pub fn frame(&mut self, id: RenditionId, frame: Frame, now: Timestamp) {
+        match self.phase {
+            Phase::Learning => self.learn(id, frame, now),
+            Phase::Ended => self.counters.dropped += 1,
+            Phase::Waiting | Phase::Live => {
+                self.package(id, frame, now);
+                self.refresh();
+            }
+        }
+    }
+
+    /// Time alone: notices silence, lets go of what is no longer served.
+    pub fn tick(&mut self, now: Timestamp) {
+        let silent = self
+            .lead
+            .arrival
+            .is_some_and(|at| now - at >= self.patience());
+        match self.phase {
+            Phase::Live if silent => self.enter_hold(),
+            Phase::Learning if self.learning_is_over(now) || silent => {
+                let choice = gop::irregular(self.config.segment, self.gop.longest());
+                self.settle(choice, now);
+            }
+            _ => {}
+        }
+        self.expire(now);
+        self.refresh();
+    }
+
+    /// When `tick` wants to be called, whatever comes before.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let silence = match self.phase {
+            Phase::Live => self.lead.arrival.map(|at| at + self.patience()),
+            Phase::Learning => {
+                let over = self.learning_since.map(|at| at + gop::LONGEST);
+                let silent = self.lead.arrival.map(|at| at + self.patience());
+                over.into_iter().chain(silent).min()
+            }
+            Phase::Waiting | Phase::Ended => None,
+        };
+        let expiries = self.all_tracks().filter_map(TrackPackager::next_expiry);
+        expiries.chain(silence).min()
+    }
+
+    /// Ends the stream: the open segments are completed, the playlists say so.
+    pub fn end(&mut self) {
+        self.phase = Phase::Ended;
+        self.pending = false;
+        for track in self.all_tracks_mut() {
+            track.end_segment();
+        }
+        self.refresh();
+    }
+
+    /// Lists more or less media from now on.
+    pub fn set_window(&mut self, window: Span) {
+        self.config.window = window;
+        for track in self.all_tracks_mut() {
+            track.set_window(window);
+        }
+    }
+
+    /// What readers see. Its version grows with every change.
+    #[must_use]
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// The next thing to store, oldest first.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// What a store should hold now; `None` until a row is in force and a segment was begun.
+    #[must_use]
+    pub fn state(&self) -> Option<Restored> {
+        let grid = self.grid?;
+        Some(Restored {
+            row: grid.row,
+            run_ahead: grid.ahead,
+            discontinuity: self.discontinuity_number(),
+            highest: self.last?,
+        })
+    }
+
+    /// Sums over all tracks.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.all_tracks().fold(self.counters, |sum, t| Counters {
+            parts: sum.parts + t.counters.parts,
+            segments: sum.segments + t.counters.segments,
+            dropped: sum.dropped + t.counters.dropped,
+            silent_frames: sum.silent_frames + t.counters.silent_frames,
+            ..sum
+        })
+    }
+
+    /// Whether the playlists are frozen for want of media.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.hold
+    }
+
+    fn package(&mut self, id: RenditionId, frame: Frame, now: Timestamp) {
+        let leads = self.is_lead(id, frame.track);
+        if leads && !self.advance(&frame, now) {
+            self.counters.dropped += 1;
+            return;
+        }
+        let Some(track) = self.track_mut(id, frame.track) else {
+            return;
+        };
+        track.push(frame, now);
+        if leads {
+            self.fill_silence(now);
+        }
+    }
+
+    /// Decides whether `frame` of the lead track begins a segment; `false` drops it.
+    fn advance(&mut self, frame: &Frame, now: Timestamp) -> bool {
+        let hole = self.lead.hole(frame);
+        let absent = hole.is_some_and(|hole| hole > self.patience());
+        if absent && self.phase == Phase::Live {
+            self.enter_hold();
+        }
+        let placed = match self.phase {
+            Phase::Waiting => frame.random_access && self.begin_list(frame, now),
+            _ => self.go_on(frame, hole, now),
+        };
+        self.lead.observe(frame, now);
+        if placed {
+            self.gop.frame();
+        }
+        placed
+    }
+
+    /// A frame while time goes on.
+    fn go_on(&mut self, frame: &Frame, hole: Option<Span>, now: Timestamp) -> bool {
+        let (Some(grid), Some(last)) = (self.grid, self.last) else {
+            return false;
+        };
+        let t = self.lead.time(frame);
+        let number = last + 1;
+        if !frame.random_access {
+            if self.lead.forces(t, number, &grid) {
+                self.counters.forced_cuts += 1;
+                self.cut(Kind::Forced, number, frame.dts, now);
+            } else if grid.row.regular && self.lead.is_overdue(t, &grid) {
+                self.expect_no_end(now);
+            }
+            return true;
+        }
+        if hole.is_some() {
+            self.gop.interrupt();
+        }
+        let row = self.note_keyframe(frame, &grid, number);
+        let broken = self.discontinuity || row.is_some();
+        if broken && hole.is_some() {
+            return self.begin_list(frame, now);
+        }
+        if broken {
+            self.counters.discontinuities += 1;
+            self.adopt(row, number, t);
+            self.cut(Kind::Discontinuity, number, t, now);
+        } else if self.lead.starts(t, number, &grid, &self.gop) {
+            if self.lead.misses(t, number, &grid) {
+                return self.begin_list(frame, now);
+            }
+            self.cut(Kind::Keyframe, number, t, now);
+        }
+        true
+    }
+
+    /// The row to append if the source's keyframes no longer fit the one in force.
+    fn note_keyframe(&mut self, frame: &Frame, grid: &Grid, n0: u64) -> Option<Row> {
+        if self.lead.audio {
+            return None;
+        }
+        let (interval, _) = self.gop.keyframe(frame.pts)?;
+        if !self.gop.outgrows(&grid.row, interval) || self.lead.is_fresh(frame.pts) {
+            return None;
+        }
+        let choice = self.gop.choose(self.config.segment, &grid.row);
+        Some(self.row(choice, frame.pts, n0))
+    }
+
+    fn row(&self, choice: Choice, t0: Timestamp, n0: u64) -> Row {
+        Row {
+            t0,
+            n0,
+            d: choice.d,
+            target_duration: choice.target_duration,
+            regular: choice.regular,
+            segment: self.config.segment,
+        }
+    }
+
+    /// Puts a new row in force, or notes how far `number` runs ahead of the old one.
+    fn adopt(&mut self, row: Option<Row>, number: u64, t: Timestamp) {
+        let Some(grid) = self.grid.as_mut() else {
+            return;
+        };
+        if let Some(row) = row {
+            *grid = Grid { row, ahead: 0 };
+            self.effects.push_back(Effect::Row(row));
+            return;
+        }
+        let on_grid = grid.row.index(t);
+        grid.ahead = grid.ahead.max(number.saturating_sub(on_grid));
+    }
+
+    /// A new list begins with this random-access point.
+    fn begin_list(&mut self, frame: &Frame, now: Timestamp) -> bool {
+        let Some(mut grid) = self.grid else {
+            return false;
+        };
+        let t = frame.pts;
+        let number = match self.start {
+            Start::Resume(_, first) if self.last.is_none() => {
+                if grid.row.index(t) < first {
+                    return false;
+                }
+                grid.row.index(t) + grid.ahead
+            }
+            _ => {
+                let number = grid.after_hole(self.last, t);
+                grid.ahead = number - grid.row.index(t);
+                number
+            }
+        };
+        self.grid = Some(grid);
+        if !self.lead.audio && self.phase == Phase::Waiting {
+            self.gop.interrupt();
+            self.gop.keyframe(t);
+        }
+        self.freeze();
+        self.lead.begin(t, grid.time(number));
+        self.counters.jumps += u64::from(self.last.is_some());
+        self.cut(Kind::Jump, number, t, now);
+        self.phase = Phase::Live;
+        true
+    }
+
+    /// Readers keep the old list until the new one has a complete segment.
+    fn freeze(&mut self) {
+        if !self.hold && !self.pending {
+            self.hold = true;
+            for track in self.all_tracks_mut() {
+                track.end_segment();
+            }
+            self.refresh();
+        }
+        (self.pending, self.discontinuity) = (true, false);
+    }
+
+    fn cut(&mut self, kind: Kind, number: u64, at: Timestamp, now: Timestamp) {
+        let Some(grid) = self.grid else {
+            return;
+        };
+        let cut = Cut { number, at, kind };
+        let expected = grid.row.regular.then(|| at + grid.row.d);
+        for track in self.all_tracks_mut() {
+            track.expect_end(expected, now);
+            track.cut(cut, now);
+        }
+        self.lead.next(at);
+        self.last = Some(number);
+        self.discontinuity = false;
+        self.adopt(None, number, at);
+        self.remember();
+    }
+
+    /// The keyframe that was to come did not.
+    fn expect_no_end(&mut self, now: Timestamp) {
+        for track in self.all_tracks_mut() {
+            track.expect_end(None, now);
+        }
+    }
+
+    /// Tells the store what changed, except the highest number, which it reads by itself.
+    fn remember(&mut self) {
+        let Some(state) = self.state() else {
+            return;
+        };
+        let same = self.stored.is_some_and(|s| {
+            (s.row, s.run_ahead, s.discontinuity)
+                == (state.row, state.run_ahead, state.discontinuity)
+        });
+        if !same {
+            self.effects.push_back(Effect::State(state));
+        }
+        self.stored = Some(state);
+    }
+
+    fn enter_hold(&mut self) {
+        self.phase = Phase::Waiting;
+        self.hold = true;
+        self.counters.holds += 1;
+        self.gop.interrupt();
+        for track in self.all_tracks_mut() {
+            track.end_segment();
+        }
+    }
+
+    fn fill_silence(&mut self, now: Timestamp) {
+        let Some(edge) = self.lead.end else {
+            return;
+        };
+        if self.lead.audio || self.phase != Phase::Live {
+            return;
+        }
+        let since = self.lead.resumed;
+        for track in self.all_tracks_mut() {
+            if track.track.kind == TrackKind::Audio {
+                let patience = if track.is_filling() {
+                    SILENT_BEHIND
+                } else {
+                    SILENT_AFTER
+                };
+                track.fill((since, edge - SILENT_BEHIND), patience - SILENT_BEHIND, now);
+            }
+        }
+    }
+
+    fn learn(&mut self, id: RenditionId, frame: Frame, now: Timestamp) {
+        let since = *self.learning_since.get_or_insert(now);
+        let mut choice = None;
+        if self.is_lead(id, frame.track) {
+            if self.lead.arrival.is_none() && !frame.random_access {
+                return;
+            }
+            self.lead.observe(&frame, now);
+            choice = self.learned(&frame);
+            self.gop.frame();
+        }
+        self.learning_bytes += frame.payload.len();
+        self.learning.push_back((id, frame));
+        let full = self.learning_bytes > self.config.learning_bytes || now - since > gop::LONGEST;
+        if full && choice.is_none() {
+            choice = Some(gop::irregular(self.config.segment, self.gop.longest()));
+        }
+        if let Some(choice) = choice {
+            self.settle(choice, now);
+        }
+    }
+
+    /// Two keyframes tell the interval; sound alone needs none.
+    fn learned(&mut self, frame: &Frame) -> Option<Choice> {
+        if self.lead.audio {
+            return Some(gop::regular(self.config.segment, self.config.segment));
+        }
+        if !frame.random_access {
+            return None;
+        }
+        let (interval, frames) = self.gop.keyframe(frame.pts)?;
+        if interval > gop::LONGEST {
+            return Some(gop::irregular(self.config.segment, Span::ZERO));
+        }
+        let rate = self.lead_track()?.track.config.video()?.frame_rate;
+        Some(gop::regular(
+            self.config.segment,
+            gop::exact(interval, frames, rate),
+        ))
+    }
+
+    fn learning_is_over(&self, now: Timestamp) -> bool {
+        let over = |since: Timestamp| now - since >= gop::LONGEST;
+        self.learning_since.is_some_and(over)
+    }
+
+    /// The first row comes into force and what was held back is packaged.
+    fn settle(&mut self, choice: Choice, now: Timestamp) {
+        let first = self
+            .learning
+            .iter()
+            .find(|(id, f)| self.is_lead(*id, f.track));
+        let Some(first) = first.map(|(_, f)| f.pts) else {
+            return self.forget_learned();
+        };
+        let row = match self.start {
+            Start::Append(n0) => self.row(choice, first, n0),
+            Start::Fresh | Start::Resume(..) => self.row(choice, Timestamp::ZERO, 0),
+        };
+        self.grid = Some(Grid { row, ahead: 0 });
+        self.effects.push_back(Effect::Row(row));
+        self.phase = Phase::Waiting;
+        self.gop.interrupt();
+        let arrival = self.lead.arrival;
+        self.lead = Lead::new(self.lead.audio);
+        for (id, frame) in std::mem::take(&mut self.learning) {
+            self.package(id, frame, now);
+        }
+        self.lead.arrival = arrival;
+        self.refresh();
+    }
+
+    fn forget_learned(&mut self) {
+        self.learning.clear();
+        self.learning_bytes = 0;
+        self.learning_since = None;
+        self.lead.arrival = None;
+        self.gop = GopMeter::default();
+    }
+
+    /// How long silence may last before it is an absence: one segment.
+    fn patience(&self) -> Span {
+        self.grid.map_or(self.config.segment, |g| g.row.d)
+    }
+
+    fn expire(&mut self, now: Timestamp) {
+        for track in self.all_tracks_mut() {
+            track.expire(now);
+        }
+    }
+
+    /// Makes a new snapshot if any playlist changed.
+    fn refresh(&mut self) {
+        if self.pending && self.list_is_ready() {
+            (self.pending, self.hold) = (false, self.phase == Phase::Waiting);
+        }
+        let frozen = self.pending;
+        let face = self.face();
+        let media: Vec<Arc<Media>> = self
+            .all_tracks_mut()
+            .filter_map(|t| match t.published() {
+                old @ Some(_) if frozen => old,
+                _ if frozen || !t.has_complete() => None,
+                _ => Some(t.publish(face)),
+            })
+            .collect();
+        let old = &self.snapshot.media;
+        let same =
+            old.len() == media.len() && old.iter().zip(&media).all(|(a, b)| Arc::ptr_eq(a, b));
+        if !same {
+            self.snapshot = Arc::new(Snapshot {
+                media,
+                version: self.snapshot.version + 1,
+                edge: self.lead.end,
+            });
+        }
+    }
+
+    fn list_is_ready(&self) -> bool {
+        let lead = self
+            .lead_track()
+            .map_or(0, TrackPackager::complete_segments);
+        lead >= WAIT_SEGMENTS || lead > 0 && self.all_tracks().all(TrackPackager::has_complete)
+    }
+
+    fn face(&self) -> Face {
+        let row = self.grid.map(|g| g.row);
+        Face {
+            target_duration: row.map_or(0, |r| r.target_duration),
+            independent_segments: row.is_some_and(|r| r.regular),
+            hold: self.hold,
+            ended: self.phase == Phase::Ended,
+        }
+    }
+
+    fn discontinuity_number(&self) -> u64 {
+        let lead = self.lead_track().map(TrackPackager::discontinuity);
+        lead.unwrap_or(self.discontinuity_sequence)
+    }
+
+    fn lead_track(&self) -> Option<&TrackPackager> {
+        self.renditions.first()?.tracks.first()
+    }
+
+    fn is_lead(&self, id: RenditionId, track: TrackId) -> bool {
+        let first = self.renditions.first().filter(|r| r.id == id);
+        let lead = first.and_then(|r| r.tracks.first());
+        lead.is_some_and(|t| t.track.id == track)
+    }
+
+    fn track_mut(&mut self, id: RenditionId, track: TrackId) -> Option<&mut TrackPackager> {
+        let rendition = self.renditions.iter_mut().find(|r| r.id == id)?;
+        rendition.tracks.iter_mut().find(|t| t.track.id == track)
+    }
+
+    fn all_tracks(&self) -> impl Iterator<Item = &TrackPackager> {
+        self.renditions.iter().flat_map(|r| &r.tracks)
+    }
+
+    fn all_tracks_mut(&mut self) -> impl Iterator<Item = &mut TrackPackager> {
+        self.renditions.iter_mut().flat_map(|r| &mut r.tracks)
+    }
+}
+
+fn media_id(track: &Track, rendition: Option<&String>) -> String {
+    let kind = track.kind.name();
+    let letter = &kind[..1];
+    match rendition {
+        Some(name) => format!("{letter}{}-{name}", track.id),
+        None => format!("{letter}{}", track.id),
+    }
+}

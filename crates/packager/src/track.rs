@@ -1,0 +1,544 @@
+//! One track: samples become parts, parts become segments, segments enter and leave the list.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use container::fmp4;
+use media::{Frame, Span, Timestamp, Track, TrackKind};
+
+use crate::cadence::Cadence;
+use crate::cut::{Cut, Kind};
+use crate::fill;
+use crate::media::Media;
+use crate::segment::{Init, Part, PartName, Segment};
+
+/// Frames that wait for the first cut: more than any interleaving of sound and pictures.
+const EARLY: usize = 512;
+
+/// What a playlist needs besides the track's own state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Face {
+    pub(crate) target_duration: u32,
+    pub(crate) independent_segments: bool,
+    pub(crate) hold: bool,
+    pub(crate) ended: bool,
+}
+
+#[derive(Debug)]
+struct Sample {
+    dts: i64,
+    duration: i64,
+    composition: i64,
+    random_access: bool,
+    payload: Bytes,
+}
+
+#[derive(Debug)]
+pub(crate) struct TrackPackager {
+    id: String,
+    rendition: String,
+    pub(crate) track: Track,
+    init: Arc<Init>,
+    timescale: u32,
+    cadence: Cadence,
+    part_wish: Span,
+    part_target: Option<Span>,
+    window: Span,
+    cuts: VecDeque<Cut>,
+    early: VecDeque<Frame>,
+    open: Option<Segment>,
+    samples: Vec<Sample>,
+    listed: Vec<Arc<Segment>>,
+    retained: VecDeque<(Timestamp, Arc<Segment>)>,
+    discontinuity_sequence: u64,
+    expected_end: Option<Timestamp>,
+    /// Presentation behind decoding at the start of the open segment.
+    shift: Span,
+    next_part: PartName,
+    sequence: u32,
+    filling: bool,
+    published: Option<Arc<Media>>,
+    face: Option<Face>,
+    changed: bool,
+    pub(crate) counters: TrackCounters,
+}
+
+/// What happened in one track.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TrackCounters {
+    pub(crate) parts: u64,
+    pub(crate) segments: u64,
+    pub(crate) silent_frames: u64,
+    pub(crate) dropped: u64,
+}
+
+impl TrackPackager {
+    pub(crate) fn new(
+        id: String,
+        rendition: &str,
+        track: Track,
+        (part_wish, window): (Span, Span),
+        discontinuity_sequence: u64,
+    ) -> Result<Self, fmp4::Mp4Error> {
+        let init = Arc::new(Init::new(fmp4::init_segment(&track)?));
+        let timescale = fmp4::timescale(&track.config);
+        Ok(Self {
+            id,
+            rendition: rendition.to_owned(),
+            cadence: Cadence::new(&track, timescale),
+            track,
+            init,
+            timescale,
+            part_wish,
+            part_target: None,
+            window,
+            cuts: VecDeque::new(),
+            early: VecDeque::new(),
+            open: None,
+            samples: Vec::new(),
+            listed: Vec::new(),
+            retained: VecDeque::new(),
+            discontinuity_sequence,
+            expected_end: None,
+            shift: Span::ZERO,
+            next_part: PartName {
+                segment: 0,
+                index: 0,
+            },
+            sequence: 0,
+            filling: false,
+            published: None,
+            face: None,
+            changed: false,
+            counters: TrackCounters::default(),
+        })
+    }
+
+    /// Takes another configuration. The open segment ends with the old one.
+    pub(crate) fn reconfigure(&mut self, track: Track) -> Result<(), fmp4::Mp4Error> {
+        let init = Arc::new(Init::new(fmp4::init_segment(&track)?));
+        self.end_segment();
+        self.timescale = fmp4::timescale(&track.config);
+        self.cadence = Cadence::new(&track, self.timescale);
+        self.init = init;
+        self.track = track;
+        Ok(())
+    }
+
+    /// Announces a cut; it is made at the first frame that lies beyond it.
+    pub(crate) fn cut(&mut self, cut: Cut, now: Timestamp) {
+        match cut.kind {
+            Kind::Jump => {
+                self.end_segment();
+                self.clear_list(now);
+                self.cuts.clear();
+            }
+            Kind::Discontinuity => self.end_segment(),
+            Kind::Keyframe | Kind::Forced => {}
+        }
+        self.cuts.push_back(cut);
+        self.release_early(now);
+    }
+
+    /// The time at which the open segment is expected to end. It names the part after it, and
+    /// sound beyond it waits for the cut.
+    pub(crate) fn expect_end(&mut self, at: Option<Timestamp>, now: Timestamp) {
+        self.expected_end = at;
+        if at.is_none() && self.open.is_some() {
+            self.release_early(now);
+        }
+    }
+
+    fn release_early(&mut self, now: Timestamp) {
+        for frame in std::mem::take(&mut self.early) {
+            self.push(frame, now);
+        }
+    }
+
+    pub(crate) fn push(&mut self, frame: Frame, now: Timestamp) {
+        while let Some(cut) = self.cuts.front().copied() {
+            if !self.reaches(&frame, cut) {
+                break;
+            }
+            self.cuts.pop_front();
+            self.start_segment(cut, &frame, now);
+        }
+        match (self.open.is_some(), self.cuts.front()) {
+            (true, None) if self.waits(&frame) => self.keep_early(frame),
+            (true, _) => self.append(&frame),
+            (false, None) => self.keep_early(frame),
+            (false, Some(_)) => self.counters.dropped += 1,
+        }
+    }
+
+    /// Whether sound runs ahead of the pictures into what will be the next segment.
+    fn waits(&self, frame: &Frame) -> bool {
+        let half = Span::from_ticks(self.cadence.nominal() / 2, self.timescale);
+        let beyond = |at: Timestamp| frame.pts + half >= at;
+        self.track.kind == TrackKind::Audio && self.expected_end.is_some_and(beyond)
+    }
+
+    /// Sound that comes before the pictures it belongs to may lie beyond the next cut.
+    fn keep_early(&mut self, frame: Frame) {
+        if self.early.len() >= EARLY {
+            self.early.pop_front();
+            self.counters.dropped += 1;
+        }
+        self.early.push_back(frame);
+    }
+
+    fn reaches(&self, frame: &Frame, cut: Cut) -> bool {
+        let half = Span::from_ticks(self.cadence.nominal() / 2, self.timescale);
+        match self.track.kind {
+            TrackKind::Video if cut.kind == Kind::Forced => frame.dts + half >= cut.at,
+            TrackKind::Video => frame.random_access && frame.pts + half >= cut.at,
+            _ if cut.kind == Kind::Discontinuity => true,
+            _ => frame.pts + half >= cut.at,
+        }
+    }
+
+    fn start_segment(&mut self, cut: Cut, frame: &Frame, now: Timestamp) {
+        let flushed = !self.samples.is_empty();
+        self.end_segment();
+        let first_name = PartName {
+            segment: cut.number,
+            index: 0,
+        };
+        // A name that was hinted stays; otherwise the first part is named after its segment.
+        if flushed || cut.kind == Kind::Jump {
+            self.next_part = self.next_part.max(first_name);
+        }
+        self.trim(now);
+        self.shift = frame.pts - frame.dts;
+        self.open = Some(Segment {
+            number: cut.number,
+            start: frame.pts,
+            duration: Span::ZERO,
+            independent: frame.random_access,
+            discontinuity: cut.kind == Kind::Discontinuity,
+            init: Arc::clone(&self.init),
+            parts: Vec::new(),
+            len: 0,
+            complete: false,
+        });
+    }
+
+    fn append(&mut self, frame: &Frame) {
+        let Some(dts) = self.cadence.place(frame, self.filling) else {
+            self.counters.dropped += 1;
+            return;
+        };
+        self.filling = false;
+        let duration = self.cadence.duration(frame);
+        self.make_room(dts, duration);
+        let composition = (frame.pts - frame.dts).to_ticks(self.timescale);
+        self.samples.push(Sample {
+            dts,
+            duration,
+            composition,
+            random_access: frame.random_access,
+            payload: frame.payload.clone(),
+        });
+        self.close_full_part();
+    }
+
+    /// The latest sample lasts until `dts`, if its part can take that and the sample after it;
+    /// else the part ends with the nominal duration and the next `tfdt` absorbs the difference.
+    fn make_room(&mut self, dts: i64, duration: i64) {
+        let Some((last, was)) = self.samples.last().map(|s| (s.dts, s.duration)) else {
+            return;
+        };
+        let lasts = self.cadence.snap(dts - last, was);
+        let grown = self.open_ticks() - was + lasts;
+        if grown + duration > self.part_target().to_ticks(self.timescale) {
+            self.close_part();
+        } else if let Some(last) = self.samples.last_mut() {
+            last.duration = lasts;
+        }
+    }
+
+    /// Ends the part when the next frame would not fit, without waiting for that frame.
+    fn close_full_part(&mut self) {
+        if self.part_target.is_none() && !self.cadence.is_known() {
+            return;
+        }
+        let target = self.part_target().to_ticks(self.timescale);
+        if self.open_ticks() + self.cadence.nominal() > target || self.is_over() {
+            self.close_part();
+        }
+    }
+
+    /// Whether the open segment is expected to end with the latest sample.
+    fn is_over(&self) -> bool {
+        let half = Span::from_ticks(self.cadence.nominal() / 2, self.timescale);
+        let over = |end: Timestamp| {
+            self.expected_end
+                .is_some_and(|at| end + self.shift + half >= at)
+        };
+        self.end().is_some_and(over)
+    }
+
+    fn open_ticks(&self) -> i64 {
+        self.samples.iter().map(|s| s.duration).sum()
+    }
+
+    fn part_target(&mut self) -> Span {
+        let nominal = Span::from_ticks(self.cadence.nominal(), self.timescale);
+        *self
+            .part_target
+            .get_or_insert_with(|| part_target(self.part_wish, nominal))
+    }
+
+    fn close_part(&mut self) {
+        if self.samples.is_empty() {
+            return;
+        }
+        let samples = std::mem::take(&mut self.samples);
+        let part = Arc::new(self.build_part(&samples));
+        self.samples = samples;
+        self.samples.clear();
+        let Some(open) = self.open.as_mut() else {
+            return;
+        };
+        open.duration += part.duration;
+        open.len += part.len;
+        open.parts.push(part);
+        self.name_next();
+        self.counters.parts += 1;
+        self.list_open();
+    }
+
+    /// Where the segment is expected to end here, the next part bears the next segment's name.
+    fn name_next(&mut self) {
+        let number = self.open.as_ref().map_or(0, |s| s.number);
+        self.next_part.index += 1;
+        if self.is_over() {
+            let segment = number + 1;
+            self.next_part = self.next_part.max(PartName { segment, index: 0 });
+        }
+    }
+
+    fn build_part(&mut self, samples: &[Sample]) -> Part {
+        let table: Vec<_> = samples.iter().map(to_fmp4).collect();
+        let base = samples.first().map_or(0, |s| s.dts);
+        self.sequence = self.sequence.wrapping_add(1);
+        let header = fmp4::chunk_header(self.sequence, u64::try_from(base).unwrap_or(0), &table);
+        let mut buffers = Vec::with_capacity(samples.len() + 1);
+        buffers.push(header);
+        buffers.extend(samples.iter().map(|s| s.payload.clone()));
+        Part {
+            name: self.next_part,
+            duration: Span::from_ticks(samples.iter().map(|s| s.duration).sum(), self.timescale),
+            independent: samples.iter().any(|s| s.random_access),
+            len: buffers.iter().map(Bytes::len).sum(),
+            buffers,
+        }
+    }
+
+    /// Puts the growing segment at the end of the list, in place of its former state.
+    fn list_open(&mut self) {
+        let Some(open) = self.open.as_ref() else {
+            return;
+        };
+        if self.listed.last().is_some_and(|s| s.number == open.number) {
+            self.listed.pop();
+        }
+        self.listed.push(Arc::new(open.clone()));
+        self.changed = true;
+    }
+
+    /// Completes the open segment with what it has.
+    pub(crate) fn end_segment(&mut self) {
+        self.fill_empty();
+        self.close_part();
+        let Some(open) = self.open.as_mut() else {
+            return;
+        };
+        open.complete = true;
+        if !open.parts.is_empty() {
+            self.list_open();
+            self.counters.segments += 1;
+        }
+        self.open = None;
+    }
+
+    /// A segment without a sample would leave a hole in the numbers: sound gets a moment of silence.
+    fn fill_empty(&mut self) {
+        let empty = |s: &&Segment| s.parts.is_empty();
+        let start = self.open.as_ref().filter(empty).map(|s| s.start);
+        let Some(at) = start.filter(|_| self.samples.is_empty()) else {
+            return;
+        };
+        if let Some(payload) = fill::silent_frame(&self.track.config) {
+            self.counters.silent_frames += 1;
+            self.append(&silence(&self.track, at, payload));
+        }
+    }
+
+    fn trim(&mut self, now: Timestamp) {
+        let mut total = self.listed_duration();
+        let expiry = now + total;
+        while self.listed.len() > 1 && total - self.listed[0].duration >= self.window {
+            let gone = self.listed.remove(0);
+            total -= gone.duration;
+            self.discontinuity_sequence += u64::from(gone.discontinuity);
+            self.retained.push_back((expiry + gone.duration, gone));
+        }
+    }
+
+    fn listed_duration(&self) -> Span {
+        let add = |sum: Span, s: &Arc<Segment>| sum + s.duration;
+        self.listed.iter().fold(Span::ZERO, add)
+    }
+
+    /// A new list begins: the old one is no longer listed, and served for its own length.
+    fn clear_list(&mut self, now: Timestamp) {
+        let expiry = now + self.listed_duration() + self.window;
+        for gone in std::mem::take(&mut self.listed) {
+            self.discontinuity_sequence += u64::from(gone.discontinuity);
+            self.retained.push_back((expiry, gone));
+        }
+    }
+
+    pub(crate) fn set_window(&mut self, window: Span) {
+        self.window = window;
+    }
+
+    /// Lets go of what is no longer served, and tells when there will be more of it.
+    pub(crate) fn expire(&mut self, now: Timestamp) {
+        while self.retained.front().is_some_and(|(at, _)| *at <= now) {
+            self.retained.pop_front();
+            self.changed = true;
+        }
+    }
+
+    pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
+        self.retained.front().map(|(at, _)| *at)
+    }
+
+    /// Where the samples end on the decoding timeline.
+    pub(crate) fn end(&self) -> Option<Timestamp> {
+        let ticks = self.cadence.end()?;
+        Some(Timestamp::from_ticks(ticks, self.timescale))
+    }
+
+    /// Brings a silent track up to `to` once it has fallen behind by more than `patience`; what
+    /// lies before `since` was silent everywhere.
+    pub(crate) fn fill(
+        &mut self,
+        (since, to): (Timestamp, Timestamp),
+        patience: Span,
+        now: Timestamp,
+    ) {
+        let (Some(payload), Some(from)) =
+            (fill::silent_frame(&self.track.config), self.fill_from())
+        else {
+            return;
+        };
+        let from = from.max(since);
+        let step = Span::from_ticks(self.cadence.nominal(), self.timescale);
+        if step <= Span::ZERO || to - from <= patience {
+            return;
+        }
+        let mut at = from;
+        while at < to {
+            self.counters.silent_frames += 1;
+            self.push(silence(&self.track, at, payload.clone()), now);
+            at = self.end().unwrap_or(at + step).max(at + step);
+        }
+        self.filling = true;
+    }
+
+    /// Whether the latest sample is silence of ours.
+    pub(crate) fn is_filling(&self) -> bool {
+        self.filling
+    }
+
+    fn fill_from(&self) -> Option<Timestamp> {
+        match self.open {
+            Some(_) => self.end(),
+            None => self.cuts.front().map(|cut| cut.at),
+        }
+    }
+
+    pub(crate) fn has_complete(&self) -> bool {
+        self.listed.iter().any(|s| s.complete)
+    }
+
+    pub(crate) fn complete_segments(&self) -> usize {
+        self.listed.iter().filter(|s| s.complete).count()
+    }
+
+    pub(crate) fn discontinuity(&self) -> u64 {
+        let listed = self.listed.iter().filter(|s| s.discontinuity).count() as u64;
+        self.discontinuity_sequence + listed
+    }
+
+    /// The state for readers; the old one where nothing changed.
+    pub(crate) fn publish(&mut self, face: Face) -> Arc<Media> {
+        match &self.published {
+            Some(media) if !self.changed && self.face == Some(face) => return Arc::clone(media),
+            _ => {}
+        }
+        let media = Arc::new(Media {
+            id: self.id.clone(),
+            rendition: self.rendition.clone(),
+            track: self.track.clone(),
+            segments: self.listed.clone(),
+            retained: self.retained.iter().map(|(_, s)| Arc::clone(s)).collect(),
+            discontinuity_sequence: self.discontinuity_sequence,
+            target_duration: face.target_duration,
+            part_target: self.part_target.unwrap_or(self.part_wish),
+            next_part: self.next_part,
+            frame_rate: self.cadence.frame_rate(&self.track),
+            hold: face.hold,
+            ended: face.ended,
+            independent_segments: face.independent_segments,
+        });
+        self.published = Some(Arc::clone(&media));
+        (self.face, self.changed) = (Some(face), false);
+        media
+    }
+
+    /// What readers saw last.
+    pub(crate) fn published(&self) -> Option<Arc<Media>> {
+        self.published.clone()
+    }
+}
+
+fn silence(track: &Track, at: Timestamp, payload: Bytes) -> Frame {
+    Frame {
+        track: track.id,
+        dts: at,
+        pts: at,
+        duration: None,
+        random_access: true,
+        leading: false,
+        payload,
+    }
+}
+
+fn to_fmp4(s: &Sample) -> fmp4::Sample {
+    fmp4::Sample {
+        size: u32::try_from(s.payload.len()).unwrap_or(u32::MAX),
+        duration: u32::try_from(s.duration.max(0)).unwrap_or(u32::MAX),
+        composition: i32::try_from(s.composition).unwrap_or(0),
+        random_access: s.random_access,
+    }
+}
+
+/// 1.075 times the wish, which holds 200 ms of frames at common rates and ten AAC frames. Where
+/// whole frames would fill less than 85 % of it, the target comes down to what they do fill.
+fn part_target(wish: Span, nominal: Span) -> Span {
+    let stretch = |d: Span| Span::from_nanos(d.as_nanos() / 1000 * 1075);
+    let target = stretch(wish);
+    let nominal = nominal.max(Span::from_millis(1));
+    let whole = (target.as_nanos() / nominal.as_nanos()).max(1);
+    let filled = nominal.times(whole);
+    if filled > target || filled.as_nanos() < target.as_nanos() / 100 * 86 {
+        stretch(filled)
+    } else {
+        target
+    }
+}

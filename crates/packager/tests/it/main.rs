@@ -1,0 +1,9 @@
+//! The packager as a whole: sources of every shape in, what players would see out.
+
+mod absence;
+mod checker;
+mod cuts;
+mod playlists;
+mod random;
+mod restart;
+mod source;
