@@ -1,0 +1,28 @@
+# syntax=docker/dockerfile:1
+FROM node:22-bookworm-slim AS web
+WORKDIR /web
+COPY crates/server/web/package.json crates/server/web/package-lock.json ./
+RUN npm ci --no-audit --no-fund --ignore-scripts
+
+FROM rust:1.95.0-bookworm AS build
+# The image has this toolchain; without the line rustup would fetch rustfmt and clippy too.
+ENV RUSTUP_TOOLCHAIN=1.95.0
+WORKDIR /weir
+COPY . .
+COPY --from=web /web/node_modules crates/server/web/node_modules
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/weir/target \
+    cargo build --locked --profile dist --bin weir && cp target/dist/weir /usr/local/bin/weir
+
+FROM debian:bookworm-slim
+# The uid is fixed so that a volume's owner can be set from outside.
+RUN groupadd --gid 10001 weir && useradd --uid 10001 --gid weir --home-dir /data --no-create-home weir \
+    && install -d -o weir -g weir /data
+COPY --from=build /usr/local/bin/weir /usr/local/bin/weir
+USER 10001:10001
+WORKDIR /data
+ENV WEIR_DATA__DIR=/data
+VOLUME /data
+EXPOSE 8080 1935
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["weir"]
+CMD ["serve"]
