@@ -5,6 +5,7 @@
 
 #![warn(missing_docs)]
 
+mod bits;
 pub mod codec;
 mod frame;
 pub mod repair;

@@ -153,3 +153,15 @@ impl CodecConfig {
         }
     }
 }
+
+/// A rate in lowest terms; `None` where either part is zero.
+fn reduce(num: u32, den: u32) -> Option<(u32, u32)> {
+    let (mut a, mut b) = (num, den);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    (num > 0 && den > 0).then(|| (num / a, den / a))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! H.264: the `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15 5.3.3.1) and its SPS.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use h264_reader::avcc::AvcDecoderConfigurationRecord;
+use h264_reader::nal::sps::SeqParameterSet;
+use h264_reader::nal::{Nal, RefNal};
+
+use super::{CodecError, VideoInfo, reduce};
+
+/// H.264 decoder configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct H264Config {
+    record: Bytes,
+    video: VideoInfo,
+}
+
+impl H264Config {
+    /// Reads an `AVCDecoderConfigurationRecord`.
+    ///
+    /// # Errors
+    /// A record that is cut short, or holds no readable SPS.
+    pub fn parse(record: Bytes) -> Result<Self, CodecError> {
+        let video = {
+            let avcc = AvcDecoderConfigurationRecord::try_from(&record[..])
+                .map_err(|e| error(format!("{e:?}")))?;
+            let mut sets = avcc.sequence_parameter_sets();
+            let sps = sets.next().ok_or_else(|| error("no SPS"))?;
+            read_sps(sps.map_err(|e| error(format!("{e:?}")))?)?
+        };
+        Ok(Self { record, video })
+    }
+
+    /// Makes the record from one SPS and one PPS, each a NAL unit with its header and without
+    /// start code.
+    ///
+    /// # Errors
+    /// An SPS that cannot be read, or sets over 64 KiB.
+    pub fn from_parameter_sets(sps: &[u8], pps: &[u8]) -> Result<Self, CodecError> {
+        let video = read_sps(sps)?;
+        let [_, profile, constraints, level, ..] = *sps else {
+            return Err(error("short SPS"));
+        };
+        let mut out = BytesMut::with_capacity(sps.len() + pps.len() + 11);
+        out.put_slice(&[1, profile, constraints, level, 0xff, 0xe1]);
+        put_set(&mut out, sps)?;
+        out.put_u8(1);
+        put_set(&mut out, pps)?;
+        let record = out.freeze();
+        Ok(Self { record, video })
+    }
+
+    /// The `AVCDecoderConfigurationRecord`.
+    #[must_use]
+    pub const fn record(&self) -> &Bytes {
+        &self.record
+    }
+
+    /// Bytes in a NAL unit's length field, as the record tells: 1, 2 or 4.
+    #[must_use]
+    pub fn nal_length_size(&self) -> usize {
+        self.record.get(4).map_or(4, |b| usize::from(b & 3) + 1)
+    }
+
+    /// The parameter sets in the record, in order, each without start code or length.
+    #[must_use]
+    pub fn parameter_sets(&self) -> Vec<&[u8]> {
+        let Ok(avcc) = AvcDecoderConfigurationRecord::try_from(&self.record[..]) else {
+            return Vec::new();
+        };
+        let sps = avcc.sequence_parameter_sets().filter_map(Result::ok);
+        sps.chain(avcc.picture_parameter_sets().filter_map(Result::ok))
+            .collect()
+    }
+
+    /// Size and rate from the first SPS; the rate is its VUI's, half the field rate.
+    #[must_use]
+    pub const fn video(&self) -> VideoInfo {
+        self.video
+    }
+
+    /// `avc1.PPCCLL` (RFC 6381 3.3): profile, constraints and level as in the record.
+    #[must_use]
+    pub fn rfc6381(&self) -> String {
+        let byte = |i: usize| self.record.get(i).copied().unwrap_or(0);
+        format!("avc1.{:02x}{:02x}{:02x}", byte(1), byte(2), byte(3))
+    }
+}
+
+fn error(reason: impl Into<String>) -> CodecError {
+    CodecError::new("H.264", reason)
+}
+
+fn put_set(out: &mut BytesMut, set: &[u8]) -> Result<(), CodecError> {
+    let len = u16::try_from(set.len()).map_err(|_| error("parameter set over 64 KiB"))?;
+    out.put_u16(len);
+    out.put_slice(set);
+    Ok(())
+}
+
+fn read_sps(nal: &[u8]) -> Result<VideoInfo, CodecError> {
+    if nal.len() < 4 {
+        return Err(error("short SPS"));
+    }
+    let sps = SeqParameterSet::from_bits(RefNal::new(nal, &[], true).rbsp_bits())
+        .map_err(|e| error(format!("{e:?}")))?;
+    let (width, height) = sps
+        .pixel_dimensions()
+        .map_err(|e| error(format!("{e:?}")))?;
+    let timing = sps.vui_parameters.and_then(|v| v.timing_info);
+    let frame_rate =
+        timing.and_then(|t| reduce(t.time_scale, t.num_units_in_tick.checked_mul(2)?));
+    Ok(VideoInfo {
+        width,
+        height,
+        frame_rate,
+    })
+}

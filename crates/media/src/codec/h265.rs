@@ -1,0 +1,151 @@
+//! H.265: the `HEVCDecoderConfigurationRecord` (ISO/IEC 14496-15 8.3.3.1) and its SPS.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use scuffle_h265::{HEVCDecoderConfigurationRecord, NALUnitType, SpsNALUnit};
+
+use super::{CodecError, VideoInfo, reduce};
+
+/// H.265 decoder configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct H265Config {
+    record: Bytes,
+    video: VideoInfo,
+}
+
+/// Fixed fields before the arrays of parameter sets.
+const HEAD: usize = 23;
+
+impl H265Config {
+    /// Reads an `HEVCDecoderConfigurationRecord`.
+    ///
+    /// # Errors
+    /// A record that is cut short, or holds no readable SPS.
+    pub fn parse(record: Bytes) -> Result<Self, CodecError> {
+        let hvcc = HEVCDecoderConfigurationRecord::demux(std::io::Cursor::new(&record[..]))
+            .map_err(|e| error(e.to_string()))?;
+        let mut arrays = hvcc.arrays.iter();
+        let sps = arrays.find(|a| a.nal_unit_type == NALUnitType::SpsNut);
+        let sps = sps.and_then(|a| a.nalus.first());
+        let video = read_sps(sps.ok_or_else(|| error("no SPS"))?)?;
+        Ok(Self { record, video })
+    }
+
+    /// The same configuration with other parameter sets, as they came in band.
+    ///
+    /// # Errors
+    /// An SPS that cannot be read, or sets over 64 KiB.
+    pub fn with_parameter_sets(&self, sets: &[(u8, &[u8])]) -> Result<Self, CodecError> {
+        let head = self.record.get(..HEAD - 1).ok_or_else(|| error("short record"))?;
+        let mut out = BytesMut::from(head);
+        out.put_u8(u8::try_from(sets.len()).unwrap_or(u8::MAX));
+        for (kind, set) in sets {
+            let len = u16::try_from(set.len()).map_err(|_| error("parameter set over 64 KiB"))?;
+            out.put_u8(0x80 | (kind & 0x3f));
+            out.put_u16(1);
+            out.put_u16(len);
+            out.put_slice(set);
+        }
+        Self::parse(out.freeze())
+    }
+
+    /// The `HEVCDecoderConfigurationRecord`.
+    #[must_use]
+    pub const fn record(&self) -> &Bytes {
+        &self.record
+    }
+
+    /// Bytes in a NAL unit's length field, as the record tells: 1, 2 or 4.
+    #[must_use]
+    pub fn nal_length_size(&self) -> usize {
+        self.record.get(21).map_or(4, |b| usize::from(b & 3) + 1)
+    }
+
+    /// The parameter sets in the record, in order, each without start code or length.
+    #[must_use]
+    pub fn parameter_sets(&self) -> Vec<&[u8]> {
+        let arrays = self.record.get(HEAD - 1).copied().unwrap_or(0);
+        let mut rest = self.record.get(HEAD..).unwrap_or_default();
+        let mut sets = Vec::new();
+        for _ in 0..arrays {
+            if read_array(&mut rest, &mut sets).is_none() {
+                break;
+            }
+        }
+        sets
+    }
+
+    /// Size and rate from the first SPS.
+    #[must_use]
+    pub const fn video(&self) -> VideoInfo {
+        self.video
+    }
+
+    /// `hvc1.` with profile, compatibility, tier, level and constraints
+    /// (ISO/IEC 14496-15 annex E.3).
+    #[must_use]
+    pub fn rfc6381(&self) -> String {
+        let byte = |i: usize| self.record.get(i).copied().unwrap_or(0);
+        let space = ["", "A", "B", "C"][usize::from(byte(1) >> 6)];
+        let tier = if byte(1) & 0x20 == 0 { 'L' } else { 'H' };
+        let compatibility = u32::from_be_bytes([byte(2), byte(3), byte(4), byte(5)]);
+        let mut text = format!(
+            "hvc1.{space}{}.{:X}.{tier}{}",
+            byte(1) & 0x1f,
+            compatibility.reverse_bits(),
+            byte(12)
+        );
+        let constraints: Vec<u8> = (6..12).map(byte).collect();
+        let used = constraints.iter().rposition(|b| *b != 0).map_or(0, |i| i + 1);
+        for constraint in &constraints[..used] {
+            text.push_str(&format!(".{constraint:X}"));
+        }
+        text
+    }
+}
+
+fn error(reason: impl Into<String>) -> CodecError {
+    CodecError::new("H.265", reason)
+}
+
+fn read_array<'a>(rest: &mut &'a [u8], sets: &mut Vec<&'a [u8]>) -> Option<()> {
+    let (head, after) = rest.split_at_checked(3)?;
+    *rest = after;
+    for _ in 0..u16::from_be_bytes([head[1], head[2]]) {
+        let (len, after) = rest.split_at_checked(2)?;
+        let (set, after) =
+            after.split_at_checked(usize::from(u16::from_be_bytes([len[0], len[1]])))?;
+        sets.push(set);
+        *rest = after;
+    }
+    Some(())
+}
+
+fn read_sps(nal: &[u8]) -> Result<VideoInfo, CodecError> {
+    let unit = SpsNALUnit::parse(std::io::Cursor::new(nal)).map_err(|e| error(e.to_string()))?;
+    let sps = &unit.rbsp;
+    let (width, height) = cropped(sps).ok_or_else(|| error("crops more than it has"))?;
+    let timing = sps.vui_parameters.as_ref();
+    let timing = timing.and_then(|v| v.vui_timing_info.as_ref());
+    let frame_rate = timing.and_then(|t| reduce(t.time_scale.get(), t.num_units_in_tick.get()));
+    Ok(VideoInfo {
+        width,
+        height,
+        frame_rate,
+    })
+}
+
+/// The crate's own sum trusts the window, which a peer wrote.
+fn cropped(sps: &scuffle_h265::SpsRbsp) -> Option<(u32, u32)> {
+    let window = &sps.conformance_window;
+    let x = window
+        .conf_win_left_offset
+        .checked_add(window.conf_win_right_offset)?
+        .checked_mul(u64::from(sps.sub_width_c()))?;
+    let y = window
+        .conf_win_top_offset
+        .checked_add(window.conf_win_bottom_offset)?
+        .checked_mul(u64::from(sps.sub_height_c()))?;
+    let width = sps.pic_width_in_luma_samples.get().checked_sub(x)?;
+    let height = sps.pic_height_in_luma_samples.get().checked_sub(y)?;
+    Some((u32::try_from(width).ok()?, u32::try_from(height).ok()?))
+}
