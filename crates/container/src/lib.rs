@@ -1,1 +1,7 @@
-//! Bytes to frames and frames to bytes for FLV tags, MPEG-TS and fragmented MP4. Pure.
+//! Bytes to frames and frames to bytes: FLV tags and fragmented MP4.
+//!
+//! Pure: no clock, no socket, no file. Parsers of outside bytes never panic and never allocate by
+//! a length that a peer wrote.
+
+pub mod flv;
+pub mod fmp4;

@@ -8,6 +8,7 @@
 mod bits;
 pub mod codec;
 mod frame;
+pub mod nal;
 pub mod repair;
 mod time;
 mod track;

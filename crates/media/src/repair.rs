@@ -221,9 +221,18 @@ mod tests {
     fn duplicates_and_disorder_are_nudged() {
         let mut r = Repair::new();
         r.frame(VIDEO, at(0), at(0), at(0));
-        assert_eq!(r.frame(VIDEO, at(0), at(0), at(1)).fix, Some(Fix::Duplicate));
-        assert_eq!(r.frame(VIDEO, at(-40), at(-40), at(2)).fix, Some(Fix::Backward));
-        assert_eq!(r.frame(VIDEO, at(33), at(20), at(33)).fix, Some(Fix::Offset));
+        assert_eq!(
+            r.frame(VIDEO, at(0), at(0), at(1)).fix,
+            Some(Fix::Duplicate)
+        );
+        assert_eq!(
+            r.frame(VIDEO, at(-40), at(-40), at(2)).fix,
+            Some(Fix::Backward)
+        );
+        assert_eq!(
+            r.frame(VIDEO, at(33), at(20), at(33)).fix,
+            Some(Fix::Offset)
+        );
     }
 
     proptest! {

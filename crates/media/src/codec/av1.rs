@@ -111,7 +111,9 @@ fn timing_and_operating_points(b: &mut Bits<'_>) -> Option<Rate> {
         let scale = b.bits(32)?;
         if b.bit()? {
             let per_picture = b.uvlc()?.saturating_add(1);
-            rate = units.checked_mul(per_picture).and_then(|u| reduce(scale, u));
+            rate = units
+                .checked_mul(per_picture)
+                .and_then(|u| reduce(scale, u));
         }
         if b.bit()? {
             delay_bits = Some(b.bits(5)? + 1);

@@ -107,8 +107,7 @@ fn read_sps(nal: &[u8]) -> Result<VideoInfo, CodecError> {
         .pixel_dimensions()
         .map_err(|e| error(format!("{e:?}")))?;
     let timing = sps.vui_parameters.and_then(|v| v.timing_info);
-    let frame_rate =
-        timing.and_then(|t| reduce(t.time_scale, t.num_units_in_tick.checked_mul(2)?));
+    let frame_rate = timing.and_then(|t| reduce(t.time_scale, t.num_units_in_tick.checked_mul(2)?));
     Ok(VideoInfo {
         width,
         height,

@@ -35,7 +35,10 @@ impl H265Config {
     /// # Errors
     /// An SPS that cannot be read, or sets over 64 KiB.
     pub fn with_parameter_sets(&self, sets: &[(u8, &[u8])]) -> Result<Self, CodecError> {
-        let head = self.record.get(..HEAD - 1).ok_or_else(|| error("short record"))?;
+        let head = self
+            .record
+            .get(..HEAD - 1)
+            .ok_or_else(|| error("short record"))?;
         let mut out = BytesMut::from(head);
         out.put_u8(u8::try_from(sets.len()).unwrap_or(u8::MAX));
         for (kind, set) in sets {
@@ -95,7 +98,10 @@ impl H265Config {
             byte(12)
         );
         let constraints: Vec<u8> = (6..12).map(byte).collect();
-        let used = constraints.iter().rposition(|b| *b != 0).map_or(0, |i| i + 1);
+        let used = constraints
+            .iter()
+            .rposition(|b| *b != 0)
+            .map_or(0, |i| i + 1);
         for constraint in &constraints[..used] {
             text.push_str(&format!(".{constraint:X}"));
         }

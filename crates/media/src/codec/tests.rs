@@ -6,20 +6,33 @@ use super::*;
 
 fn hex(text: &str) -> Bytes {
     let digit = |i: usize| u8::from_str_radix(&text[i..i + 2], 16).unwrap();
-    (0..text.len()).step_by(2).map(digit).collect::<Vec<_>>().into()
+    (0..text.len())
+        .step_by(2)
+        .map(digit)
+        .collect::<Vec<_>>()
+        .into()
 }
 
 /// x264, 640x360 at 30, constrained baseline.
-const AVCC: &str = "0142c01effe100196742c01eda0280bfe5c044000003000400000300f03c58ba8001000468ce0fc8";
+const AVCC: &str =
+    "0142c01effe100196742c01eda0280bfe5c044000003000400000300f03c58ba8001000468ce0fc8";
 
 #[test]
 fn h264() {
     let c = H264Config::parse(hex(AVCC)).unwrap();
     let v = c.video();
     assert_eq!((v.width, v.height, v.frame_rate), (640, 360, Some((30, 1))));
-    assert_eq!((c.rfc6381().as_str(), c.nal_length_size()), ("avc1.42c01e", 4));
+    assert_eq!(
+        (c.rfc6381().as_str(), c.nal_length_size()),
+        ("avc1.42c01e", 4)
+    );
     let sets: Vec<Vec<u8>> = c.parameter_sets().into_iter().map(<[u8]>::to_vec).collect();
-    assert_eq!(H264Config::from_parameter_sets(&sets[0], &sets[1]).unwrap().video(), v);
+    assert_eq!(
+        H264Config::from_parameter_sets(&sets[0], &sets[1])
+            .unwrap()
+            .video(),
+        v
+    );
 }
 
 #[test]
@@ -32,7 +45,11 @@ fn aac() {
     ] {
         let c = AacConfig::parse(hex(asc)).unwrap();
         let a = c.audio();
-        assert_eq!((c.object_type(), a.sample_rate, a.channels), (kind, rate, channels), "{asc}");
+        assert_eq!(
+            (c.object_type(), a.sample_rate, a.channels),
+            (kind, rate, channels),
+            "{asc}"
+        );
         assert_eq!(a.samples_per_frame, Some(samples), "{asc}");
     }
 }

@@ -1,0 +1,60 @@
+//! One session's reader: remembers each track's configuration.
+
+use bytes::Bytes;
+use media::{CodecConfig, TrackId};
+
+use super::{FlvError, Item, audio, video};
+
+/// The most tracks of a kind that a session may have.
+const TRACKS: usize = 16;
+
+/// Reads the bodies of one session's audio and video messages.
+#[derive(Debug, Default)]
+pub struct Demux {
+    configs: Vec<(TrackId, CodecConfig)>,
+}
+
+impl Demux {
+    /// A reader that has seen nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends what a video message holds. Payloads are slices of `body` unless the NAL units had
+    /// to be rewritten.
+    ///
+    /// # Errors
+    /// A body that is cut short or whose configuration cannot be read.
+    pub fn video(&mut self, body: Bytes, out: &mut Vec<Item>) -> Result<(), FlvError> {
+        video::read(self, body, out)
+    }
+
+    /// Appends what an audio message holds.
+    ///
+    /// # Errors
+    /// As for [`Demux::video`].
+    pub fn audio(&mut self, body: Bytes, out: &mut Vec<Item>) -> Result<(), FlvError> {
+        audio::read(self, body, out)
+    }
+
+    pub(super) fn config(&self, track: TrackId) -> Option<&CodecConfig> {
+        let mut known = self.configs.iter();
+        known.find(|(id, _)| *id == track).map(|(_, c)| c)
+    }
+
+    /// Keeps a configuration and tells of it where it is a new one.
+    pub(super) fn configure(&mut self, track: TrackId, config: CodecConfig, out: &mut Vec<Item>) {
+        let full = self.configs.len() >= TRACKS;
+        match self.configs.iter_mut().find(|(id, _)| *id == track) {
+            Some((_, known)) if *known == config => return,
+            Some((_, known)) => known.clone_from(&config),
+            None if full => {
+                out.push(Item::Ignored("too many tracks"));
+                return;
+            }
+            None => self.configs.push((track, config.clone())),
+        }
+        out.push(Item::Config(track, config));
+    }
+}

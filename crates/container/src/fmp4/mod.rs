@@ -1,0 +1,37 @@
+//! Fragmented MP4 (ISO/IEC 14496-12) as CMAF (ISO/IEC 23000-19) shapes it: one track per file.
+
+mod chunk;
+mod init;
+mod read;
+
+use media::CodecConfig;
+
+pub use chunk::{Sample, chunk_header};
+pub use init::init_segment;
+pub use read::{Chunk, read_chunks};
+
+/// What cannot be carried in, or read from, fragmented MP4.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Mp4Error {
+    /// There is no sample entry for this codec.
+    #[error("no sample entry for {0}")]
+    Codec(&'static str),
+    /// A box that cannot be written or read.
+    #[error("box: {0}")]
+    Box(#[from] mp4_atom::Error),
+    /// Bytes that are no sequence of `moof` and `mdat`.
+    #[error("at byte {at}: {reason}")]
+    Layout {
+        /// Offset of the box.
+        at: usize,
+        /// What is wrong there.
+        reason: &'static str,
+    },
+}
+
+/// Ticks per second of a track's `mdhd`: 90 kHz for pictures, the sampling rate for sound.
+#[must_use]
+pub fn timescale(config: &CodecConfig) -> u32 {
+    config.audio().map_or(90_000, |a| a.sample_rate.max(1))
+}
