@@ -1,1 +1,26 @@
 //! Holds each broadcast's recent frames; any number of subscribers follow it.
+//!
+//! One flat window of frames per broadcast, marks where groups begin, one cursor per subscriber.
+//! The writer never waits and never fails for a reader's sake; a reader inside a group never sees
+//! a hole. The hub knows no codec, repairs no timestamp and spawns no task.
+
+#![warn(missing_docs)]
+
+mod broadcast;
+mod counters;
+mod demand;
+mod event;
+mod presentation;
+mod publisher;
+mod subscriber;
+mod sync;
+mod window;
+
+pub use broadcast::{Broadcast, Relay};
+pub use counters::Counters;
+pub use demand::{Demand, Wanted};
+pub use event::{EndReason, Event};
+pub use presentation::{Hub, Listing, NameTaken, Presentation, Rendition, RenditionTaken};
+pub use publisher::{Publisher, Refused};
+pub use subscriber::{Join, Options, Subscriber};
+pub use window::Limits;

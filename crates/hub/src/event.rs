@@ -1,0 +1,40 @@
+//! What a subscriber receives.
+
+use std::sync::Arc;
+
+use media::{Frame, Timestamp, Track};
+
+/// Why a broadcast ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// The source said that it was done.
+    Finished,
+    /// The publisher was dropped without a word: its connection broke or its task ended.
+    Dropped,
+    /// The source was told to leave.
+    Kicked,
+}
+
+/// One thing that happened in a broadcast, in the order in which it did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A group begins: what follows can be decoded with these tracks alone.
+    Group {
+        /// Programme time of its random-access point; equal ids are aligned across renditions.
+        id: Timestamp,
+        /// The tracks, until the next group says otherwise.
+        tracks: Arc<[Track]>,
+    },
+    /// A frame of the group.
+    Frame(Frame),
+    /// The subscriber was too far behind and goes on with the newest group.
+    Skipped {
+        /// Groups that it will see nothing more of, whole or in part.
+        groups: u64,
+        /// Frames left out.
+        frames: u64,
+    },
+    /// Nothing more will come.
+    End(EndReason),
+}
