@@ -1,0 +1,140 @@
+//! Segment numbering: segment n belongs to `t0 + (n - n0) * d` on the programme timeline.
+//!
+//! Rows are appended and never changed; a small state beside them is written in batches.
+
+use crate::{Error, Store};
+
+/// One row of a stream's numbering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct NumberingRow {
+    /// Place among the stream's rows, from 0.
+    pub seq: i64,
+    /// Where segment `n0` begins, nanoseconds since the Unix epoch.
+    pub t0_ns: i64,
+    /// The first number of the row.
+    pub n0: i64,
+    /// Distance of the grid, nanoseconds.
+    pub d_ns: i64,
+    /// TARGETDURATION, seconds.
+    pub target_duration: i64,
+    /// Whether keyframe intervals are regular, or forced by a transcoder.
+    pub regular: bool,
+    /// The configured segment duration this row was made for, nanoseconds.
+    pub segment_ns: i64,
+}
+
+/// A row to append; the fields of [`NumberingRow`] without its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewRow {
+    /// Where segment `n0` begins, nanoseconds since the Unix epoch.
+    pub t0_ns: i64,
+    /// The first number of the row.
+    pub n0: i64,
+    /// Distance of the grid, nanoseconds; above zero.
+    pub d_ns: i64,
+    /// TARGETDURATION, seconds.
+    pub target_duration: i64,
+    /// Whether keyframe intervals are regular, or forced by a transcoder.
+    pub regular: bool,
+    /// The configured segment duration this row was made for, nanoseconds.
+    pub segment_ns: i64,
+}
+
+/// What a stream resumes its numbering from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct NumberingState {
+    /// The newest row.
+    #[sqlx(flatten)]
+    pub row: NumberingRow,
+    /// How far numbers may run ahead of the clock; 0 until saved.
+    pub run_ahead: i64,
+    /// The discontinuity number; 0 until saved.
+    pub discontinuity: i64,
+    /// The highest number saved; 0 until saved.
+    pub highest: i64,
+}
+
+/// A change of one stream's state; what is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateUpdate {
+    /// The stream.
+    pub stream: String,
+    /// The new run-ahead.
+    pub run_ahead: Option<i64>,
+    /// The new discontinuity number.
+    pub discontinuity: Option<i64>,
+    /// The highest number issued; a lower one than stored is ignored.
+    pub highest: Option<i64>,
+}
+
+const NEWEST: &str = "SELECT r.seq, r.t0_ns, r.n0, r.d_ns, r.target_duration, r.regular,
+        r.segment_ns, COALESCE(s.run_ahead, 0) AS run_ahead,
+        COALESCE(s.discontinuity, 0) AS discontinuity, COALESCE(s.highest, 0) AS highest
+    FROM numbering_rows r LEFT JOIN numbering_state s ON s.stream = r.stream
+    WHERE r.stream = $1 ORDER BY r.seq DESC LIMIT 1";
+
+const ROWS: &str = "SELECT seq, t0_ns, n0, d_ns, target_duration, regular, segment_ns
+    FROM numbering_rows WHERE stream = $1 ORDER BY seq";
+
+const APPEND: &str = "INSERT INTO numbering_rows
+        (stream, seq, t0_ns, n0, d_ns, target_duration, regular, segment_ns)
+    SELECT $1, COALESCE(MAX(seq), -1) + 1, $2, $3, $4, $5, $6, $7
+    FROM numbering_rows WHERE stream = $1
+    RETURNING seq, t0_ns, n0, d_ns, target_duration, regular, segment_ns";
+
+// CASE, because the larger of two is MAX in SQLite and GREATEST in PostgreSQL.
+const SAVE: &str = "INSERT INTO numbering_state
+        (stream, run_ahead, discontinuity, highest, updated_ms)
+    VALUES ($1, COALESCE($2, 0), COALESCE($3, 0), COALESCE($4, 0), $5)
+    ON CONFLICT (stream) DO UPDATE SET
+        run_ahead = COALESCE($2, numbering_state.run_ahead),
+        discontinuity = COALESCE($3, numbering_state.discontinuity),
+        highest = CASE WHEN $4 > numbering_state.highest THEN $4
+            ELSE numbering_state.highest END,
+        updated_ms = excluded.updated_ms";
+
+impl Store {
+    /// The newest row and the state; `None` until a first row is appended.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn numbering(&self, stream: &str) -> Result<Option<NumberingState>, Error> {
+        read!(self, pool => Ok(sqlx::query_as(NEWEST).bind(stream).fetch_optional(pool).await?))
+    }
+
+    /// All rows, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rows(&self, stream: &str) -> Result<Vec<NumberingRow>, Error> {
+        read!(self, pool => Ok(sqlx::query_as(ROWS).bind(stream).fetch_all(pool).await?))
+    }
+
+    /// Appends a row after the newest. The stream need not exist.
+    ///
+    /// # Errors
+    /// When the database fails, or `d_ns` is not above zero.
+    pub async fn append_row(&self, stream: &str, row: &NewRow) -> Result<NumberingRow, Error> {
+        transaction!(self, tx => {
+            let query = sqlx::query_as(APPEND).bind(stream).bind(row.t0_ns).bind(row.n0);
+            let query = query.bind(row.d_ns).bind(row.target_duration);
+            let query = query.bind(row.regular).bind(row.segment_ns);
+            query.fetch_one(&mut *tx).await?
+        })
+    }
+
+    /// Saves the state of many streams in one transaction: all or none.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is saved then.
+    pub async fn save_states(&self, updates: &[StateUpdate], now_ms: i64) -> Result<(), Error> {
+        if updates.is_empty() {
+            return Ok(());
+        }
+        transaction!(self, tx => for update in updates {
+            let query = sqlx::query(SAVE).bind(&update.stream).bind(update.run_ahead);
+            let query = query.bind(update.discontinuity).bind(update.highest).bind(now_ms);
+            query.execute(&mut *tx).await?;
+        })
+    }
+}

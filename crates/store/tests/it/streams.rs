@@ -1,0 +1,144 @@
+//! Create, read, update, delete, versions and paging.
+
+use store::{Error, Store};
+
+use crate::{database, memory, row};
+
+#[tokio::test]
+async fn a_stream_is_created_read_updated_and_deleted() {
+    let store = memory().await;
+    let made = store.create("news", "{\"a\":1}", 10).await.unwrap();
+    assert_eq!(
+        (made.version, made.created_ms, made.updated_ms),
+        (1, 10, 10)
+    );
+    assert_eq!(store.get("news").await.unwrap(), Some(made.clone()));
+
+    let changed = store.update("news", "{}", Some(1), 20).await.unwrap();
+    assert_eq!(
+        (changed.version, changed.created_ms, changed.updated_ms),
+        (2, 10, 20)
+    );
+    assert_eq!(changed.config, "{}");
+    assert_eq!(store.all().await.unwrap(), [changed]);
+
+    store.delete("news", None).await.unwrap();
+    assert_eq!(store.get("news").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_taken_name_is_refused_and_left_alone() {
+    let store = memory().await;
+    let first = store.create("news", "1", 1).await.unwrap();
+    assert!(matches!(
+        store.create("news", "2", 2).await,
+        Err(Error::Exists)
+    ));
+    assert_eq!(store.get("news").await.unwrap(), Some(first));
+    store.create("News", "3", 3).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stale_version_changes_nothing() {
+    let store = memory().await;
+    store.create("news", "1", 1).await.unwrap();
+    let second = store.update("news", "2", None, 2).await.unwrap();
+    let update = store.update("news", "3", Some(1), 3).await;
+    assert!(matches!(update, Err(Error::Stale { current: 2 })));
+    let delete = store.delete("news", Some(1)).await;
+    assert!(matches!(delete, Err(Error::Stale { current: 2 })));
+    assert_eq!(store.get("news").await.unwrap(), Some(second));
+    store.delete("news", Some(2)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_stream_is_not_found() {
+    let store = memory().await;
+    assert!(matches!(
+        store.update("x", "1", None, 1).await,
+        Err(Error::NotFound)
+    ));
+    assert!(matches!(
+        store.update("x", "1", Some(1), 1).await,
+        Err(Error::NotFound)
+    ));
+    assert!(matches!(
+        store.delete("x", Some(1)).await,
+        Err(Error::NotFound)
+    ));
+}
+
+async fn page(store: &Store, after: Option<&str>, prefix: &str, limit: u32) -> Vec<String> {
+    let records = store.list(after, prefix, limit).await.unwrap();
+    records.into_iter().map(|record| record.name).collect()
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_by_name() {
+    let store = memory().await;
+    for name in ["live/c", "vod/a", "live/a", "live/b", "a"] {
+        store.create(name, "{}", 1).await.unwrap();
+    }
+    assert_eq!(page(&store, None, "live/", 2).await, ["live/a", "live/b"]);
+    assert_eq!(page(&store, Some("live/b"), "live/", 2).await, ["live/c"]);
+    assert!(page(&store, Some("live/c"), "live/", 2).await.is_empty());
+    assert_eq!(page(&store, Some("live/c"), "", 9).await, ["vod/a"]);
+    assert_eq!(page(&store, None, "", 9).await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_prefix_is_taken_literally() {
+    let store = memory().await;
+    for name in ["a_b", "axb", "a%b", "A_b", "a\\b", "ä_b", "a_"] {
+        store.create(name, "{}", 1).await.unwrap();
+    }
+    assert_eq!(page(&store, None, "a_", 9).await, ["a_", "a_b"]);
+    assert_eq!(page(&store, None, "a%", 9).await, ["a%b"]);
+    assert_eq!(page(&store, None, "a\\", 9).await, ["a\\b"]);
+    assert_eq!(page(&store, None, "ä", 9).await, ["ä_b"]);
+    assert!(page(&store, None, "%", 9).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_deleted_name_keeps_its_numbering() {
+    let store = memory().await;
+    store.create("news", "{}", 1).await.unwrap();
+    let appended = store.append_row("news", &row(0)).await.unwrap();
+    store.delete("news", None).await.unwrap();
+    store.create("news", "{}", 2).await.unwrap();
+    assert_eq!(store.rows("news").await.unwrap(), [appended]);
+}
+
+#[tokio::test]
+async fn of_two_writers_one_wins_each_version() {
+    let (_dir, url) = database();
+    let stores = [
+        Store::open(&url).await.unwrap(),
+        Store::open(&url).await.unwrap(),
+    ];
+    stores[0].create("news", "0", 0).await.unwrap();
+    let tasks = stores.map(|store| tokio::spawn(count_up(store, 50)));
+    let mut won = 0;
+    for task in tasks {
+        won += task.await.unwrap();
+    }
+    let store = Store::open(&url).await.unwrap();
+    let record = store.get("news").await.unwrap().unwrap();
+    assert_eq!((won, record.version), (100, 101));
+    assert_eq!(record.config, "100");
+}
+
+/// Adds one to the number in `config` as often as asked, again after every lost race.
+async fn count_up(store: Store, times: u32) -> u32 {
+    let mut won = 0;
+    while won < times {
+        let record = store.get("news").await.unwrap().unwrap();
+        let next = (record.config.parse::<u32>().unwrap() + 1).to_string();
+        match store.update("news", &next, Some(record.version), 1).await {
+            Ok(_) => won += 1,
+            Err(Error::Stale { current }) => assert!(current > record.version),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    won
+}
