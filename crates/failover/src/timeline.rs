@@ -108,7 +108,7 @@ impl Timeline {
             self.counters.overlapped += 1;
             return None;
         }
-        frame.pts = frame.pts + offset;
+        frame.pts += offset;
         frame.dts = dts;
         self.slew(now);
         Some(frame)

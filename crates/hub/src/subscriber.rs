@@ -142,8 +142,7 @@ impl Subscriber {
     /// Begins with the awaited group once it is there.
     fn enter(&mut self, window: &Window) {
         if let Cursor::Group(wanted) = self.cursor
-            && let Some(group) = window.newest()
-            && group.number >= wanted
+            && let Some(group) = window.join(wanted)
         {
             self.cursor = Cursor::Frame(group.first);
             self.joined = true;

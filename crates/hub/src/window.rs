@@ -109,6 +109,13 @@ impl Window {
         self.groups.back().filter(|_| !self.torn)
     }
 
+    /// The group with this number, or the newest where that one has left the window.
+    pub(crate) fn join(&self, number: u64) -> Option<&Mark> {
+        let newest = self.newest().filter(|g| g.number >= number)?;
+        let held = self.groups.iter().find(|g| g.number == number);
+        Some(held.unwrap_or(newest))
+    }
+
     pub(crate) fn next_group(&self) -> u64 {
         self.next_group
     }

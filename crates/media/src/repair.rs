@@ -127,7 +127,7 @@ impl Repair {
             pts: (wanted + composed).max(dts),
             fix: leapt
                 .or(order)
-                .or((composed != reorder).then_some(Fix::Offset)),
+                .or_else(|| (composed != reorder).then_some(Fix::Offset)),
         }
     }
 

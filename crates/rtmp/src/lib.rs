@@ -1,1 +1,26 @@
-//! RTMP: listens for encoders and bridges what they publish to frames.
+//! RTMP: takes what encoders publish and bridges it to frames.
+//!
+//! [`Listener`] yields connections, a [`Connection`] yields a [`Request`] before any media flows,
+//! and the caller accepts or rejects it. The crate refuses to know streams, keys or viewers, and
+//! spawns nothing. The protocol itself ([`Session`]) is a state machine over bytes.
+
+mod amf;
+mod bridge;
+pub mod chunk;
+mod config;
+mod error;
+mod listen;
+mod metadata;
+mod reply;
+mod session;
+mod stats;
+mod target;
+
+pub use config::Config;
+pub use error::{Error, ErrorKind};
+pub use listen::{Connection, Listener, PlayRequest, PublishRequest, Publishing, Request, Stopper};
+pub use metadata::Metadata;
+pub use reply::Reject;
+pub use session::{Event, MediaKind, Session};
+pub use stats::{Figures, Stats};
+pub use target::Target;

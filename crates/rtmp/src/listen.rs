@@ -1,0 +1,345 @@
+//! Sockets: connections, requests before any media flows, and the loop that reads a publisher.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use hub::{EndReason, Publisher};
+use media::{Span, Timestamp};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use crate::bridge::Bridge;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind};
+use crate::reply::Reject;
+use crate::session::{Event, Session};
+use crate::stats::Stats;
+use crate::target::Target;
+
+/// One read takes at most this much.
+const READ: usize = 64 << 10;
+/// Before a request less is enough: an idle peer costs little.
+const READ_REQUEST: usize = 4 << 10;
+/// A refusal is given this long to arrive before the connection closes.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Accepts connections.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    config: Config,
+}
+
+impl Listener {
+    /// Listens on a bound socket.
+    #[must_use]
+    pub const fn new(socket: TcpListener, config: Config) -> Self {
+        Self { socket, config }
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// As the socket says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// The next connection. Nothing of it was read yet.
+    ///
+    /// # Errors
+    /// As the socket says; most pass, such as a want of file descriptors.
+    pub async fn accept(&self) -> io::Result<Connection> {
+        let (stream, peer) = self.socket.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(Connection {
+            stream,
+            peer,
+            config: self.config,
+            session: Session::new(self.config),
+        })
+    }
+}
+
+/// A connection whose peer has not said what it wants.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    config: Config,
+    session: Session,
+}
+
+/// What a peer wants.
+#[derive(Debug)]
+pub enum Request {
+    /// To send media.
+    Publish(PublishRequest),
+    /// To receive it.
+    Play(PlayRequest),
+}
+
+impl Connection {
+    /// The other end.
+    #[must_use]
+    pub const fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Shakes hands and waits for a request, within the bounds of time and bytes.
+    ///
+    /// # Errors
+    /// A peer that breaks the protocol or a bound, or hangs up.
+    pub async fn request(mut self) -> Result<Request, Error> {
+        let patience = self.config.request_timeout;
+        let event = timeout(patience, self.next_request())
+            .await
+            .unwrap_or(Err(ErrorKind::TimedOut("waiting for a request")));
+        match event {
+            Ok(Event::Publish(target)) => Ok(Request::Publish(PublishRequest {
+                connection: self,
+                target,
+            })),
+            Ok(Event::Play(target)) => Ok(Request::Play(PlayRequest {
+                connection: self,
+                target,
+            })),
+            Ok(_) => Err(self.error(ErrorKind::Closed)),
+            Err(kind) => Err(self.error(kind)),
+        }
+    }
+
+    async fn next_request(&mut self) -> Result<Event, ErrorKind> {
+        loop {
+            while let Some(event) = self.poll().await? {
+                match event {
+                    Event::Publish(_) | Event::Play(_) | Event::Finished => {
+                        self.flush().await?;
+                        return Ok(event);
+                    }
+                    _ => {}
+                }
+            }
+            if self.fill(READ_REQUEST).await? == 0 {
+                return Err(ErrorKind::Closed);
+            }
+        }
+    }
+
+    /// The next event, with all answers sent before anything is waited for.
+    async fn poll(&mut self) -> Result<Option<Event>, ErrorKind> {
+        let event = self.session.poll()?;
+        if event.is_none() {
+            self.flush().await?;
+        }
+        Ok(event)
+    }
+
+    async fn fill(&mut self, most: usize) -> Result<usize, ErrorKind> {
+        let input = self.session.input();
+        input.reserve(most);
+        let len = self.stream.read_buf(input).await?;
+        self.session.received(len);
+        Ok(len)
+    }
+
+    async fn flush(&mut self) -> Result<(), ErrorKind> {
+        let output = self.session.output();
+        if output.is_empty() {
+            return Ok(());
+        }
+        let sent = timeout(self.config.write_timeout, self.stream.write_all(&output)).await;
+        sent.map_err(|_| ErrorKind::TimedOut("answering"))??;
+        Ok(())
+    }
+
+    async fn refuse(mut self, why: Reject) -> Result<(), Error> {
+        self.session.reject(why);
+        self.say_goodbye().await.map_err(|kind| self.error(kind))
+    }
+
+    /// Sends what is left and closes, so that the peer reads the answer and not a reset: what it
+    /// sent meanwhile must be taken from the socket first.
+    async fn say_goodbye(&mut self) -> Result<(), ErrorKind> {
+        self.flush().await?;
+        self.stream.shutdown().await?;
+        self.drain().await;
+        Ok(())
+    }
+
+    /// Sends what is left and lets the peer close: some take it for a failure if we do.
+    async fn hear_goodbye(&mut self) -> Result<(), ErrorKind> {
+        self.flush().await?;
+        self.drain().await;
+        Ok(())
+    }
+
+    async fn drain(&mut self) {
+        let mut rest = [0; 4096];
+        let drain = async { while self.stream.read(&mut rest).await.is_ok_and(|n| n > 0) {} };
+        let _ = timeout(LINGER, drain).await;
+    }
+
+    const fn error(&self, kind: ErrorKind) -> Error {
+        Error {
+            peer: self.peer,
+            position: self.session.position(),
+            kind,
+        }
+    }
+}
+
+/// A request to publish.
+#[derive(Debug)]
+pub struct PublishRequest {
+    connection: Connection,
+    target: Target,
+}
+
+impl PublishRequest {
+    /// What is to be published.
+    #[must_use]
+    pub const fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The other end.
+    #[must_use]
+    pub const fn peer(&self) -> SocketAddr {
+        self.connection.peer
+    }
+
+    /// Lets the peer send.
+    #[must_use]
+    pub fn accept(mut self) -> Publishing {
+        self.connection.session.accept_publish();
+        Publishing {
+            connection: self.connection,
+            stop: watch::Sender::new(false),
+        }
+    }
+
+    /// Tells the peer why not, and closes.
+    ///
+    /// # Errors
+    /// A peer that does not listen.
+    pub async fn reject(self, why: Reject) -> Result<(), Error> {
+        self.connection.refuse(why).await
+    }
+}
+
+/// A request to play.
+#[derive(Debug)]
+pub struct PlayRequest {
+    connection: Connection,
+    target: Target,
+}
+
+impl PlayRequest {
+    /// What is to be played.
+    #[must_use]
+    pub const fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The other end.
+    #[must_use]
+    pub const fn peer(&self) -> SocketAddr {
+        self.connection.peer
+    }
+
+    /// Tells the peer why not, and closes.
+    ///
+    /// # Errors
+    /// A peer that does not listen.
+    pub async fn reject(self, why: Reject) -> Result<(), Error> {
+        self.connection.refuse(why).await
+    }
+}
+
+/// Ends a publisher from outside.
+#[derive(Debug, Clone)]
+pub struct Stopper(watch::Sender<bool>);
+
+impl Stopper {
+    /// Closes the connection. More than once does nothing more.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// An accepted publisher.
+#[derive(Debug)]
+pub struct Publishing {
+    connection: Connection,
+    stop: watch::Sender<bool>,
+}
+
+impl Publishing {
+    /// A handle that ends it.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.stop.clone())
+    }
+
+    /// Carries media to `publisher` until either side is done. Dropping the future closes.
+    ///
+    /// # Errors
+    /// A peer that breaks the protocol or a bound, or falls silent. The broadcast has ended then.
+    pub async fn run(
+        mut self,
+        publisher: Publisher,
+        stats: Arc<Stats>,
+    ) -> Result<EndReason, Error> {
+        let mut bridge = Bridge::new(publisher, Arc::clone(&stats));
+        let mut stop = self.stop.subscribe();
+        let result = tokio::select! {
+            result = self.carry(&mut bridge, &stats) => result,
+            _ = stop.wait_for(|stop| *stop) => Ok(EndReason::Kicked),
+        };
+        match result {
+            Ok(reason) => {
+                bridge.into_publisher().end(reason);
+                // A goodbye that is not heard changes nothing.
+                let _ = match reason {
+                    EndReason::Finished => self.connection.hear_goodbye().await,
+                    _ => self.connection.say_goodbye().await,
+                };
+                Ok(reason)
+            }
+            Err(kind) => Err(self.connection.error(kind)),
+        }
+    }
+
+    async fn carry(&mut self, bridge: &mut Bridge, stats: &Stats) -> Result<EndReason, ErrorKind> {
+        let start = Instant::now();
+        loop {
+            let now = Timestamp::ZERO + Span::from(start.elapsed());
+            while let Some(event) = self.connection.poll().await? {
+                match event {
+                    Event::Media {
+                        kind,
+                        timestamp,
+                        body,
+                    } => bridge.media(kind, timestamp, body, now)?,
+                    Event::Metadata(metadata) => bridge.metadata(metadata),
+                    Event::Ignored(reason) => stats.ignored(reason),
+                    Event::Finished => return Ok(EndReason::Finished),
+                    Event::Publish(_) | Event::Play(_) => {}
+                }
+            }
+            let patience = self.connection.config.read_timeout;
+            let read = timeout(patience, self.connection.fill(READ)).await;
+            let len = read.map_err(|_| ErrorKind::TimedOut("waiting for media"))??;
+            if len == 0 {
+                return Ok(EndReason::Dropped);
+            }
+            stats.bytes.fetch_add(len as u64, Relaxed);
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! The server's side of a session as a state machine: bytes in, events and bytes out.
+
+use bytes::{Bytes, BytesMut};
+use rml_rtmp::handshake::{Handshake, HandshakeProcessResult, PeerType};
+
+use crate::amf::{self, Value};
+use crate::chunk::{Limits, Message, Reader};
+use crate::config::Config;
+use crate::error::ErrorKind;
+use crate::metadata::Metadata;
+use crate::reply::{Reject, Replies, WINDOW};
+use crate::target::Target;
+
+/// What a session tells its driver.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The client asks to publish; answer with `accept_publish` or `reject`.
+    Publish(Target),
+    /// The client asks to play; answer with `reject`.
+    Play(Target),
+    /// `onMetaData`.
+    Metadata(Metadata),
+    /// An audio or video message.
+    Media {
+        /// Which.
+        kind: MediaKind,
+        /// Milliseconds modulo 2^32.
+        timestamp: u32,
+        /// The body.
+        body: Bytes,
+    },
+    /// A message that means nothing here; the reason is for counters.
+    Ignored(&'static str),
+    /// The client is done.
+    Finished,
+}
+
+/// Audio or video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaKind {
+    /// Message type 8.
+    Audio,
+    /// Message type 9.
+    Video,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing is asked for yet.
+    Opening,
+    /// A request waits for its answer.
+    Asked,
+    Publishing,
+    Refused,
+}
+
+/// One connection's protocol state.
+pub struct Session {
+    config: Config,
+    handshake: Option<Handshake>,
+    reader: Reader,
+    replies: Replies,
+    input: BytesMut,
+    phase: Phase,
+    app: String,
+    asks_play: bool,
+    stream: String,
+    received: u64,
+    acknowledged: u64,
+    window: u64,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("phase", &self.phase)
+            .field("received", &self.received)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// A session whose client has just connected.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            handshake: Some(Handshake::new(PeerType::Server)),
+            reader: Reader::new(Limits {
+                message: config.request_bytes / 4,
+                streams: config.chunk_streams,
+            }),
+            replies: Replies::default(),
+            input: BytesMut::new(),
+            phase: Phase::Opening,
+            app: String::new(),
+            asks_play: false,
+            stream: String::new(),
+            received: 0,
+            acknowledged: 0,
+            window: u64::from(WINDOW),
+        }
+    }
+
+    /// Where the driver puts what it reads; `received` then tells how much that was.
+    pub const fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// `len` bytes were appended to the input.
+    pub fn received(&mut self, len: usize) {
+        self.received += len as u64;
+        if self.received - self.acknowledged >= self.window / 2 && self.handshake.is_none() {
+            self.replies.acknowledge(self.received);
+            self.acknowledged = self.received;
+        }
+    }
+
+    /// All bytes read so far.
+    #[must_use]
+    pub const fn position(&self) -> u64 {
+        self.received
+    }
+
+    /// What is to be sent; empty where there is nothing.
+    pub fn output(&mut self) -> Bytes {
+        self.replies.take()
+    }
+
+    /// The next event; `None` until more bytes come.
+    ///
+    /// # Errors
+    /// Bytes that break the protocol or a bound. The session is over.
+    pub fn poll(&mut self) -> Result<Option<Event>, ErrorKind> {
+        if self.handshake.is_some() && !self.shake_hands()? {
+            return self.check_patience().map(|()| None);
+        }
+        // A request is answered before anything behind it is read.
+        while self.phase != Phase::Asked && self.phase != Phase::Refused {
+            let Some(message) = self.reader.read(&mut self.input)? else {
+                break;
+            };
+            if let Some(event) = self.message(message)? {
+                return Ok(Some(event));
+            }
+        }
+        self.check_patience().map(|()| None)
+    }
+
+    /// The publisher may send.
+    pub fn accept_publish(&mut self) {
+        self.phase = Phase::Publishing;
+        self.reader.set_limits(Limits {
+            message: self.config.message_bytes,
+            streams: self.config.chunk_streams,
+        });
+        self.replies.publish_started(&self.stream);
+    }
+
+    /// The request is refused; nothing more will be read.
+    pub fn reject(&mut self, why: Reject) {
+        self.phase = Phase::Refused;
+        if self.asks_play {
+            self.replies.refuse_play(why);
+        } else {
+            self.replies.refuse_publish(why);
+        }
+    }
+
+    fn check_patience(&self) -> Result<(), ErrorKind> {
+        let most = self.config.request_bytes;
+        if self.phase == Phase::Opening && self.received > most as u64 {
+            return Err(ErrorKind::TooMuch(most));
+        }
+        Ok(())
+    }
+
+    /// Whether both sides have shaken hands.
+    fn shake_hands(&mut self) -> Result<bool, ErrorKind> {
+        let Some(handshake) = self.handshake.as_mut() else {
+            return Ok(true);
+        };
+        if self.input.is_empty() {
+            return Ok(false);
+        }
+        let input = self.input.split();
+        let result = handshake.process_bytes(&input);
+        match result.map_err(|e| ErrorKind::Handshake(format!("{e:?}")))? {
+            HandshakeProcessResult::InProgress { response_bytes } => {
+                self.replies.raw(&response_bytes);
+                Ok(false)
+            }
+            HandshakeProcessResult::Completed {
+                response_bytes,
+                remaining_bytes,
+            } => {
+                self.replies.raw(&response_bytes);
+                self.input.extend_from_slice(&remaining_bytes);
+                self.handshake = None;
+                Ok(true)
+            }
+        }
+    }
+
+    fn message(&mut self, message: Message) -> Result<Option<Event>, ErrorKind> {
+        let Message {
+            kind,
+            timestamp,
+            body,
+            ..
+        } = message;
+        Ok(match kind {
+            1..=6 => {
+                self.control(kind, &body)?;
+                None
+            }
+            8 | 9 if self.phase != Phase::Publishing => {
+                Some(Event::Ignored("media before publish"))
+            }
+            8 => Some(Event::Media {
+                kind: MediaKind::Audio,
+                timestamp,
+                body,
+            }),
+            9 => Some(Event::Media {
+                kind: MediaKind::Video,
+                timestamp,
+                body,
+            }),
+            // AMF3 messages carry AMF0 behind one byte.
+            15 => Some(self.data(body.get(1..).unwrap_or_default())),
+            18 => Some(self.data(&body)),
+            17 => self.command(body.get(1..).unwrap_or_default())?,
+            20 => self.command(&body)?,
+            22 => Some(Event::Ignored("aggregate message")),
+            _ => Some(Event::Ignored("message type")),
+        })
+    }
+
+    fn control(&mut self, kind: u8, body: &Bytes) -> Result<(), ErrorKind> {
+        let number = body.first_chunk().map(|b| u32::from_be_bytes(*b));
+        match (kind, number) {
+            (1, Some(size)) => self.reader.set_chunk_size(size)?,
+            (2, Some(stream)) => self.reader.abort(stream),
+            (5, Some(window)) => self.window = u64::from(window.max(1024)),
+            // User control: 6 is a ping, answered with its own timestamp.
+            (4, _) if body.starts_with(&[0, 6]) => self.replies.pong(&body[2..]),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A data message that cannot be read costs nothing but itself.
+    fn data(&mut self, body: &[u8]) -> Event {
+        let Ok(values) = amf::read(body) else {
+            return Event::Ignored("unreadable data message");
+        };
+        Metadata::read(&values).map_or(Event::Ignored("data message"), Event::Metadata)
+    }
+
+    fn command(&mut self, body: &[u8]) -> Result<Option<Event>, ErrorKind> {
+        let values = amf::read(body)?;
+        let mut values = values.into_iter();
+        let Some(Value::Utf8String(name)) = values.next() else {
+            return Ok(Some(Event::Ignored("nameless command")));
+        };
+        let transaction = match values.next() {
+            Some(Value::Number(n)) => n,
+            _ => 0.0,
+        };
+        let argument = values.next();
+        let text = match values.next() {
+            Some(Value::Utf8String(text)) => text,
+            _ => String::new(),
+        };
+        Ok(match name.as_str() {
+            "connect" => self.connect(transaction, argument),
+            "createStream" => {
+                self.replies.stream_created(transaction);
+                None
+            }
+            "publish" if self.phase == Phase::Opening => {
+                Some(Event::Publish(self.ask(&text, false)))
+            }
+            "play" if self.phase == Phase::Opening => Some(Event::Play(self.ask(&text, true))),
+            "FCPublish" => {
+                self.replies.result(transaction, Value::Undefined);
+                self.replies.on_fc_publish(&text);
+                None
+            }
+            "deleteStream" | "closeStream" => self.finish(transaction),
+            // `FCUnpublish` only announces the `deleteStream` behind it.
+            "FCUnpublish" | "releaseStream" | "_checkbw" | "getStreamLength" => {
+                self.replies.result(transaction, Value::Undefined);
+                None
+            }
+            _ => Some(Event::Ignored("command")),
+        })
+    }
+
+    fn connect(&mut self, transaction: f64, argument: Option<Value>) -> Option<Event> {
+        let Some(Value::Object(members)) = argument else {
+            self.replies
+                .refuse_connect(transaction, "no command object");
+            return Some(Event::Finished);
+        };
+        let Some(Value::Utf8String(app)) = members.get("app") else {
+            self.replies.refuse_connect(transaction, "no app");
+            return Some(Event::Finished);
+        };
+        self.app.clone_from(app);
+        self.replies
+            .connected(transaction, members.contains_key("fourCcList"));
+        None
+    }
+
+    fn ask(&mut self, stream: &str, play: bool) -> Target {
+        self.phase = Phase::Asked;
+        self.asks_play = play;
+        let target = Target::new(&self.app, stream);
+        // The status names the stream; its query may hold the key.
+        self.stream.clone_from(&target.name);
+        target
+    }
+
+    fn finish(&mut self, transaction: f64) -> Option<Event> {
+        if self.phase != Phase::Publishing {
+            self.replies.result(transaction, Value::Undefined);
+            return None;
+        }
+        self.replies.publish_ended();
+        Some(Event::Finished)
+    }
+}

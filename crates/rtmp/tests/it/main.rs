@@ -1,0 +1,8 @@
+//! The protocol from its two sides: encoders that we did not write, and peers that nobody should.
+#![allow(unreachable_pub)]
+
+mod chunks;
+mod client;
+mod encoders;
+mod hostile;
+mod requests;
