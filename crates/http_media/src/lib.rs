@@ -1,1 +1,21 @@
-//! Media over HTTP: serves what the packager made.
+//! Media over HTTP: serves what `packager` made.
+//!
+//! [`drive`] packages one presentation of the hub and publishes snapshots into an [`Output`];
+//! [`Outputs::handle`] answers requests from those snapshots. The crate knows no stream's
+//! configuration and spawns nothing.
+
+mod body;
+mod drive;
+mod error;
+mod headers;
+mod live;
+mod outputs;
+mod playlist;
+mod resource;
+mod serve;
+mod viewers;
+
+pub use drive::{Driver, Observer};
+pub use error::Refusal;
+pub use live::{Figures, Output};
+pub use outputs::{Limits, Outputs};

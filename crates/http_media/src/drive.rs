@@ -1,0 +1,195 @@
+//! Packages one presentation: renditions of the hub in, snapshots out.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hub::{Event, Join, Listing, Options, Rendition, Subscriber};
+use media::{Span, Timestamp};
+use packager::{Counters, Effect, Packager, RenditionId, Restored};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::live::Output;
+
+/// The packager must lose nothing that the hub still has.
+const MAX_LATENCY: Span = Span::from_secs(60);
+
+/// What the driver tells whoever runs it.
+pub trait Observer: Send {
+    /// Something to store.
+    fn effect(&mut self, effect: Effect);
+    /// A new snapshot was published.
+    fn published(&mut self, state: Option<Restored>, counters: Counters, held: bool);
+    /// A track that cannot be packaged.
+    fn refused(&mut self, error: &packager::Error);
+}
+
+/// Runs one packager.
+pub struct Driver<O> {
+    packager: Packager,
+    output: Arc<Output>,
+    observer: O,
+    feeds: Vec<Feed>,
+    version: u64,
+    /// UTC, for the packager.
+    clock: fn() -> Timestamp,
+}
+
+struct Feed {
+    name: Arc<str>,
+    id: RenditionId,
+    reader: Subscriber,
+    batch: Vec<Event>,
+    ended: bool,
+}
+
+impl<O: Observer> Driver<O> {
+    /// A driver that publishes into `output`.
+    #[must_use]
+    pub const fn new(
+        packager: Packager,
+        output: Arc<Output>,
+        observer: O,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        Self {
+            packager,
+            output,
+            observer,
+            feeds: Vec::new(),
+            version: 0,
+            clock,
+        }
+    }
+
+    /// Packages what `listing` holds until its name is given up, or `window` is: the sender of
+    /// that channel sets how much media is listed, and dropping it ends the run. Tells the state
+    /// to go on from.
+    pub async fn run(
+        mut self,
+        mut listing: Listing,
+        mut window: watch::Receiver<Span>,
+    ) -> Option<Restored> {
+        self.follow(&listing.renditions());
+        let given_up = listing.clone();
+        loop {
+            let deadline = self.until_deadline();
+            tokio::select! {
+                biased;
+                changed = window.changed() => match changed {
+                    Ok(()) => self.packager.set_window(*window.borrow_and_update()),
+                    Err(_) => return self.packager.state(),
+                },
+                () = given_up.closed() => {
+                    self.finish();
+                    return self.packager.state();
+                }
+                () = listing.changed() => self.follow(&listing.renditions()),
+                ready = poll_fn(|cx| poll_feeds(&mut self.feeds, cx)) => self.package(ready),
+                () = deadline => self.packager.tick((self.clock)()),
+            }
+            self.publish(None);
+        }
+    }
+
+    /// The packager thinks in UTC, tokio in its own clock: only the distance goes across.
+    fn until_deadline(&self) -> impl Future<Output = ()> + use<O> {
+        let wait = self.packager.deadline().map(|at| at - (self.clock)());
+        async move {
+            match wait {
+                // A moment more, so that rounding never wakes too early.
+                Some(wait) => {
+                    tokio::time::sleep(wait.to_duration() + Duration::from_millis(1)).await;
+                }
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Follows the renditions that are new, lets go of those that are gone.
+    fn follow(&mut self, renditions: &[Rendition]) {
+        for gone in self.feeds.extract_if(.., |f| {
+            f.ended && !renditions.iter().any(|r| r.id == f.name)
+        }) {
+            self.packager.remove_rendition(gone.id);
+        }
+        for rendition in renditions {
+            if self.feeds.iter().any(|f| f.name == rendition.id) {
+                continue;
+            }
+            self.feeds.push(Feed {
+                name: Arc::clone(&rendition.id),
+                id: self.packager.add_rendition(&rendition.id),
+                reader: rendition.broadcast.subscribe(Options {
+                    join: Join::Newest,
+                    max_latency: MAX_LATENCY,
+                    wanted: false,
+                }),
+                batch: Vec::new(),
+                ended: false,
+            });
+        }
+    }
+
+    fn package(&mut self, index: usize) {
+        let arrived = Instant::now();
+        let now = (self.clock)();
+        let mut batch = std::mem::take(&mut self.feeds[index].batch);
+        let id = self.feeds[index].id;
+        for event in batch.drain(..) {
+            match event {
+                Event::Group { tracks, .. } => {
+                    if let Err(error) = self.packager.group(id, &tracks, now) {
+                        self.observer.refused(&error);
+                    }
+                }
+                Event::Frame(frame) => {
+                    self.packager.frame(id, frame, now);
+                    self.publish(Some(arrived));
+                }
+                Event::Skipped { .. } => {}
+                Event::End(_) => self.feeds[index].ended = true,
+            }
+        }
+        self.feeds[index].batch = batch;
+    }
+
+    fn finish(&mut self) {
+        self.packager.end();
+        self.publish(None);
+    }
+
+    fn publish(&mut self, arrived: Option<Instant>) {
+        while let Some(effect) = self.packager.next_effect() {
+            self.observer.effect(effect);
+        }
+        let snapshot = self.packager.snapshot();
+        if snapshot.version == self.version {
+            return;
+        }
+        self.version = snapshot.version;
+        self.output.publish(Arc::clone(snapshot));
+        if let Some(arrived) = arrived {
+            self.output.released_after(arrived.elapsed());
+        }
+        let packager = &self.packager;
+        self.observer
+            .published(packager.state(), packager.counters(), packager.is_held());
+    }
+}
+
+/// The index of a feed with something in its batch.
+fn poll_feeds(feeds: &mut [Feed], cx: &mut Context<'_>) -> Poll<usize> {
+    for (index, feed) in feeds.iter_mut().enumerate() {
+        if feed.ended {
+            continue;
+        }
+        let next = std::pin::pin!(feed.reader.next(&mut feed.batch));
+        if next.poll(cx).is_ready() {
+            return Poll::Ready(index);
+        }
+    }
+    Poll::Pending
+}

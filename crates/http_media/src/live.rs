@@ -1,0 +1,218 @@
+//! What one stream serves now, and who waits for what comes next.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use packager::{Form, Snapshot};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::viewers::Viewers;
+
+/// Upper bounds of the release-latency histogram, in microseconds.
+const BUCKETS: [u64; 10] = [
+    250, 500, 1_000, 2_000, 3_000, 5_000, 10_000, 25_000, 100_000, 1_000_000,
+];
+
+/// One stream's output: the newest snapshot, its rendered playlists, counters.
+#[derive(Debug)]
+pub struct Output {
+    state: watch::Sender<Arc<State>>,
+    pub(crate) viewers: Viewers,
+    pub(crate) bytes: Arc<AtomicU64>,
+    pub(crate) requests: Requests,
+    pub(crate) blocked: AtomicUsize,
+    renders: Arc<AtomicU64>,
+    release: Histogram,
+}
+
+/// Requests answered, by what came of them.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    pub(crate) playlists: AtomicU64,
+    pub(crate) segments: AtomicU64,
+    pub(crate) parts: AtomicU64,
+    pub(crate) refused: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Histogram {
+    counts: [AtomicU64; BUCKETS.len() + 1],
+    sum_us: AtomicU64,
+}
+
+/// A snapshot with the playlists that were asked of it: each is rendered, and compressed, once.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) snapshot: Arc<Snapshot>,
+    rendered: Mutex<HashMap<(usize, Form), Rendered>>,
+    renders: Arc<AtomicU64>,
+}
+
+/// A playlist as it goes out.
+#[derive(Debug, Clone)]
+pub(crate) struct Rendered {
+    pub(crate) plain: Bytes,
+    pub(crate) gzip: Bytes,
+}
+
+impl Rendered {
+    pub(crate) fn new(text: String) -> Self {
+        let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 4), Compression::fast());
+        // Writing to memory does not fail; if it did, the plain form serves.
+        let gzip = encoder
+            .write_all(text.as_bytes())
+            .and_then(|()| encoder.finish())
+            .unwrap_or_default();
+        Self {
+            plain: text.into(),
+            gzip: gzip.into(),
+        }
+    }
+}
+
+impl State {
+    /// The media playlist at `index` of the snapshot.
+    pub(crate) fn playlist(&self, index: usize, form: Form) -> Option<Rendered> {
+        let media = self.snapshot.media.get(index)?;
+        let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
+        let rendered = rendered.entry((index, form)).or_insert_with(|| {
+            self.renders.fetch_add(1, Relaxed);
+            Rendered::new(self.snapshot.playlist(media, form))
+        });
+        Some(rendered.clone())
+    }
+}
+
+/// An output's counters at one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Figures {
+    /// Bytes of segments and parts handed to sockets.
+    pub bytes: u64,
+    /// Playlist requests answered.
+    pub playlists: u64,
+    /// Segment requests answered.
+    pub segments: u64,
+    /// Part requests answered.
+    pub parts: u64,
+    /// Requests refused.
+    pub refused: u64,
+    /// Requests that wait now.
+    pub blocked: u64,
+    /// HTTP viewers now.
+    pub viewers: u64,
+    /// Playlists rendered.
+    pub renders: u64,
+    /// Upper bounds in seconds with the number of releases that took no longer, not summed up;
+    /// the last bound is infinite.
+    pub release: Vec<(f64, u64)>,
+    /// The sum of all release latencies, in seconds.
+    pub release_sum: f64,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        let renders = Arc::new(AtomicU64::new(0));
+        let state = State {
+            snapshot: Arc::default(),
+            rendered: Mutex::default(),
+            renders: Arc::clone(&renders),
+        };
+        Self {
+            state: watch::Sender::new(Arc::new(state)),
+            viewers: Viewers::default(),
+            bytes: Arc::default(),
+            requests: Requests::default(),
+            blocked: AtomicUsize::new(0),
+            renders,
+            release: Histogram::default(),
+        }
+    }
+}
+
+impl Output {
+    /// An output that has nothing to serve yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces what is served and wakes all who wait.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        let state = State {
+            snapshot,
+            rendered: Mutex::default(),
+            renders: Arc::clone(&self.renders),
+        };
+        self.state.send_replace(Arc::new(state));
+    }
+
+    /// Notes how long a change took from the arrival of its last frame to its publication.
+    pub fn released_after(&self, latency: Duration) {
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        let bucket = BUCKETS.partition_point(|bound| *bound < micros);
+        self.release.counts[bucket].fetch_add(1, Relaxed);
+        self.release.sum_us.fetch_add(micros, Relaxed);
+    }
+
+    /// What is served now.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.state.borrow().snapshot)
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<State>> {
+        self.state.subscribe()
+    }
+
+    pub(crate) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state.borrow())
+    }
+
+    pub(crate) fn note_viewer(&self, address: IpAddr, agent: &[u8]) {
+        self.viewers.note(address, agent, Instant::now());
+    }
+
+    /// The longest target duration of all playlists, in seconds.
+    pub(crate) fn target_duration(&self) -> Duration {
+        let snapshot = self.snapshot();
+        let longest = snapshot.media.iter().map(|m| m.target_duration).max();
+        Duration::from_secs(u64::from(longest.unwrap_or(2)))
+    }
+
+    /// The counters now.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let r = &self.requests;
+        let window = self.target_duration() * 3;
+        Figures {
+            bytes: self.bytes.load(Relaxed),
+            playlists: r.playlists.load(Relaxed),
+            segments: r.segments.load(Relaxed),
+            parts: r.parts.load(Relaxed),
+            refused: r.refused.load(Relaxed),
+            blocked: self.blocked.load(Relaxed) as u64,
+            viewers: self.viewers.count(window, Instant::now()) as u64,
+            renders: self.renders.load(Relaxed),
+            release: self.release.read(),
+            release_sum: Duration::from_micros(self.release.sum_us.load(Relaxed)).as_secs_f64(),
+        }
+    }
+}
+
+impl Histogram {
+    fn read(&self) -> Vec<(f64, u64)> {
+        let bounds = BUCKETS
+            .iter()
+            .map(|us| Duration::from_micros(*us).as_secs_f64());
+        let counts = self.counts.iter().map(|c| c.load(Relaxed));
+        bounds.chain([f64::INFINITY]).zip(counts).collect()
+    }
+}

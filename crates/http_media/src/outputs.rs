@@ -1,0 +1,63 @@
+//! Names and their outputs.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::live::Output;
+
+/// Bounds on what waiting requests may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests that may wait for one stream.
+    pub blocked_per_stream: usize,
+    /// Requests that may wait in all.
+    pub blocked: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            blocked_per_stream: 10_000,
+            blocked: 50_000,
+        }
+    }
+}
+
+/// What is served under which name. Cloning it counts a reference.
+#[derive(Debug, Clone, Default)]
+pub struct Outputs {
+    table: Arc<RwLock<HashMap<String, Arc<Output>>>>,
+    pub(crate) limits: Limits,
+    pub(crate) blocked: Arc<AtomicUsize>,
+}
+
+impl Outputs {
+    /// An empty table.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            ..Self::default()
+        }
+    }
+
+    /// Serves `output` under `name`.
+    pub fn insert(&self, name: &str, output: Arc<Output>) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        table.insert(name.to_owned(), output);
+    }
+
+    /// Serves nothing under `name` any more.
+    pub fn remove(&self, name: &str) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        table.remove(name);
+    }
+
+    /// What is served under `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<Output>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.get(name).cloned()
+    }
+}

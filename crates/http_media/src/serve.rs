@@ -1,0 +1,350 @@
+//! Answers requests from snapshots.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use packager::{Media, Part, PartName};
+use tokio::time::timeout;
+
+use crate::body::Shared;
+use crate::error::Refusal;
+use crate::headers;
+use crate::live::{Output, Rendered, State};
+use crate::outputs::Outputs;
+use crate::playlist;
+use crate::resource::{Directives, Resource};
+
+/// What is needed of a request.
+struct Asked<'a> {
+    method: &'a Method,
+    query: &'a str,
+    headers: &'a HeaderMap,
+}
+
+impl Outputs {
+    /// Answers a request for media. `path` is decoded and without its leading slash; `None` where
+    /// it names nothing of ours.
+    pub async fn handle(
+        &self,
+        method: &Method,
+        path: &str,
+        query: &str,
+        request: &HeaderMap,
+        peer: IpAddr,
+    ) -> Option<Response> {
+        let (stream, resource) = Resource::parse(path)?;
+        let asked = Asked {
+            method,
+            query,
+            headers: request,
+        };
+        let mut response = self.answer(stream, resource, &asked, peer).await;
+        headers::allow_any_origin(response.headers_mut());
+        Some(response)
+    }
+
+    async fn answer(
+        &self,
+        stream: &str,
+        resource: Resource,
+        asked: &Asked<'_>,
+        peer: IpAddr,
+    ) -> Response {
+        if *asked.method == Method::OPTIONS {
+            let mut response = StatusCode::NO_CONTENT.into_response();
+            headers::preflight(response.headers_mut());
+            return response;
+        }
+        if !matches!(*asked.method, Method::GET | Method::HEAD) {
+            return Refusal::Method.into_response();
+        }
+        let Some(output) = self.get(stream) else {
+            return Refusal::UnknownStream.into_response();
+        };
+        let agent = asked.headers.get(header::USER_AGENT);
+        output.note_viewer(peer, agent.map_or(&[], |v| v.as_bytes()));
+        let blocking = asked.query.contains("_HLS_msn");
+        let result = self.serve(&output, resource, asked).await;
+        result.unwrap_or_else(|refusal| {
+            output.requests.refused.fetch_add(1, Relaxed);
+            let mut response = refusal.into_response();
+            let age = headers::refusal_age(output.target_duration(), blocking);
+            response.headers_mut().insert(header::CACHE_CONTROL, age);
+            response
+        })
+    }
+
+    async fn serve(
+        &self,
+        output: &Arc<Output>,
+        resource: Resource,
+        asked: &Asked<'_>,
+    ) -> Result<Response, Refusal> {
+        let counters = &output.requests;
+        match resource {
+            Resource::Multivariant => {
+                counters.playlists.fetch_add(1, Relaxed);
+                multivariant(output, asked)
+            }
+            Resource::Playlist { media } => {
+                counters.playlists.fetch_add(1, Relaxed);
+                self.playlist(output, &media, asked).await
+            }
+            Resource::Init { media, hash } => init(output, &media, &hash, asked),
+            Resource::Segment { media, number } => {
+                counters.segments.fetch_add(1, Relaxed);
+                self.segment(output, &media, number, asked).await
+            }
+            Resource::Part { media, name } => {
+                counters.parts.fetch_add(1, Relaxed);
+                self.part(output, &media, name, asked).await
+            }
+        }
+    }
+
+    async fn playlist(
+        &self,
+        output: &Output,
+        id: &str,
+        asked: &Asked<'_>,
+    ) -> Result<Response, Refusal> {
+        let directives = Directives::parse(asked.query).ok_or(Refusal::Directive)?;
+        let found = |state: &State| -> Result<Option<Rendered>, Refusal> {
+            let (index, media) = find(state, id)?;
+            let ready = playlist::is_ready(media, directives)?;
+            Ok(ready
+                .then(|| state.playlist(index, directives.form))
+                .flatten())
+        };
+        let rendered = self.when(output, found).await?;
+        let blocking = directives.msn.is_some();
+        Ok(playlist_response(&rendered, output, blocking, asked))
+    }
+
+    /// The open segment is answered once it is complete.
+    async fn segment(
+        &self,
+        output: &Arc<Output>,
+        id: &str,
+        number: u64,
+        asked: &Asked<'_>,
+    ) -> Result<Response, Refusal> {
+        let found = |state: &State| {
+            let (_, media) = find(state, id)?;
+            let segment = media.segment(number).ok_or(Refusal::NotFound)?;
+            Ok(segment.complete.then(|| segment.parts.clone()))
+        };
+        let parts = self.when(output, found).await?;
+        parts_response(output, parts, id, &number.to_string(), asked)
+    }
+
+    /// A part that is hinted at is awaited, whole (rule H19).
+    async fn part(
+        &self,
+        output: &Arc<Output>,
+        id: &str,
+        name: PartName,
+        asked: &Asked<'_>,
+    ) -> Result<Response, Refusal> {
+        let found = |state: &State| {
+            let (_, media) = find(state, id)?;
+            match media.part(name) {
+                Some(part) => Ok(Some(Arc::clone(part))),
+                None if media.is_hinted(name) => Ok(None),
+                None => Err(Refusal::NotFound),
+            }
+        };
+        let part = self.when(output, found).await?;
+        parts_response(output, vec![part], id, &name.to_string(), asked)
+    }
+
+    /// Waits until `found` finds, at most three target durations (rule H13).
+    async fn when<T>(
+        &self,
+        output: &Output,
+        found: impl Fn(&State) -> Result<Option<T>, Refusal>,
+    ) -> Result<T, Refusal> {
+        if let Some(now) = found(&output.state())? {
+            return Ok(now);
+        }
+        let _place = Place::take(&output.blocked, self.limits.blocked_per_stream)?;
+        let _seat = Place::take(&self.blocked, self.limits.blocked)?;
+        let mut watch = output.watch();
+        let wait = async {
+            loop {
+                let state = Arc::clone(&watch.borrow_and_update());
+                if let Some(result) = found(&state).transpose() {
+                    return result;
+                }
+                drop(state);
+                if watch.changed().await.is_err() {
+                    return Err(Refusal::Stalled);
+                }
+            }
+        };
+        let patience = output.target_duration() * 3;
+        timeout(patience, wait)
+            .await
+            .unwrap_or(Err(Refusal::Stalled))
+    }
+}
+
+/// One of a bounded number of waiting requests.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(counter: &'a AtomicUsize, most: usize) -> Result<Self, Refusal> {
+        let place = Self(counter);
+        if counter.fetch_add(1, Relaxed) >= most {
+            return Err(Refusal::Crowded);
+        }
+        Ok(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+fn find<'a>(state: &'a State, id: &str) -> Result<(usize, &'a Arc<Media>), Refusal> {
+    let media = &state.snapshot.media;
+    if media.is_empty() {
+        return Err(Refusal::NotLive);
+    }
+    let mut numbered = media.iter().enumerate();
+    numbered.find(|(_, m)| m.id == id).ok_or(Refusal::NotFound)
+}
+
+fn multivariant(output: &Output, asked: &Asked<'_>) -> Result<Response, Refusal> {
+    let classic = asked.query.split('&').any(|p| p == "ll=0");
+    let text = output.snapshot().multivariant(!classic);
+    let rendered = Rendered::new(text.ok_or(Refusal::NotLive)?);
+    Ok(playlist_response(&rendered, output, false, asked))
+}
+
+fn playlist_response(
+    rendered: &Rendered,
+    output: &Output,
+    blocking: bool,
+    asked: &Asked<'_>,
+) -> Response {
+    let gzip = headers::takes_gzip(asked.headers) && !rendered.gzip.is_empty();
+    let bytes = if gzip {
+        &rendered.gzip
+    } else {
+        &rendered.plain
+    };
+    let mut response = bytes_response(bytes, asked);
+    let head = response.headers_mut();
+    head.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(headers::PLAYLIST),
+    );
+    head.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    let age = headers::playlist_age(output.target_duration(), blocking);
+    head.insert(header::CACHE_CONTROL, age);
+    if gzip {
+        head.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+fn bytes_response(bytes: &Bytes, asked: &Asked<'_>) -> Response {
+    let body = match *asked.method {
+        Method::HEAD => Body::empty(),
+        _ => Body::from(bytes.clone()),
+    };
+    let mut response = Response::new(body);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    response
+}
+
+fn init(output: &Output, id: &str, hash: &str, asked: &Asked<'_>) -> Result<Response, Refusal> {
+    let state = output.state();
+    let (_, media) = find(&state, id)?;
+    let init = media.init(hash).ok_or(Refusal::NotFound)?;
+    if let Some(unchanged) = not_modified(id, hash, asked) {
+        return Ok(unchanged);
+    }
+    let mut response = bytes_response(&init.bytes, asked);
+    describe(&mut response, id, hash);
+    Ok(response)
+}
+
+/// A name stands for its bytes, so it is its own entity tag.
+fn etag(id: &str, name: &str) -> String {
+    format!("\"{id}-{name}\"")
+}
+
+fn not_modified(id: &str, name: &str, asked: &Asked<'_>) -> Option<Response> {
+    let known = asked.headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
+    let tag = etag(id, name);
+    let same = known
+        .split(',')
+        .any(|t| matches!(t.trim(), "*") || t.trim() == tag);
+    same.then(|| {
+        let mut response = StatusCode::NOT_MODIFIED.into_response();
+        describe(&mut response, id, name);
+        response
+    })
+}
+
+fn describe(response: &mut Response, id: &str, name: &str) {
+    let kind = if id.starts_with('a') {
+        "audio/mp4"
+    } else {
+        "video/mp4"
+    };
+    let head = response.headers_mut();
+    head.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    head.insert(header::CACHE_CONTROL, headers::IMMUTABLE);
+    head.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Ok(tag) = HeaderValue::try_from(etag(id, name)) {
+        head.insert(header::ETAG, tag);
+    }
+}
+
+fn parts_response(
+    output: &Arc<Output>,
+    parts: Vec<Arc<Part>>,
+    id: &str,
+    name: &str,
+    asked: &Asked<'_>,
+) -> Result<Response, Refusal> {
+    if let Some(unchanged) = not_modified(id, name, asked) {
+        return Ok(unchanged);
+    }
+    let whole: usize = parts.iter().map(|p| p.len).sum();
+    let range = headers::range(asked.headers, whole).map_err(|()| Refusal::Range)?;
+    let (start, end) = range.unwrap_or((0, whole));
+    let body = match *asked.method {
+        Method::HEAD => Body::empty(),
+        _ => shared(parts, (start, end - start), &output.bytes),
+    };
+    let mut response = Response::new(body);
+    describe(&mut response, id, name);
+    let head = response.headers_mut();
+    head.insert(header::CONTENT_LENGTH, HeaderValue::from(end - start));
+    if range.is_some() {
+        let text = format!("bytes {start}-{}/{whole}", end.saturating_sub(1));
+        if let Ok(value) = HeaderValue::try_from(text) {
+            head.insert(header::CONTENT_RANGE, value);
+        }
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    Ok(response)
+}
+
+fn shared(parts: Vec<Arc<Part>>, range: (usize, usize), delivered: &Arc<AtomicU64>) -> Body {
+    Body::new(Shared::new(parts, range, Arc::clone(delivered)))
+}
