@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use hub::{EndReason, Publisher};
@@ -339,7 +338,7 @@ impl Publishing {
             if len == 0 {
                 return Ok(EndReason::Dropped);
             }
-            stats.bytes.fetch_add(len as u64, Relaxed);
+            stats.heard(len);
         }
     }
 }

@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use media::Track;
 use media::repair::Fix;
+use tokio::time::Instant;
 
 use crate::metadata::Metadata;
 
 /// Live counters of one publisher.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Stats {
+    started: Instant,
+    /// Milliseconds after the start at which something was read last.
+    heard: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) video_frames: AtomicU64,
     pub(crate) audio_frames: AtomicU64,
@@ -51,11 +56,46 @@ pub struct Figures {
     pub tracks: Option<Arc<[Track]>>,
 }
 
+impl Default for Stats {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            heard: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            video_frames: AtomicU64::new(0),
+            audio_frames: AtomicU64::new(0),
+            keyframes: AtomicU64::new(0),
+            keyframe_interval_ms: AtomicU64::new(0),
+            fixes: Default::default(),
+            seldom: Mutex::default(),
+        }
+    }
+}
+
 impl Stats {
-    /// Counters at zero.
+    /// Counters at zero, from now on.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// How long nothing was heard of the peer.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        let heard = Duration::from_millis(self.heard.load(Relaxed));
+        self.started.elapsed().saturating_sub(heard)
+    }
+
+    /// How long the session lasts.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(crate) fn heard(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Relaxed);
+        let since = self.started.elapsed().as_millis();
+        self.heard.store(u64::try_from(since).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// The counters now.

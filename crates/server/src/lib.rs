@@ -1,1 +1,17 @@
-//! The weir binary: configuration, wiring, REST, auth, metrics.
+//! The weir server: configuration, wiring, REST, auth, metrics.
+//!
+//! Only this crate knows configuration files, SQL and tokens; only its binary spawns tasks.
+
+mod api;
+pub mod app;
+mod assets;
+pub mod cli;
+pub mod config;
+mod http_server;
+mod ingest;
+mod logging;
+mod metrics;
+mod model;
+mod pages;
+mod runtime;
+mod secret;

@@ -1,0 +1,74 @@
+//! The REST API (`/api/v1`), described by OpenAPI.
+
+mod auth;
+mod inputs;
+mod problem;
+mod streams;
+mod view;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+pub(crate) use auth::Auth;
+pub(crate) use problem::Problem;
+
+use crate::runtime::Manager;
+
+/// What handlers share.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    pub(crate) manager: Arc<Manager>,
+    pub(crate) auth: Arc<Auth>,
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Weir", description = "High-availability live media server", license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
+    modifiers(&Security),
+    security(("token" = [])),
+    tags((name = "streams", description = "Streams: inputs, outputs, what they are doing"))
+)]
+struct Document;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    }
+}
+
+fn described() -> (Router<Api>, utoipa::openapi::OpenApi) {
+    let v1 = OpenApiRouter::new()
+        .routes(routes!(streams::list, streams::create))
+        .routes(routes!(streams::read, streams::replace, streams::patch, streams::remove))
+        .routes(routes!(streams::restart))
+        .routes(routes!(inputs::read, inputs::replace, inputs::patch, inputs::remove));
+    OpenApiRouter::with_openapi(Document::openapi())
+        .nest("/api/v1", v1)
+        .split_for_parts()
+}
+
+/// The description as text.
+pub(crate) fn openapi_json() -> String {
+    let (_, document) = described();
+    document.to_pretty_json().unwrap_or_default()
+}
+
+/// The API with its description and the page to browse it.
+pub(crate) fn router(api: Api) -> Router {
+    let (routes, document) = described();
+    let guarded = routes
+        .layer(from_fn_with_state(Arc::clone(&api.auth), auth::guard))
+        .with_state(api);
+    guarded.merge(SwaggerUi::new("/api/docs").url("/api/v1/openapi.json", document))
+}

@@ -1,0 +1,89 @@
+//! Errors as RFC 9457 problem documents, each with a stable code.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What went wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The status in words.
+    pub(crate) title: String,
+    /// A stable name of the problem, for programs.
+    #[schema(example = "name_reserved")]
+    pub(crate) code: String,
+    /// What is wrong, for people.
+    pub(crate) detail: String,
+    /// The path of the member that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "inputs[0].url")]
+    pub(crate) field: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &str, detail: &str) -> Self {
+        Self {
+            status: status.as_u16(),
+            title: status.canonical_reason().unwrap_or_default().to_owned(),
+            code: code.to_owned(),
+            detail: detail.to_owned(),
+            field: None,
+        }
+    }
+
+    /// A member of the body that cannot be.
+    pub(crate) fn invalid(code: &str, field: &str, detail: &str) -> Self {
+        Self {
+            field: Some(field.to_owned()),
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+        }
+    }
+
+    pub(crate) fn not_found(what: &str) -> Self {
+        let detail = format!("no such {what}");
+        Self::new(StatusCode::NOT_FOUND, &format!("{what}_not_found"), &detail)
+    }
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Exists => {
+                let why = "a stream of this name exists";
+                Self::new(StatusCode::CONFLICT, "stream_exists", why)
+            }
+            store::Error::NotFound => Self::not_found("stream"),
+            store::Error::Stale { .. } => Self::stale(),
+            other => {
+                tracing::error!(error = %other, "database");
+                let why = "the database is not available";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", why)
+            }
+        }
+    }
+}
+
+impl Problem {
+    pub(crate) fn stale() -> Self {
+        let why = "the resource has changed since it was read";
+        Self::new(StatusCode::PRECONDITION_FAILED, "stale", why)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
+        let mut response = (status, Json(self)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}

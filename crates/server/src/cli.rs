@@ -1,0 +1,91 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::{api, app, logging};
+
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, about = "High-availability live media server")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the server.
+    Serve {
+        /// Configuration file; `weir.toml` here is read where it exists.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Reads the configuration, says what is wrong with it, and leaves.
+    CheckConfig {
+        /// Configuration file.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Prints the API's description.
+    Openapi,
+    /// Prints the version.
+    Version,
+}
+
+/// Runs what the command line says; the exit status is 2 for a wrong configuration, 1 for any
+/// other failure.
+#[must_use]
+pub fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Config(e)) => fail(&e, 2),
+        Err(Failure::Other(e)) => fail(&e, 1),
+    }
+}
+
+enum Failure {
+    Config(anyhow::Error),
+    Other(anyhow::Error),
+}
+
+#[expect(clippy::print_stderr, reason = "the terminal is where a command fails")]
+fn fail(error: &anyhow::Error, status: u8) -> ExitCode {
+    eprintln!("weir: {error:#}");
+    ExitCode::from(status)
+}
+
+fn load(file: Option<PathBuf>) -> Result<Config, Failure> {
+    Config::load(file.as_deref(), std::env::vars()).map_err(Failure::Config)
+}
+
+#[expect(clippy::print_stdout, reason = "what these commands are for")]
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve { config } => serve(load(config)?).map_err(Failure::Other),
+        Command::CheckConfig { config } => {
+            load(config)?;
+            println!("the configuration is valid");
+            Ok(())
+        }
+        Command::Openapi => {
+            println!("{}", api::openapi_json());
+            Ok(())
+        }
+        Command::Version => {
+            println!("weir {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+    }
+}
+
+fn serve(config: Config) -> Result<()> {
+    logging::start(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(app::run(config))
+}

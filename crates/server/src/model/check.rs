@@ -1,0 +1,101 @@
+//! What a stream must be before it is saved.
+
+use crate::api::Problem;
+use crate::model::{Hls, Input, StreamConfig};
+
+const NAME: usize = 128;
+const LABELS: usize = 32;
+const LABEL: usize = 128;
+const KEY: usize = 256;
+/// Paths of our own begin with these.
+const RESERVED_FIRST: [&str; 9] = [
+    "api", "ingest", "metrics", "healthz", "readyz", "time", "assets", "console", "live",
+];
+/// Protocols end with these.
+const RESERVED_LAST: [&str; 3] = ["whip", "whep", "mpegts"];
+
+/// The grammar of stream names.
+pub(crate) fn check_name(name: &str) -> Result<(), Problem> {
+    let word = |w: &str| !w.is_empty() && w.bytes().all(is_name_byte);
+    if name.len() > NAME || !name.split('/').all(word) {
+        let why = "[A-Za-z0-9_-]+ joined by /, at most 128 characters";
+        return Err(Problem::invalid("name_invalid", "name", why));
+    }
+    let first = name.split('/').next().unwrap_or_default();
+    let last = name.rsplit('/').next().unwrap_or_default();
+    if RESERVED_FIRST.contains(&first) || RESERVED_LAST.contains(&last) {
+        let why = "the server uses this path itself";
+        return Err(Problem::invalid("name_reserved", "name", why));
+    }
+    Ok(())
+}
+
+const fn is_name_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b == b'_' || b == b'-'
+}
+
+pub(super) fn check(config: &StreamConfig) -> Result<(), Problem> {
+    check_name(&config.name)?;
+    check_labels(config)?;
+    check_inputs(&config.inputs)?;
+    if let Some(lead) = config.failover.as_ref().and_then(|f| f.max_lead_ms) {
+        within("failover.max_lead_ms", lead, 0, 2_000)?;
+    }
+    config.hls.as_ref().map_or(Ok(()), check_hls)
+}
+
+fn check_labels(config: &StreamConfig) -> Result<(), Problem> {
+    let Some(labels) = &config.labels else {
+        return Ok(());
+    };
+    let long = |(k, v): (&String, &String)| k.is_empty() || k.len() > LABEL || v.len() > LABEL;
+    if labels.len() > LABELS || labels.iter().any(long) {
+        let why = "at most 32 labels of at most 128 bytes";
+        return Err(Problem::invalid("out_of_range", "labels", why));
+    }
+    Ok(())
+}
+
+fn check_inputs(inputs: &[Input]) -> Result<(), Problem> {
+    for (i, input) in inputs.iter().enumerate() {
+        let field = |name: &str| format!("inputs[{i}].{name}");
+        if input.id.is_empty() || input.id.len() > 64 || !input.id.bytes().all(is_name_byte) {
+            let why = "[A-Za-z0-9_-]+, at most 64 characters";
+            return Err(Problem::invalid("id_invalid", &field("id"), why));
+        }
+        if inputs[..i].iter().any(|other| other.id == input.id) {
+            return Err(Problem::invalid("id_taken", &field("id"), "ids are unique"));
+        }
+        if input.url != "publish://" {
+            let why = "only publish:// is supported so far";
+            return Err(Problem::invalid("input_scheme_unsupported", &field("url"), why));
+        }
+        let key = input.key.as_deref();
+        if key.is_some_and(|k| k.is_empty() || k.len() > KEY || k.chars().any(char::is_control)) {
+            let why = "1 to 256 bytes without control characters, or null";
+            return Err(Problem::invalid("key_invalid", &field("key"), why));
+        }
+    }
+    if inputs.len() > 1 {
+        let why = "a second input needs failover, which is not there yet";
+        return Err(Problem::invalid("multiple_inputs_unsupported", "inputs", why));
+    }
+    Ok(())
+}
+
+fn check_hls(hls: &Hls) -> Result<(), Problem> {
+    let segment = hls.segment_ms.unwrap_or(2_000);
+    let part = hls.part_ms.unwrap_or(200);
+    within("hls.segment_ms", segment, 500, 12_000)?;
+    within("hls.part_ms", part, 100, 2_000.min(segment / 2))?;
+    let window = hls.window_s.unwrap_or(60);
+    within("hls.window_s", window, 6.max(segment * 4 / 1_000), 21_600)
+}
+
+fn within(field: &str, value: u32, least: u32, most: u32) -> Result<(), Problem> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    let why = format!("{value} is not within {least}..={most}");
+    Err(Problem::invalid("out_of_range", field, &why))
+}

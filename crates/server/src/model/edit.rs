@@ -1,0 +1,147 @@
+//! From what a client sent to what is kept, and back to what is shown.
+
+use serde_json::{Map, Value, json};
+
+use super::check::check;
+use super::{Input, StreamConfig};
+use crate::api::Problem;
+use crate::secret;
+
+/// Members that the server adds to what it shows; on write they are ignored.
+const READ_ONLY: [&str; 6] = ["effective", "runtime", "urls", "version", "created_ms", "updated_ms"];
+
+/// The configuration in a request's body, checked. Keys that are to be kept come from `current`.
+pub(crate) fn accept(mut body: Value, current: Option<&StreamConfig>) -> Result<StreamConfig, Problem> {
+    let Some(members) = body.as_object_mut() else {
+        return Err(Problem::invalid("not_an_object", "", "a JSON object is expected"));
+    };
+    for name in READ_ONLY {
+        members.remove(name);
+    }
+    if let Some(Value::Array(inputs)) = members.get_mut("inputs") {
+        for (i, input) in inputs.iter_mut().enumerate() {
+            resolve_key(i, input, current)?;
+        }
+    }
+    let config: StreamConfig = serde_path_to_error::deserialize(body).map_err(|e| {
+        let why = e.inner().to_string();
+        let code = if why.starts_with("unknown field") {
+            "unknown_field"
+        } else {
+            "invalid_field"
+        };
+        Problem::invalid(code, &e.path().to_string(), &why)
+    })?;
+    check(&config)?;
+    Ok(config)
+}
+
+/// Absent: the one it has, or a random one. `{"set": true}`: the one it has. Null: none.
+fn resolve_key(i: usize, input: &mut Value, current: Option<&StreamConfig>) -> Result<(), Problem> {
+    let Some(members) = input.as_object_mut() else {
+        return Ok(());
+    };
+    let id = members.get("id").and_then(Value::as_str).unwrap_or_default();
+    let known: Option<&Input> = current.and_then(|c| c.inputs.iter().find(|i| i.id == id));
+    let kept = known.map(|i| json!(i.key));
+    let key = match members.get("key") {
+        None => kept.unwrap_or_else(|| json!(secret::random())),
+        Some(Value::Object(set)) if set.len() == 1 && set.get("set") == Some(&json!(true)) => kept
+            .ok_or_else(|| {
+                let why = "there is no key to keep";
+                Problem::invalid("key_invalid", &format!("inputs[{i}].key"), why)
+            })?,
+        Some(key) => key.clone(),
+    };
+    members.insert("key".to_owned(), key);
+    Ok(())
+}
+
+/// The configuration as it is shown: keys only to those who ask and may.
+pub(crate) fn shown(config: &StreamConfig, reveal: bool) -> Value {
+    let mut value = json!(config);
+    let inputs = value.get_mut("inputs").and_then(Value::as_array_mut);
+    for input in inputs.into_iter().flatten() {
+        if let Some(key) = input.get_mut("key").filter(|k| !reveal && k.is_string()) {
+            *key = json!({"set": true});
+        }
+    }
+    value
+}
+
+/// RFC 7396.
+pub(crate) fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        target.clone_from(patch);
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let Some(members) = target.as_object_mut() else {
+        return;
+    };
+    for (name, value) in patch {
+        if value.is_null() {
+            members.remove(name);
+        } else {
+            merge(members.entry(name.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(inputs: Value) -> Result<StreamConfig, Problem> {
+        accept(json!({"name": "news", "inputs": inputs}), None)
+    }
+
+    #[test]
+    fn a_key_is_made_kept_opened_and_hidden() {
+        let made = stream(json!([{"id": "main", "url": "publish://"}])).unwrap();
+        let key = made.inputs[0].key.clone().unwrap();
+        assert_eq!(key.len(), 32);
+        assert_eq!(shown(&made, false)["inputs"][0]["key"], json!({"set": true}));
+        assert_eq!(shown(&made, true)["inputs"][0]["key"], json!(key));
+        assert_eq!(accept(shown(&made, false), Some(&made)).unwrap(), made);
+        let open = stream(json!([{"id": "main", "url": "publish://", "key": null}])).unwrap();
+        assert_eq!(open.inputs[0].key, None);
+        assert_eq!(accept(shown(&open, false), Some(&open)).unwrap(), open);
+    }
+
+    #[test]
+    fn refusals_name_the_field() {
+        let refused = |body: Value| {
+            let p = accept(body, None).unwrap_err();
+            (p.code, p.field.unwrap_or_default())
+        };
+        for (body, code, field) in [
+            (json!({"name": "api/x"}), "name_reserved", "name"),
+            (json!({"name": "x/whip"}), "name_reserved", "name"),
+            (json!({"name": "a//b"}), "name_invalid", "name"),
+            (json!({"name": "a", "nope": 1}), "unknown_field", "nope"),
+            (json!({"name": "a", "hls": {"part_ms": 50}}), "out_of_range", "hls.part_ms"),
+            (
+                json!({"name": "a", "inputs": [{"id": "m", "url": "srt://x"}]}),
+                "input_scheme_unsupported",
+                "inputs[0].url",
+            ),
+            (
+                json!({"name": "a", "inputs": [{"id": "m", "url": "publish://"}, {"id": "n", "url": "publish://"}]}),
+                "multiple_inputs_unsupported",
+                "inputs",
+            ),
+        ] {
+            assert_eq!(refused(body), (code.to_owned(), field.to_owned()));
+        }
+    }
+
+    #[test]
+    fn merging_removes_with_null() {
+        let mut target = json!({"a": {"b": 1, "c": 2}, "d": 3});
+        merge(&mut target, &json!({"a": {"b": null, "e": 4}, "d": [1]}));
+        assert_eq!(target, json!({"a": {"c": 2, "e": 4}, "d": [1]}));
+    }
+}

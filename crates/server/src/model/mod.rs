@@ -1,0 +1,156 @@
+//! The stream resource: what an operator writes, what holds where nothing is written.
+
+mod check;
+mod edit;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub(crate) use edit::{accept, merge, shown};
+
+/// A stream as it is configured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StreamConfig {
+    /// `[A-Za-z0-9_-]+` joined by `/`, at most 128 characters.
+    #[schema(example = "news")]
+    pub(crate) name: String,
+    /// Whether it runs; default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) enabled: Option<bool>,
+    /// Free words of the operator, for filters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) labels: Option<BTreeMap<String, String>>,
+    /// Where media comes from; one `publish://` input for now.
+    #[serde(default)]
+    pub(crate) inputs: Vec<Input>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) publish: Option<Publish>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failover: Option<Failover>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hls: Option<Hls>,
+}
+
+/// One source of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Input {
+    /// Unique within the stream.
+    #[schema(example = "main")]
+    pub(crate) id: String,
+    /// `publish://`: an encoder pushes.
+    #[schema(example = "publish://")]
+    pub(crate) url: String,
+    /// Lower wins; default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) priority: Option<u32>,
+    /// What an encoder must know; absent makes a random one, null lets everybody publish. Reads
+    /// `{"set": true}`, which on write means keep.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub(crate) key: Option<String>,
+}
+
+/// How encoders are let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Publish {
+    /// What happens to a second publisher while the first one delivers; `reject` is the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) second_publisher: Option<SecondPublisher>,
+}
+
+/// What happens to a second publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SecondPublisher {
+    /// It is refused, unless the first has been silent for a second.
+    Reject,
+}
+
+/// How the programme goes on over changes of its source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Failover {
+    /// How far the programme may run ahead of UTC; 0..=2000, default 2000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max_lead_ms: Option<u32>,
+}
+
+/// HLS and LL-HLS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Hls {
+    /// Wanted segment duration, 500..=12000, default 2000; the keyframes decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) segment_ms: Option<u32>,
+    /// Wanted part duration, 100..=2000 and at most half a segment, default 200.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) part_ms: Option<u32>,
+    /// How much media a playlist lists, in seconds, 6..=21600, default 60.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) window_s: Option<u32>,
+    /// `cmaf` is the only one for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) container: Option<Container>,
+}
+
+/// What segments are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Container {
+    /// Fragmented MP4.
+    Cmaf,
+}
+
+impl StreamConfig {
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.enabled.unwrap_or(true)
+    }
+
+    /// What holds: every default written out.
+    pub(crate) fn effective(&self) -> Self {
+        let input = |i: &Input| Input {
+            priority: Some(i.priority.unwrap_or(0)),
+            ..i.clone()
+        };
+        let failover = self.failover.as_ref();
+        let hls = self.hls.as_ref();
+        Self {
+            name: self.name.clone(),
+            enabled: Some(self.is_enabled()),
+            labels: Some(self.labels.clone().unwrap_or_default()),
+            inputs: self.inputs.iter().map(input).collect(),
+            publish: Some(Publish {
+                second_publisher: Some(SecondPublisher::Reject),
+            }),
+            failover: Some(Failover {
+                max_lead_ms: Some(failover.and_then(|f| f.max_lead_ms).unwrap_or(2_000)),
+            }),
+            hls: Some(Hls {
+                segment_ms: Some(hls.and_then(|h| h.segment_ms).unwrap_or(2_000)),
+                part_ms: Some(hls.and_then(|h| h.part_ms).unwrap_or(200)),
+                window_s: Some(hls.and_then(|h| h.window_s).unwrap_or(60)),
+                container: Some(Container::Cmaf),
+            }),
+        }
+    }
+
+    /// How it is packaged.
+    pub(crate) fn packaging(&self) -> packager::Config {
+        let ms = |v: Option<u32>| media::Span::from_millis(i64::from(v.unwrap_or(0)));
+        let all = self.effective();
+        let hls = all.hls;
+        let hls = hls.as_ref();
+        packager::Config {
+            segment: ms(hls.and_then(|h| h.segment_ms)),
+            part: ms(hls.and_then(|h| h.part_ms)),
+            window: media::Span::from_secs(i64::from(hls.and_then(|h| h.window_s).unwrap_or(60))),
+            max_lead: ms(all.failover.and_then(|f| f.max_lead_ms)),
+            ..packager::Config::default()
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Remembers numbering beyond this process. Media never waits for SQL: changes are noted in
+//! memory and one task writes them, at once for rows and state, every five seconds for the
+//! highest numbers, in one transaction for all streams.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use media::{Span, Timestamp};
+use packager::{Effect, Restored, Row};
+use store::{NewRow, NumberingState, StateUpdate, Store};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::utc_ms;
+
+const EVERY: Duration = Duration::from_secs(5);
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What is still to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    notes: Mutex<BTreeMap<String, Note>>,
+    urgent: Notify,
+    /// One writer at a time: who waits for a flush waits for what is under way, too.
+    writing: tokio::sync::Mutex<()>,
+    degraded: AtomicBool,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Note {
+    rows: Vec<Row>,
+    run_ahead: Option<u64>,
+    discontinuity: Option<u64>,
+    highest: Option<u64>,
+}
+
+impl Ledger {
+    pub(crate) fn effect(&self, stream: &str, effect: Effect) {
+        self.note(stream, |note| match effect {
+            Effect::Row(row) => note.rows.push(row),
+            Effect::State(state) => {
+                note.run_ahead = Some(state.run_ahead);
+                note.discontinuity = Some(state.discontinuity);
+                note.highest = Some(state.highest);
+            }
+        });
+        self.urgent.notify_one();
+    }
+
+    pub(crate) fn highest(&self, stream: &str, highest: u64) {
+        self.note(stream, |note| note.highest = Some(highest));
+    }
+
+    /// Whether the last write failed.
+    pub(crate) fn is_degraded(&self) -> bool {
+        self.degraded.load(Relaxed)
+    }
+
+    fn note(&self, stream: &str, change: impl FnOnce(&mut Note)) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        match notes.get_mut(stream) {
+            Some(note) => change(note),
+            None => change(notes.entry(stream.to_owned()).or_default()),
+        }
+    }
+
+    /// Writes until told to stop, then once more.
+    pub(crate) async fn run(self: Arc<Self>, store: Store, stop: CancellationToken) {
+        let mut tick = tokio::time::interval(EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let stopping = tokio::select! {
+                () = stop.cancelled() => true,
+                () = self.urgent.notified() => false,
+                _ = tick.tick() => false,
+            };
+            self.flush(&store).await;
+            if stopping {
+                return;
+            }
+            if self.is_degraded() {
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+
+    /// Writes what is noted now.
+    pub(crate) async fn flush(&self, store: &Store) {
+        let _writing = self.writing.lock().await;
+        let written = self.write(store).await;
+        self.report(&written);
+    }
+
+    fn report(&self, written: &Result<(), store::Error>) {
+        let failed = written.is_err();
+        if self.degraded.swap(failed, Relaxed) != failed {
+            match written {
+                Ok(()) => tracing::info!("database: numbering is written again"),
+                Err(error) => tracing::warn!(%error, "database: numbering is not written"),
+            }
+        }
+    }
+
+    async fn write(&self, store: &Store) -> Result<(), store::Error> {
+        let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut left = notes.clone();
+        let result = write_all(store, &notes, &mut left).await;
+        if result.is_err() {
+            self.put_back(left);
+        }
+        result
+    }
+
+    /// What was not written stays noted, unless something newer was noted meanwhile.
+    fn put_back(&self, left: BTreeMap<String, Note>) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        for (stream, old) in left {
+            let note = notes.entry(stream).or_default();
+            note.rows.splice(0..0, old.rows);
+            note.run_ahead = note.run_ahead.or(old.run_ahead);
+            note.discontinuity = note.discontinuity.or(old.discontinuity);
+            note.highest = note.highest.max(old.highest);
+        }
+    }
+}
+
+async fn write_all(
+    store: &Store,
+    notes: &BTreeMap<String, Note>,
+    left: &mut BTreeMap<String, Note>,
+) -> Result<(), store::Error> {
+    let mut updates = Vec::with_capacity(notes.len());
+    for (stream, note) in notes {
+        for row in &note.rows {
+            store.append_row(stream, &to_store(row)).await?;
+            if let Some(note) = left.get_mut(stream) {
+                note.rows.remove(0);
+            }
+        }
+        updates.push(StateUpdate {
+            stream: stream.clone(),
+            run_ahead: note.run_ahead.map(signed),
+            discontinuity: note.discontinuity.map(signed),
+            highest: note.highest.map(signed),
+        });
+    }
+    store.save_states(&updates, utc_ms()).await
+}
+
+fn signed(v: u64) -> i64 {
+    i64::try_from(v).unwrap_or(i64::MAX)
+}
+
+fn unsigned(v: i64) -> u64 {
+    u64::try_from(v).unwrap_or(0)
+}
+
+fn to_store(row: &Row) -> NewRow {
+    NewRow {
+        t0_ns: row.t0.as_nanos(),
+        n0: signed(row.n0),
+        d_ns: row.d.as_nanos(),
+        target_duration: i64::from(row.target_duration),
+        regular: row.regular,
+        segment_ns: row.segment.as_nanos(),
+    }
+}
+
+/// What a stream goes on from.
+pub(crate) fn restored(state: &NumberingState) -> Restored {
+    let row = &state.row;
+    Restored {
+        row: Row {
+            t0: Timestamp::from_nanos(row.t0_ns),
+            n0: unsigned(row.n0),
+            d: Span::from_nanos(row.d_ns.max(1)),
+            target_duration: u32::try_from(row.target_duration).unwrap_or(1),
+            regular: row.regular,
+            segment: Span::from_nanos(row.segment_ns),
+        },
+        run_ahead: unsigned(state.run_ahead),
+        discontinuity: unsigned(state.discontinuity),
+        highest: unsigned(state.highest),
+    }
+}
+
+/// Numbering of all streams at start.
+pub(crate) async fn load(
+    store: &Store,
+    names: impl Iterator<Item = &str>,
+) -> Result<HashMap<String, Restored>, store::Error> {
+    let mut all = HashMap::new();
+    for name in names {
+        if let Some(state) = store.numbering(name).await? {
+            all.insert(name.to_owned(), restored(&state));
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,16 @@
+//! Keys and tokens: made, compared without telling how close a guess was, never shown.
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+/// 128 random bits as 32 hexadecimal digits.
+pub(crate) fn random() -> String {
+    let bytes: [u8; 16] = rand::random();
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Whether both are the same, in a time that tells neither content nor length.
+pub(crate) fn matches(given: &str, expected: &str) -> bool {
+    let digest = |text: &str| Sha256::digest(text.as_bytes());
+    digest(given).ct_eq(&digest(expected)).into()
+}
