@@ -61,6 +61,8 @@ impl Snapshot {
             if i < skipped {
                 continue;
             }
+            // Shaka takes a delta update for the whole where it is its first: it must find the MAP.
+            let new_init = new_init || i == skipped && skipped > 0;
             segment_head(out, media, segment, new_init)?;
             if form.low_latency && i >= parts_from {
                 parts(out, media, &segment.parts)?;
