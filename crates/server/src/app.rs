@@ -59,7 +59,9 @@ impl Server {
     pub async fn bind(config: Config) -> Result<Self> {
         let dir = &config.data.dir;
         std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-        let store = Store::open(&config.database_url()).await.context("database")?;
+        let store = Store::open(&config.database_url())
+            .await
+            .context("database")?;
         let admin_token = admin_token(&config)?;
         let http = http_server::bind(config.http.listen)
             .with_context(|| format!("http.listen {}", config.http.listen))?;
@@ -121,7 +123,13 @@ impl Server {
             let listener = Listener::new(socket, rtmp_bounds(&self.config.rtmp));
             let (manager, metrics) = (Arc::clone(&self.manager), Arc::clone(&self.metrics));
             let config = self.config.rtmp.clone();
-            tokio::spawn(ingest::serve(listener, config, manager, metrics, stop.clone()))
+            tokio::spawn(ingest::serve(
+                listener,
+                config,
+                manager,
+                metrics,
+                stop.clone(),
+            ))
         });
         let drain = Duration::from_secs(self.config.shutdown.drain_s);
         let router = pages::router(pages, api);
@@ -173,7 +181,11 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     writeln!(file, "{text}")?;
     file.sync_all()
 }

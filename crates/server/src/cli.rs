@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -58,16 +58,16 @@ fn fail(error: &anyhow::Error, status: u8) -> ExitCode {
     ExitCode::from(status)
 }
 
-fn load(file: Option<PathBuf>) -> Result<Config, Failure> {
-    Config::load(file.as_deref(), std::env::vars()).map_err(Failure::Config)
+fn load(file: Option<&Path>) -> Result<Config, Failure> {
+    Config::load(file, std::env::vars()).map_err(Failure::Config)
 }
 
 #[expect(clippy::print_stdout, reason = "what these commands are for")]
 fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve { config } => serve(load(config)?).map_err(Failure::Other),
+        Command::Serve { config } => serve(load(config.as_deref())?).map_err(Failure::Other),
         Command::CheckConfig { config } => {
-            load(config)?;
+            load(config.as_deref())?;
             println!("the configuration is valid");
             Ok(())
         }

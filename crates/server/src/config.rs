@@ -289,13 +289,19 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.http.listen.port(), 9);
-        assert_eq!((config.log.level.as_str(), config.rtmp.enabled), ("debug", false));
+        assert_eq!(
+            (config.log.level.as_str(), config.rtmp.enabled),
+            ("debug", false)
+        );
     }
 
     #[test]
     fn what_is_unknown_is_an_error_with_its_path() {
         let error = env(&[("WEIR_HTTP__LISTNE", "x")]).unwrap_err().to_string();
-        assert!(error.contains("http") && error.contains("listne"), "{error}");
+        assert!(
+            error.contains("http") && error.contains("listne"),
+            "{error}"
+        );
         assert!(env(&[("WEIR_NOPE__X", "1")]).is_err());
         assert!(env(&[("WEIR_AUTH__ADMIN_TOKEN", "short")]).is_err());
     }

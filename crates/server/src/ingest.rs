@@ -31,7 +31,10 @@ struct Place {
 
 impl Crowd {
     fn enter(self: &Arc<Self>, address: IpAddr, config: &Rtmp) -> Option<Place> {
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_address = self
+            .by_address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let all: usize = by_address.values().sum();
         let mine = by_address.entry(address).or_default();
         if all >= config.max_connections || *mine >= config.max_per_address {
@@ -47,7 +50,11 @@ impl Crowd {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut by_address = self.crowd.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_address = self
+            .crowd
+            .by_address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(mine) = by_address.get_mut(&self.address) {
             *mine -= 1;
             if *mine == 0 {
@@ -84,7 +91,7 @@ pub(crate) async fn serve(
         let (manager, metrics) = (Arc::clone(&manager), Arc::clone(&metrics));
         sessions.spawn(async move {
             metrics.rtmp_sessions.inc();
-            session(connection, &manager, &metrics).await;
+            Box::pin(session(connection, &manager, &metrics)).await;
             metrics.rtmp_sessions.dec();
             drop(place);
         });
@@ -93,7 +100,7 @@ pub(crate) async fn serve(
 
 async fn session(connection: Connection, manager: &Manager, metrics: &Metrics) {
     match connection.request().await {
-        Ok(Request::Publish(request)) => publish(request, manager, metrics).await,
+        Ok(Request::Publish(request)) => Box::pin(publish(request, manager, metrics)).await,
         Ok(Request::Play(request)) => {
             let peer = request.peer();
             metrics.refused(Reject::Unsupported.name());
@@ -118,7 +125,11 @@ async fn publish(request: PublishRequest, manager: &Manager, metrics: &Metrics) 
         None => {
             let known = manager.store.get(&target.name).await;
             let disabled = target.app == APP && known.is_ok_and(|r| r.is_some());
-            let why = if disabled { Reject::Disabled } else { Reject::NotFound };
+            let why = if disabled {
+                Reject::Disabled
+            } else {
+                Reject::NotFound
+            };
             (why, request)
         }
     };

@@ -3,7 +3,9 @@
 
 use http::StatusCode;
 use http_media::Figures;
-use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
+};
 use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
 use crate::runtime::{Manager, Status, Stream};
@@ -22,11 +24,17 @@ impl Metrics {
     pub(crate) fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let refused = IntCounterVec::new(
-            Opts::new("weir_rtmp_refused_total", "RTMP connections refused, by reason"),
+            Opts::new(
+                "weir_rtmp_refused_total",
+                "RTMP connections refused, by reason",
+            ),
             &["reason"],
         )?;
         let http = IntCounterVec::new(
-            Opts::new("weir_http_requests_total", "HTTP requests, by kind and status"),
+            Opts::new(
+                "weir_http_requests_total",
+                "HTTP requests, by kind and status",
+            ),
             &["kind", "status"],
         )?;
         let http_overload = IntCounter::new(
@@ -77,9 +85,19 @@ struct Streams {
 impl Streams {
     fn read(mut self, manager: &Manager) -> Vec<MetricFamily> {
         let degraded = f64::from(u8::from(manager.ledger.is_degraded()));
-        self.gauge("weir_database_degraded", "Whether the last write to the database failed", &[], degraded);
+        self.gauge(
+            "weir_database_degraded",
+            "Whether the last write to the database failed",
+            &[],
+            degraded,
+        );
         let streams = manager.all();
-        self.gauge("weir_streams", "Streams that run", &[], count(streams.len() as u64));
+        self.gauge(
+            "weir_streams",
+            "Streams that run",
+            &[],
+            count(streams.len() as u64),
+        );
         for stream in &streams {
             self.stream(stream);
         }
@@ -91,7 +109,12 @@ impl Streams {
         let live = f64::from(u8::from(stream.status() == Status::Live));
         self.gauge("weir_stream_live", "Whether media flows", &name, live);
         let output = stream.output.figures();
-        self.gauge("weir_http_viewers", "HTTP viewers: (address, agent) seen within three target durations", &name, count(output.viewers));
+        self.gauge(
+            "weir_http_viewers",
+            "HTTP viewers: (address, agent) seen within three target durations",
+            &name,
+            count(output.viewers),
+        );
         self.ingest(stream, &name);
         self.hub(stream, &name);
         self.timeline(stream, &name);
@@ -103,62 +126,206 @@ impl Streams {
         let Some((f, up)) = stream.figures() else {
             return;
         };
-        self.counter("weir_ingest_bytes_total", "Bytes read from the present or last publisher", name, f.bytes);
+        self.counter(
+            "weir_ingest_bytes_total",
+            "Bytes read from the present or last publisher",
+            name,
+            f.bytes,
+        );
         let label = name.first().map_or("", |(_, v)| *v);
         for (kind, frames) in [("video", f.video_frames), ("audio", f.audio_frames)] {
             let labels = [("stream", label), ("kind", kind)];
-            self.counter("weir_ingest_frames_total", "Frames of the present or last publisher", &labels, frames);
+            self.counter(
+                "weir_ingest_frames_total",
+                "Frames of the present or last publisher",
+                &labels,
+                frames,
+            );
         }
         let live = stream.holder().is_some();
-        let fps = if live { count(f.video_frames) / up.as_secs_f64().max(0.001) } else { 0.0 };
-        self.gauge("weir_ingest_fps", "Mean picture rate of the present publisher", name, fps);
-        self.gauge("weir_ingest_keyframe_interval_seconds", "The last distance between two keyframes", name, count(f.keyframe_interval_ms) / 1e3);
+        let fps = if live {
+            count(f.video_frames) / up.as_secs_f64().max(0.001)
+        } else {
+            0.0
+        };
+        self.gauge(
+            "weir_ingest_fps",
+            "Mean picture rate of the present publisher",
+            name,
+            fps,
+        );
+        self.gauge(
+            "weir_ingest_keyframe_interval_seconds",
+            "The last distance between two keyframes",
+            name,
+            count(f.keyframe_interval_ms) / 1e3,
+        );
         for (kind, n) in f.fixes {
             let labels = [("stream", label), ("kind", kind)];
-            self.counter("weir_ingest_timestamp_repairs_total", "Timestamps mended, by kind", &labels, n);
+            self.counter(
+                "weir_ingest_timestamp_repairs_total",
+                "Timestamps mended, by kind",
+                &labels,
+                n,
+            );
         }
         let ignored = f.ignored.iter().map(|(_, n)| n).sum();
-        self.counter("weir_ingest_ignored_total", "Messages and frames left out", name, ignored);
+        self.counter(
+            "weir_ingest_ignored_total",
+            "Messages and frames left out",
+            name,
+            ignored,
+        );
     }
 
     fn hub(&mut self, stream: &Stream, name: &[(&str, &str)]) {
         let Some(c) = stream.hub_counters() else {
             return;
         };
-        self.gauge("weir_hub_subscribers", "Readers of the programme", name, count(c.subscribers));
-        self.gauge("weir_hub_held_bytes", "Payload bytes that the programme holds", name, count(c.held_bytes));
-        self.counter("weir_hub_frames_total", "Frames pushed to the programme", name, c.frames);
-        self.counter("weir_hub_delivered_frames_total", "Frames handed to readers", name, c.delivered);
-        self.counter("weir_hub_skips_total", "Readers moved on to the newest group", name, c.skips);
-        self.counter("weir_hub_skipped_frames_total", "Frames that readers missed by that", name, c.skipped_frames);
-        self.counter("weir_hub_evicted_frames_total", "Frames that left the window", name, c.evicted);
-        self.counter("weir_hub_refused_frames_total", "Frames refused for want of a keyframe", name, c.refused);
+        self.gauge(
+            "weir_hub_subscribers",
+            "Readers of the programme",
+            name,
+            count(c.subscribers),
+        );
+        self.gauge(
+            "weir_hub_held_bytes",
+            "Payload bytes that the programme holds",
+            name,
+            count(c.held_bytes),
+        );
+        self.counter(
+            "weir_hub_frames_total",
+            "Frames pushed to the programme",
+            name,
+            c.frames,
+        );
+        self.counter(
+            "weir_hub_delivered_frames_total",
+            "Frames handed to readers",
+            name,
+            c.delivered,
+        );
+        self.counter(
+            "weir_hub_skips_total",
+            "Readers moved on to the newest group",
+            name,
+            c.skips,
+        );
+        self.counter(
+            "weir_hub_skipped_frames_total",
+            "Frames that readers missed by that",
+            name,
+            c.skipped_frames,
+        );
+        self.counter(
+            "weir_hub_evicted_frames_total",
+            "Frames that left the window",
+            name,
+            c.evicted,
+        );
+        self.counter(
+            "weir_hub_refused_frames_total",
+            "Frames refused for want of a keyframe",
+            name,
+            c.refused,
+        );
     }
 
     fn timeline(&mut self, stream: &Stream, name: &[(&str, &str)]) {
         let shown = stream.shown();
         let c = shown.timeline();
-        self.gauge("weir_timeline_lead_seconds", "How far the programme runs ahead of UTC", name, shown.lead_seconds());
-        self.counter("weir_timeline_gaps_total", "Silences longer than a segment", name, c.declared_gaps);
-        self.counter("weir_timeline_dropped_frames_total", "Frames too far ahead of UTC, or before what the programme holds", name, c.too_fast + c.overlapped);
+        self.gauge(
+            "weir_timeline_lead_seconds",
+            "How far the programme runs ahead of UTC",
+            name,
+            shown.lead_seconds(),
+        );
+        self.counter(
+            "weir_timeline_gaps_total",
+            "Silences longer than a segment",
+            name,
+            c.declared_gaps,
+        );
+        self.counter(
+            "weir_timeline_dropped_frames_total",
+            "Frames too far ahead of UTC, or before what the programme holds",
+            name,
+            c.too_fast + c.overlapped,
+        );
     }
 
     fn packager(&mut self, stream: &Stream, name: &[(&str, &str)]) {
         let c = stream.shown().counters();
-        self.counter("weir_packager_segments_total", "Segments completed, over all tracks", name, c.segments);
-        self.counter("weir_packager_parts_total", "Parts released, over all tracks", name, c.parts);
-        self.counter("weir_packager_forced_cuts_total", "Segments begun without a keyframe", name, c.forced_cuts);
-        self.counter("weir_packager_holds_total", "Times the playlists were frozen for want of media", name, c.holds);
-        self.counter("weir_packager_jumps_total", "Times the playlists went on beyond a hole", name, c.jumps);
-        self.counter("weir_packager_discontinuities_total", "Discontinuities", name, c.discontinuities);
-        self.counter("weir_packager_dropped_frames_total", "Frames that could not be placed", name, c.dropped);
-        self.counter("weir_packager_silent_frames_total", "Frames of silence filled in", name, c.silent_frames);
+        self.counter(
+            "weir_packager_segments_total",
+            "Segments completed, over all tracks",
+            name,
+            c.segments,
+        );
+        self.counter(
+            "weir_packager_parts_total",
+            "Parts released, over all tracks",
+            name,
+            c.parts,
+        );
+        self.counter(
+            "weir_packager_forced_cuts_total",
+            "Segments begun without a keyframe",
+            name,
+            c.forced_cuts,
+        );
+        self.counter(
+            "weir_packager_holds_total",
+            "Times the playlists were frozen for want of media",
+            name,
+            c.holds,
+        );
+        self.counter(
+            "weir_packager_jumps_total",
+            "Times the playlists went on beyond a hole",
+            name,
+            c.jumps,
+        );
+        self.counter(
+            "weir_packager_discontinuities_total",
+            "Discontinuities",
+            name,
+            c.discontinuities,
+        );
+        self.counter(
+            "weir_packager_dropped_frames_total",
+            "Frames that could not be placed",
+            name,
+            c.dropped,
+        );
+        self.counter(
+            "weir_packager_silent_frames_total",
+            "Frames of silence filled in",
+            name,
+            c.silent_frames,
+        );
     }
 
     fn output(&mut self, f: &Figures, name: &[(&str, &str)]) {
-        self.counter("weir_http_media_bytes_total", "Bytes of segments and parts handed to sockets", name, f.bytes);
-        self.counter("weir_http_playlist_renders_total", "Playlists rendered", name, f.renders);
-        self.gauge("weir_http_blocked_requests", "Requests that wait for media", name, count(f.blocked));
+        self.counter(
+            "weir_http_media_bytes_total",
+            "Bytes of segments and parts handed to sockets",
+            name,
+            f.bytes,
+        );
+        self.counter(
+            "weir_http_playlist_renders_total",
+            "Playlists rendered",
+            name,
+            f.renders,
+        );
+        self.gauge(
+            "weir_http_blocked_requests",
+            "Requests that wait for media",
+            name,
+            count(f.blocked),
+        );
         let mut histogram = Histogram::default();
         let mut sum = 0;
         let mut buckets = Vec::with_capacity(f.release.len());
@@ -175,7 +342,12 @@ impl Streams {
         let mut metric = labelled(name);
         metric.set_histogram(histogram);
         let help = "From the arrival of a change's last frame to its publication";
-        self.add("weir_release_latency_seconds", help, MetricType::HISTOGRAM, metric);
+        self.add(
+            "weir_release_latency_seconds",
+            help,
+            MetricType::HISTOGRAM,
+            metric,
+        );
     }
 
     fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
@@ -219,7 +391,10 @@ fn labelled(labels: &[(&str, &str)]) -> Metric {
 }
 
 /// Prometheus counts in floating point.
-#[expect(clippy::cast_precision_loss, reason = "the text format has no integers")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the text format has no integers"
+)]
 fn count(n: u64) -> f64 {
     n as f64
 }

@@ -54,7 +54,11 @@ async fn readyz(State(pages): State<Pages>) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response();
     }
     let degraded = pages.manager.ledger.is_degraded();
-    let text = if degraded { "degraded: database\n" } else { "ready\n" };
+    let text = if degraded {
+        "degraded: database\n"
+    } else {
+        "ready\n"
+    };
     text.into_response()
 }
 
@@ -89,7 +93,9 @@ async fn media(
     let query = uri.query().unwrap_or_default();
     let (method, headers) = (request.method(), request.headers());
     let outputs = &pages.manager.outputs;
-    let answer = outputs.handle(method, &path, query, headers, peer.ip()).await;
+    let answer = outputs
+        .handle(method, &path, query, headers, peer.ip())
+        .await;
     if let Some(response) = answer {
         return response;
     }

@@ -25,7 +25,9 @@ impl std::fmt::Debug for Auth {
 
 impl Auth {
     fn admits(&self, headers: &HeaderMap, peer: SocketAddr) -> bool {
-        let given = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+        let given = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|v| v.to_str().ok());
         let token = given.and_then(|v| {
             let (scheme, token) = v.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -92,16 +94,32 @@ mod tests {
     #[test]
     fn tokens() {
         let peer = "203.0.113.7:5";
-        assert!(asks(false, peer, &[("authorization", "Bearer 0123456789abcdef")]));
-        assert!(asks(false, peer, &[("authorization", "bearer 0123456789abcdef")]));
-        assert!(!asks(true, "127.0.0.1:5", &[("authorization", "Bearer wrong")]));
+        assert!(asks(
+            false,
+            peer,
+            &[("authorization", "Bearer 0123456789abcdef")]
+        ));
+        assert!(asks(
+            false,
+            peer,
+            &[("authorization", "bearer 0123456789abcdef")]
+        ));
+        assert!(!asks(
+            true,
+            "127.0.0.1:5",
+            &[("authorization", "Bearer wrong")]
+        ));
         assert!(!asks(false, "127.0.0.1:5", &[]));
     }
 
     #[test]
     fn loopback_is_trusted_only_from_end_to_end() {
         assert!(asks(true, "127.0.0.1:5", &[("host", "localhost:8080")]));
-        assert!(asks(true, "[::ffff:127.0.0.1]:5", &[("host", "[::1]:8080")]));
+        assert!(asks(
+            true,
+            "[::ffff:127.0.0.1]:5",
+            &[("host", "[::1]:8080")]
+        ));
         assert!(!asks(true, "127.0.0.1:5", &[("host", "evil.example")]));
         let foreign = [("host", "localhost"), ("origin", "https://evil.example")];
         assert!(!asks(true, "127.0.0.1:5", &foreign));

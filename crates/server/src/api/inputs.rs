@@ -20,7 +20,9 @@ pub(super) async fn read(
 ) -> Result<Json<Value>, Problem> {
     let (_, config) = find(&api, &name).await?;
     let shown = model::shown(&config, false);
-    Ok(Json(position(&shown, &id).map(|i| shown["inputs"][i].clone())?))
+    Ok(Json(
+        position(&shown, &id).map(|i| shown["inputs"][i].clone())?,
+    ))
 }
 
 /// Makes or replaces an input.
@@ -104,7 +106,11 @@ fn position(stream: &Value, id: &str) -> Result<usize, Problem> {
 /// An input's id is in its path; in the body it may be left out.
 fn named(mut input: Value, id: &str) -> Result<Value, Problem> {
     let Some(members) = input.as_object_mut() else {
-        return Err(Problem::invalid("not_an_object", "", "a JSON object is expected"));
+        return Err(Problem::invalid(
+            "not_an_object",
+            "",
+            "a JSON object is expected",
+        ));
     };
     let given = members.entry("id").or_insert_with(|| json!(id));
     if given != id {

@@ -50,9 +50,19 @@ impl Modify for Security {
 fn described() -> (Router<Api>, utoipa::openapi::OpenApi) {
     let v1 = OpenApiRouter::new()
         .routes(routes!(streams::list, streams::create))
-        .routes(routes!(streams::read, streams::replace, streams::patch, streams::remove))
+        .routes(routes!(
+            streams::read,
+            streams::replace,
+            streams::patch,
+            streams::remove
+        ))
         .routes(routes!(streams::restart))
-        .routes(routes!(inputs::read, inputs::replace, inputs::patch, inputs::remove));
+        .routes(routes!(
+            inputs::read,
+            inputs::replace,
+            inputs::patch,
+            inputs::remove
+        ));
     OpenApiRouter::with_openapi(Document::openapi())
         .nest("/api/v1", v1)
         .split_for_parts()

@@ -7,7 +7,6 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
 use store::StreamRecord;
-use utoipa::{IntoParams, ToSchema};
 
 use super::view::{self, Page};
 use super::{Api, Problem};
@@ -15,7 +14,7 @@ use crate::model::{self, StreamConfig};
 use crate::runtime::{Status, config_of, utc_ms};
 
 /// What a list may be asked for.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Listed {
     /// Names that begin with this.
@@ -32,7 +31,7 @@ pub(super) struct Listed {
 }
 
 /// How one stream may be shown.
-#[derive(Debug, Deserialize, IntoParams, ToSchema)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Shown {
     /// Whether keys are shown.
@@ -62,7 +61,11 @@ pub(super) async fn list(
     let mut after = asked.cursor.clone();
     // Filters that the store cannot answer are applied to batches of it.
     loop {
-        let records = api.manager.store.list(after.as_deref(), &asked.prefix, 200).await?;
+        let records = api
+            .manager
+            .store
+            .list(after.as_deref(), &asked.prefix, 200)
+            .await?;
         let Some(last) = records.last() else {
             return Ok(Json(page));
         };
@@ -113,7 +116,11 @@ pub(super) async fn create(
     let config = model::accept(json(body)?, None)?;
     let _change = api.manager.changes.lock().await;
     let text = to_text(&config)?;
-    let record = api.manager.store.create(&config.name, &text, utc_ms()).await?;
+    let record = api
+        .manager
+        .store
+        .create(&config.name, &text, utc_ms())
+        .await?;
     api.manager.apply(config.clone()).await?;
     tracing::info!(stream = config.name, "created");
     let mut response = respond(&api, &record, &config, (shown.reveal, &headers));
@@ -137,7 +144,9 @@ pub(super) async fn read(
     let Query(shown) = query.map_err(|e| bad_query(&e.body_text()))?;
     let (record, config) = find(&api, &name).await?;
     let tag = view::etag(&record);
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|v| v.to_str().ok());
     // `runtime` changes without the tag; only who asks for the configuration sends the tag.
     if known == Some(tag.as_str()) {
         return Ok(StatusCode::NOT_MODIFIED.into_response());
@@ -187,7 +196,10 @@ pub(super) async fn remove(
     let _change = api.manager.changes.lock().await;
     let (record, _) = find(&api, &name).await?;
     check_match(&headers, &record)?;
-    api.manager.store.delete(&name, Some(record.version)).await?;
+    api.manager
+        .store
+        .delete(&name, Some(record.version))
+        .await?;
     api.manager.stop(&name).await;
     tracing::info!(stream = name, "removed");
     Ok(StatusCode::NO_CONTENT)
@@ -231,7 +243,9 @@ pub(super) async fn change(
     }
     let text = to_text(&config)?;
     let store = &api.manager.store;
-    let record = store.update(name, &text, Some(record.version), utc_ms()).await?;
+    let record = store
+        .update(name, &text, Some(record.version), utc_ms())
+        .await?;
     api.manager.apply(config.clone()).await?;
     tracing::info!(stream = name, "changed");
     Ok(respond(api, &record, &config, (false, headers)))
@@ -258,7 +272,9 @@ fn check_match(headers: &HeaderMap, record: &StreamRecord) -> Result<(), Problem
     };
     let tag = view::etag(record);
     let wanted = wanted.to_str().unwrap_or_default();
-    let any = wanted.split(',').any(|t| matches!(t.trim(), "*") || t.trim() == tag);
+    let any = wanted
+        .split(',')
+        .any(|t| matches!(t.trim(), "*") || t.trim() == tag);
     if any { Ok(()) } else { Err(Problem::stale()) }
 }
 
@@ -268,8 +284,13 @@ fn respond(
     config: &StreamConfig,
     (reveal, headers): (bool, &HeaderMap),
 ) -> Response {
-    let mut response =
-        Json(view::stream(&api.manager, record, config, (reveal, headers))).into_response();
+    let mut response = Json(view::stream(
+        &api.manager,
+        record,
+        config,
+        (reveal, headers),
+    ))
+    .into_response();
     if let Ok(tag) = HeaderValue::try_from(view::etag(record)) {
         response.headers_mut().insert(header::ETAG, tag);
     }

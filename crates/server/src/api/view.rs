@@ -93,8 +93,14 @@ fn runtime(stream: Option<&Stream>) -> Runtime {
         uptime_s: live.map(|(_, up)| up.as_secs()),
         publisher: holder.as_ref().map(|h| h.peer.to_string()),
         input: holder.map(|h| h.input),
-        tracks: tracks.iter().flat_map(|t| t.iter()).map(|t| track(t, rate)).collect(),
-        bitrate_bps: live.map(|(f, up)| f.bytes * 8_000 / u64::try_from(up.as_millis()).unwrap_or(u64::MAX).max(1)),
+        tracks: tracks
+            .iter()
+            .flat_map(|t| t.iter())
+            .map(|t| track(t, rate))
+            .collect(),
+        bitrate_bps: live.map(|(f, up)| {
+            f.bytes * 8_000 / u64::try_from(up.as_millis()).unwrap_or(u64::MAX).max(1)
+        }),
         keyframe_interval_ms: live.map(|(f, _)| f.keyframe_interval_ms),
         viewers: stream.map_or(0, |s| s.output.figures().viewers),
         segment: segment.map(|e| e.msn),

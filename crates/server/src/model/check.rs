@@ -68,7 +68,11 @@ fn check_inputs(inputs: &[Input]) -> Result<(), Problem> {
         }
         if input.url != "publish://" {
             let why = "only publish:// is supported so far";
-            return Err(Problem::invalid("input_scheme_unsupported", &field("url"), why));
+            return Err(Problem::invalid(
+                "input_scheme_unsupported",
+                &field("url"),
+                why,
+            ));
         }
         let key = input.key.as_deref();
         if key.is_some_and(|k| k.is_empty() || k.len() > KEY || k.chars().any(char::is_control)) {
@@ -78,7 +82,11 @@ fn check_inputs(inputs: &[Input]) -> Result<(), Problem> {
     }
     if inputs.len() > 1 {
         let why = "a second input needs failover, which is not there yet";
-        return Err(Problem::invalid("multiple_inputs_unsupported", "inputs", why));
+        return Err(Problem::invalid(
+            "multiple_inputs_unsupported",
+            "inputs",
+            why,
+        ));
     }
     Ok(())
 }

@@ -8,12 +8,26 @@ use crate::api::Problem;
 use crate::secret;
 
 /// Members that the server adds to what it shows; on write they are ignored.
-const READ_ONLY: [&str; 6] = ["effective", "runtime", "urls", "version", "created_ms", "updated_ms"];
+const READ_ONLY: [&str; 6] = [
+    "effective",
+    "runtime",
+    "urls",
+    "version",
+    "created_ms",
+    "updated_ms",
+];
 
 /// The configuration in a request's body, checked. Keys that are to be kept come from `current`.
-pub(crate) fn accept(mut body: Value, current: Option<&StreamConfig>) -> Result<StreamConfig, Problem> {
+pub(crate) fn accept(
+    mut body: Value,
+    current: Option<&StreamConfig>,
+) -> Result<StreamConfig, Problem> {
     let Some(members) = body.as_object_mut() else {
-        return Err(Problem::invalid("not_an_object", "", "a JSON object is expected"));
+        return Err(Problem::invalid(
+            "not_an_object",
+            "",
+            "a JSON object is expected",
+        ));
     };
     for name in READ_ONLY {
         members.remove(name);
@@ -41,7 +55,10 @@ fn resolve_key(i: usize, input: &mut Value, current: Option<&StreamConfig>) -> R
     let Some(members) = input.as_object_mut() else {
         return Ok(());
     };
-    let id = members.get("id").and_then(Value::as_str).unwrap_or_default();
+    let id = members
+        .get("id")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let known: Option<&Input> = current.and_then(|c| c.inputs.iter().find(|i| i.id == id));
     let kept = known.map(|i| json!(i.key));
     let key = match members.get("key") {
@@ -94,19 +111,22 @@ pub(crate) fn merge(target: &mut Value, patch: &Value) {
 mod tests {
     use super::*;
 
-    fn stream(inputs: Value) -> Result<StreamConfig, Problem> {
+    fn stream(inputs: &Value) -> Result<StreamConfig, Problem> {
         accept(json!({"name": "news", "inputs": inputs}), None)
     }
 
     #[test]
     fn a_key_is_made_kept_opened_and_hidden() {
-        let made = stream(json!([{"id": "main", "url": "publish://"}])).unwrap();
+        let made = stream(&json!([{"id": "main", "url": "publish://"}])).unwrap();
         let key = made.inputs[0].key.clone().unwrap();
         assert_eq!(key.len(), 32);
-        assert_eq!(shown(&made, false)["inputs"][0]["key"], json!({"set": true}));
+        assert_eq!(
+            shown(&made, false)["inputs"][0]["key"],
+            json!({"set": true})
+        );
         assert_eq!(shown(&made, true)["inputs"][0]["key"], json!(key));
         assert_eq!(accept(shown(&made, false), Some(&made)).unwrap(), made);
-        let open = stream(json!([{"id": "main", "url": "publish://", "key": null}])).unwrap();
+        let open = stream(&json!([{"id": "main", "url": "publish://", "key": null}])).unwrap();
         assert_eq!(open.inputs[0].key, None);
         assert_eq!(accept(shown(&open, false), Some(&open)).unwrap(), open);
     }
@@ -122,7 +142,11 @@ mod tests {
             (json!({"name": "x/whip"}), "name_reserved", "name"),
             (json!({"name": "a//b"}), "name_invalid", "name"),
             (json!({"name": "a", "nope": 1}), "unknown_field", "nope"),
-            (json!({"name": "a", "hls": {"part_ms": 50}}), "out_of_range", "hls.part_ms"),
+            (
+                json!({"name": "a", "hls": {"part_ms": 50}}),
+                "out_of_range",
+                "hls.part_ms",
+            ),
             (
                 json!({"name": "a", "inputs": [{"id": "m", "url": "srt://x"}]}),
                 "input_scheme_unsupported",

@@ -46,7 +46,9 @@ impl Manager {
         for record in &records {
             match config_of(record) {
                 Ok(config) => started += usize::from(self.start(config, &mut numbering)),
-                Err(error) => tracing::error!(stream = record.name, %error, "unreadable in the database"),
+                Err(error) => {
+                    tracing::error!(stream = record.name, %error, "unreadable in the database")
+                }
             }
         }
         Ok(started)
@@ -78,7 +80,8 @@ impl Manager {
             (Some(stream), true) => stream.apply(config).await,
             (Some(_), false) => self.stop(&name).await,
             (None, true) => {
-                let mut numbering = numbering::load(&self.store, [name.as_str()].into_iter()).await?;
+                let mut numbering =
+                    numbering::load(&self.store, [name.as_str()].into_iter()).await?;
                 self.start(config, &mut numbering);
             }
             (None, false) => {}

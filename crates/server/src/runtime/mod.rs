@@ -15,7 +15,9 @@ pub(crate) use stream::{Status, Stream};
 
 /// UTC: the one place where the server reads the wall clock.
 pub(crate) fn utc() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::ZERO + media::Span::from(since)
 }
 

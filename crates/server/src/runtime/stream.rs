@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use failover::{Splice, Timeline, splice};
-use hub::{Broadcast, Hub, Limits, Options};
 use http_media::{Driver, Observer, Output, Outputs};
+use hub::{Broadcast, Hub, Limits, Options};
 use media::Span;
 use packager::{Counters, Effect, Packager, Restored};
 use rtmp::{Figures, PublishRequest, Reject, Stats};
@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use super::numbering::Ledger;
 use super::publish::{self, Holder};
-use super::{utc, utc_ms};
+use super::utc;
 use crate::model::{Input, StreamConfig};
 
 /// The programme must not skip what its input still has.
@@ -55,7 +55,6 @@ pub(crate) struct Stream {
     ledger: Arc<Ledger>,
     shown: Arc<Shown>,
     stop: CancellationToken,
-    pub(crate) started_ms: i64,
 }
 
 /// The packaging task: dropping its window ends it, and it tells what to go on from.
@@ -119,7 +118,6 @@ impl Stream {
             ledger: Arc::clone(ledger),
             shown: Arc::default(),
             stop: CancellationToken::new(),
-            started_ms: utc_ms(),
         });
         stream.start_programme(presentation, feeds);
         stream.start_packaging(restored);
@@ -128,7 +126,11 @@ impl Stream {
     }
 
     /// The programme outlives every publisher.
-    fn start_programme(&self, presentation: hub::Presentation, mut feeds: mpsc::Receiver<Broadcast>) {
+    fn start_programme(
+        &self,
+        presentation: hub::Presentation,
+        mut feeds: mpsc::Receiver<Broadcast>,
+    ) {
         let Ok((publisher, relay)) = presentation.add("source", Limits::default()) else {
             return;
         };
@@ -142,7 +144,9 @@ impl Stream {
             let mut programme = Splice::new(publisher, timeline);
             let show = |splice: &Splice| {
                 *lock(&shown.timeline) = splice.timeline().counters();
-                shown.lead_ns.store(splice.timeline().lead().as_nanos(), Relaxed);
+                shown
+                    .lead_ns
+                    .store(splice.timeline().lead().as_nanos(), Relaxed);
             };
             let feed = async {
                 while let Some(input) = feeds.recv().await {
@@ -248,7 +252,10 @@ impl Stream {
     }
 
     /// Decides on a request to publish and, where it is let in, carries it to its end.
-    pub(crate) async fn publish(self: Arc<Self>, request: PublishRequest) -> Result<(), (Reject, PublishRequest)> {
+    pub(crate) async fn publish(
+        self: Arc<Self>,
+        request: PublishRequest,
+    ) -> Result<(), (Reject, PublishRequest)> {
         let inputs = self.config().inputs;
         let input = match publish::choose(&inputs, request.target()) {
             Ok(input) => input.id.clone(),
@@ -311,7 +318,10 @@ impl Stream {
     }
 
     pub(crate) fn config(&self) -> StreamConfig {
-        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.config
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn holder(&self) -> Option<Holder> {
@@ -391,7 +401,11 @@ impl Observer for Watcher {
         }
         *lock(&self.shown.counters) = counters;
         if self.shown.held.swap(held, Relaxed) != held {
-            let what = if held { "hold: no media" } else { "media is back" };
+            let what = if held {
+                "hold: no media"
+            } else {
+                "media is back"
+            };
             tracing::info!(stream = self.stream, "{what}");
         }
     }
