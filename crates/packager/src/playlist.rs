@@ -45,7 +45,9 @@ impl Snapshot {
 
     fn write(&self, out: &mut String, media: &Media, form: Form) -> std::fmt::Result {
         let listed = listed(media, form);
-        let skipped = if form.low_latency && form.skip == Skip::Yes && !media.ended {
+        // Shaka loses its whole index over a delta update that brings nothing new.
+        let frozen = media.hold || media.ended;
+        let skipped = if form.low_latency && form.skip == Skip::Yes && !frozen {
             skippable(listed, media.target_duration)
         } else {
             0
