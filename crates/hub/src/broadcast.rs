@@ -1,13 +1,13 @@
-//! One broadcast: the window behind its lock, and how readers are woken.
+//! One broadcast: the window behind its lock, and what its readers may ask.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use media::Track;
 
 use crate::counters::{Counters, Tally};
 use crate::demand::Board;
+use crate::event::EndReason;
+use crate::relay::{Bell, Seats};
 use crate::subscriber::{Options, Subscriber};
 use crate::sync::Mutex;
 use crate::window::{Limits, Window};
@@ -21,25 +21,16 @@ pub struct Broadcast {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
-    relay: Mutex<Bell>,
+    pub(crate) bell: Mutex<Bell>,
     pub(crate) tally: Tally,
     pub(crate) demand: Board,
 }
 
+/// What one lock holds together: nobody may look and then wait under two.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) window: Window,
-    /// Readers that found nothing; slots are reused, so that waiting allocates nothing.
-    waiting: Vec<Option<Waker>>,
-    free: Vec<usize>,
-}
-
-/// The writer rings, the relay answers: waking a thousand readers is not the writer's work.
-#[derive(Debug, Default)]
-struct Bell {
-    rung: bool,
-    closed: bool,
-    waker: Option<Waker>,
+    pub(crate) seats: Seats,
 }
 
 impl Shared {
@@ -47,96 +38,23 @@ impl Shared {
         Self {
             state: Mutex::new(State {
                 window: Window::new(limits),
-                waiting: Vec::new(),
-                free: Vec::new(),
+                seats: Seats::default(),
             }),
-            relay: Mutex::new(Bell::default()),
+            bell: Mutex::new(Bell::default()),
             tally: Tally::default(),
             demand: Board::default(),
         }
     }
 
-    /// Tells the relay that there is something to read, or that nothing more will come.
-    pub(crate) fn ring(&self, closed: bool) {
-        let mut bell = self.relay.lock();
-        bell.rung = true;
-        bell.closed |= closed;
-        let waker = bell.waker.take();
-        drop(bell);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn poll_bell(&self, cx: &Context<'_>) -> Poll<bool> {
-        let mut bell = self.relay.lock();
-        if std::mem::take(&mut bell.rung) {
-            return Poll::Ready(bell.closed);
-        }
-        if bell.closed {
-            return Poll::Ready(true);
-        }
-        bell.waker = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
-    /// Wakes all readers that wait. The spare list changes hands, so nothing is allocated.
-    fn wake_readers(&self, spare: &mut Vec<Waker>) {
-        let mut state = self.state.lock();
-        spare.extend(state.waiting.iter_mut().filter_map(Option::take));
-        drop(state);
-        spare.drain(..).for_each(Waker::wake);
-    }
-}
-
-impl State {
-    /// A place to wait in, for the life of a subscriber.
-    pub(crate) fn enrol(&mut self) -> usize {
-        self.free.pop().unwrap_or_else(|| {
-            self.waiting.push(None);
-            self.waiting.len() - 1
-        })
-    }
-
-    pub(crate) fn withdraw(&mut self, seat: usize) {
-        self.waiting[seat] = None;
-        self.free.push(seat);
-    }
-
-    /// Must be called while the lock is held under which nothing was found: a wake-up between
-    /// the look and the wait would be lost.
-    pub(crate) fn wait(&mut self, seat: usize, waker: &Waker) {
-        match &mut self.waiting[seat] {
-            Some(known) => known.clone_from(waker),
-            empty => *empty = Some(waker.clone()),
-        }
-    }
-}
-
-/// Wakes the readers of one broadcast for its writer. Whoever publishes lets it run beside; it
-/// ends when the publisher is gone.
-#[derive(Debug)]
-#[must_use = "without its relay nobody hears of new frames"]
-pub struct Relay {
-    pub(crate) shared: Arc<Shared>,
-}
-
-impl Relay {
-    /// Runs until the publisher is gone and the readers know.
-    pub async fn run(self) {
-        let mut spare = Vec::new();
-        loop {
-            let closed = poll_fn(|cx| self.shared.poll_bell(cx)).await;
-            self.shared.wake_readers(&mut spare);
-            if closed {
-                return;
-            }
-        }
+    pub(crate) fn end(&self, reason: EndReason) {
+        self.state.lock().window.end(reason);
+        self.ring(true);
     }
 }
 
 impl Broadcast {
-    /// Follows the broadcast from the newest group, or the next one.
+    /// Follows the broadcast from the newest group, or the next one. One that has ended still
+    /// gives its newest group.
     #[must_use]
     pub fn subscribe(&self, options: Options) -> Subscriber {
         Subscriber::new(Arc::clone(&self.shared), options)
@@ -148,10 +66,10 @@ impl Broadcast {
         Arc::clone(self.shared.state.lock().window.tracks())
     }
 
-    /// Whether the publisher is gone.
+    /// Why it ended, if it has.
     #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.shared.state.lock().window.ended.is_some()
+    pub fn ended(&self) -> Option<EndReason> {
+        self.shared.state.lock().window.ended()
     }
 
     /// What was counted so far.

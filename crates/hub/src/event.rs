@@ -10,7 +10,8 @@ use media::{Frame, Timestamp, Track};
 pub enum EndReason {
     /// The source said that it was done.
     Finished,
-    /// The publisher was dropped without a word: its connection broke or its task ended.
+    /// The publisher or its presentation was dropped without a word: a connection broke, a task
+    /// ended.
     Dropped,
     /// The source was told to leave.
     Kicked,
@@ -30,9 +31,10 @@ pub enum Event {
     Frame(Frame),
     /// The subscriber was too far behind and goes on with the newest group.
     Skipped {
-        /// Groups that it will see nothing more of, whole or in part.
+        /// How many groups further on it continues; 1 is the next one. Told when that group is
+        /// there.
         groups: u64,
-        /// Frames left out.
+        /// Frames left out, exactly.
         frames: u64,
     },
     /// Nothing more will come.

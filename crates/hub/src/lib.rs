@@ -8,19 +8,22 @@
 
 mod broadcast;
 mod counters;
+mod cursor;
 mod demand;
 mod event;
 mod presentation;
 mod publisher;
+mod relay;
 mod subscriber;
 mod sync;
 mod window;
 
-pub use broadcast::{Broadcast, Relay};
-pub use counters::Counters;
+pub use broadcast::Broadcast;
+pub use counters::{Counters, Received};
 pub use demand::{Demand, Wanted};
 pub use event::{EndReason, Event};
 pub use presentation::{Hub, Listing, NameTaken, Presentation, Rendition, RenditionTaken};
 pub use publisher::{Publisher, Refused};
+pub use relay::Relay;
 pub use subscriber::{Join, Options, Subscriber};
 pub use window::Limits;

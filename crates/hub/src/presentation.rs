@@ -5,8 +5,10 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::watch;
 
-use crate::broadcast::{Broadcast, Relay, Shared};
-use crate::publisher::{Publisher, Releases};
+use crate::broadcast::{Broadcast, Shared};
+use crate::event::EndReason;
+use crate::publisher::Publisher;
+use crate::relay::Relay;
 use crate::sync::Mutex;
 use crate::window::Limits;
 
@@ -55,7 +57,7 @@ impl Hub {
         Self::default()
     }
 
-    /// Claims a name. Dropping the presentation frees it, whoever still reads.
+    /// Claims a name. Dropping the presentation frees it.
     ///
     /// # Errors
     /// The name is taken.
@@ -88,7 +90,7 @@ impl Hub {
         self.names.table.lock().get(name).cloned()
     }
 
-    /// What is published under a name, as soon as something is.
+    /// What is published under a name, as soon as something is: at once, where it already is.
     pub async fn wait(&self, name: &str) -> Listing {
         let mut announced = self.names.announced.subscribe();
         loop {
@@ -103,7 +105,8 @@ impl Hub {
     }
 }
 
-/// The right to publish under a name: 1..N renditions, a set that may change at any time.
+/// The right to publish under a name: 1..N renditions, a set that may change at any time. Dropping
+/// it frees the name at once and ends every broadcast in it, whoever still writes.
 #[derive(Debug)]
 pub struct Presentation {
     name: String,
@@ -148,7 +151,7 @@ impl Presentation {
         let relay = Relay {
             shared: Arc::clone(&shared),
         };
-        Ok((Publisher::new(shared, Box::new(place)), relay))
+        Ok((Publisher::new(shared, place), relay))
     }
 }
 
@@ -157,19 +160,23 @@ impl Drop for Presentation {
         if let Some(names) = self.names.upgrade() {
             names.table.lock().remove(&self.name);
         }
+        let renditions = Arc::clone(&self.set.renditions.borrow());
+        for rendition in renditions.iter() {
+            rendition.broadcast.shared.end(EndReason::Dropped);
+        }
         self.set.closed.send_replace(true);
     }
 }
 
 /// A rendition's place in its presentation, freed when its publisher goes.
 #[derive(Debug)]
-struct Place {
+pub(crate) struct Place {
     set: Weak<Set>,
     id: Arc<str>,
 }
 
-impl Releases for Place {
-    fn release(&self) {
+impl Place {
+    pub(crate) fn release(&self) {
         if let Some(set) = self.set.upgrade() {
             set.renditions.send_modify(|set| {
                 *set = set.iter().filter(|r| r.id != self.id).cloned().collect();
@@ -192,7 +199,7 @@ impl Listing {
         Arc::clone(&self.seen.borrow_and_update())
     }
 
-    /// Waits until the set is another than the one seen last.
+    /// Waits until the set is another than the one seen last. Cancelling it loses nothing.
     pub async fn changed(&mut self) {
         if self.seen.changed().await.is_err() {
             std::future::pending::<()>().await;
@@ -205,7 +212,7 @@ impl Listing {
         *self.set.closed.borrow()
     }
 
-    /// Waits until the name is given up.
+    /// Waits until the name is given up. By then all its broadcasts have ended.
     pub async fn closed(&self) {
         let mut closed = self.set.closed.subscribe();
         // The sender lives in `self.set`, so the wait ends with the value alone.

@@ -8,6 +8,8 @@ use crate::broadcast::{Broadcast, Shared};
 use crate::counters::{Counters, add};
 use crate::demand::Demand;
 use crate::event::EndReason;
+use crate::presentation::Place;
+use crate::window::Pushed;
 
 /// Why a frame was not taken. The writer may go on with the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -16,52 +18,68 @@ pub enum Refused {
     /// No group is open and the frame is no random-access point of the lead track.
     #[error("no group is open and this is no random-access point")]
     MissingKeyframe,
+    /// The presentation was dropped and its broadcasts with it: no frame will be taken any more.
+    #[error("the presentation is gone")]
+    Ended,
 }
 
-/// Writes frames. Dropping it ends the broadcast with [`EndReason::Dropped`].
+/// Writes frames. Dropping it ends the broadcast with [`EndReason::Dropped`] and frees its id in
+/// the presentation.
 #[derive(Debug)]
 pub struct Publisher {
     shared: Arc<Shared>,
     reason: EndReason,
-    /// Frees the rendition's place.
-    on_end: Option<Box<dyn Releases>>,
-}
-
-pub(crate) trait Releases: std::fmt::Debug + Send + Sync {
-    fn release(&self);
+    place: Place,
+    /// Evicted frames on their way out; reused.
+    dead: Vec<Frame>,
 }
 
 impl Publisher {
-    pub(crate) fn new(shared: Arc<Shared>, on_end: Box<dyn Releases>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, place: Place) -> Self {
         Self {
             shared,
             reason: EndReason::Dropped,
-            on_end: Some(on_end),
+            place,
+            dead: Vec::new(),
         }
     }
 
-    /// The tracks, from the next group on.
+    /// The tracks, from the next group on. The first video among them, else the first audio, is
+    /// the lead track: its random-access points open groups. Sound alone opens one about every
+    /// second.
     pub fn set_tracks(&mut self, tracks: Arc<[Track]>) {
         self.shared.state.lock().window.set_tracks(tracks);
     }
 
-    /// Appends a frame and wakes the readers. Never waits for one of them.
+    /// Appends a frame and wakes the readers. Takes the same time for any number of them.
     ///
     /// # Errors
-    /// A frame that cannot begin a group where none is open.
+    /// [`Refused::MissingKeyframe`] for a frame that cannot begin a group where none is open.
+    /// [`Refused::Ended`] once the presentation was dropped. Both are counted.
     pub fn push(&mut self, frame: Frame) -> Result<(), Refused> {
         let bytes = frame.payload.len() as u64;
-        let tally = &self.shared.tally;
-        let Some(pushed) = self.shared.state.lock().window.push(frame) else {
-            add(&tally.refused, 1);
-            return Err(Refused::MissingKeyframe);
-        };
-        add(&tally.frames, 1);
-        add(&tally.bytes, bytes);
-        add(&tally.groups, u64::from(pushed.opened));
-        add(&tally.evicted, pushed.evicted);
+        // The first clone of a payload may allocate its count: here, not under a reader's lock.
+        drop(frame.payload.clone());
+        let mut state = self.shared.state.lock();
+        let pushed = state.window.push(frame, &mut self.dead);
+        drop(state);
+        self.dead.clear();
+        let pushed = pushed.inspect_err(|_| add(&self.shared.tally.refused, 1))?;
+        self.count(bytes, pushed);
         self.shared.ring(false);
         Ok(())
+    }
+
+    fn count(&self, bytes: u64, pushed: Pushed) {
+        let tally = &self.shared.tally;
+        add(&tally.frames, 1);
+        add(&tally.bytes, bytes);
+        add(&tally.evicted, pushed.evicted);
+        add(&tally.torn, u64::from(pushed.torn));
+        if pushed.opened {
+            add(&tally.groups, 1);
+            self.shared.demand.answer_keyframe();
+        }
     }
 
     /// Ends the broadcast. Readers get what is left, then the reason.
@@ -83,7 +101,7 @@ impl Publisher {
         }
     }
 
-    /// What was counted so far.
+    /// What was counted so far, its readers' doings included.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.broadcast().counters()
@@ -92,10 +110,7 @@ impl Publisher {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        self.shared.state.lock().window.ended = Some(self.reason);
-        self.shared.ring(true);
-        if let Some(place) = self.on_end.take() {
-            place.release();
-        }
+        self.shared.end(self.reason);
+        self.place.release();
     }
 }

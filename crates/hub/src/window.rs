@@ -6,17 +6,29 @@ use std::sync::Arc;
 use media::{Frame, Span, Timestamp, Track, TrackId, TrackKind};
 
 use crate::event::EndReason;
+use crate::publisher::Refused;
 
 /// How much a broadcast holds beyond its newest group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Media time, from the oldest frame to the newest.
+    /// Media time, from the oldest frame's DTS to the newest one's.
     pub duration: Span,
-    /// Payload bytes. A newest group that alone exceeds this loses its oldest frames.
+    /// Bytes, of payloads and of the frames that carry them ([`Limits::cost`]). A newest group that
+    /// alone exceeds this loses its oldest frames and can no longer be joined.
     pub bytes: usize,
 }
 
+impl Limits {
+    /// What one frame counts against `bytes`: its payload and its own size, so that empty frames
+    /// are bounded too.
+    #[must_use]
+    pub const fn cost(frame: &Frame) -> usize {
+        frame.payload.len() + size_of::<Frame>()
+    }
+}
+
 impl Default for Limits {
+    /// 10 s and 32 MiB.
     fn default() -> Self {
         Self {
             duration: Span::from_secs(10),
@@ -25,7 +37,7 @@ impl Default for Limits {
     }
 }
 
-/// Sound alone is grouped by about this much.
+/// Sound alone is grouped by this much, on a grid: renditions with equal times get equal ids.
 const AUDIO_GROUP: Span = Span::from_secs(1);
 
 #[derive(Debug)]
@@ -42,15 +54,13 @@ pub(crate) struct Window {
     frames: VecDeque<Frame>,
     groups: VecDeque<Mark>,
     /// Frames that were evicted; the number of the oldest frame held.
-    pub(crate) base: u64,
+    base: u64,
     next_group: u64,
     bytes: usize,
     tracks: Arc<[Track]>,
     /// A set that takes effect with the next group.
     pending: Option<Arc<[Track]>>,
-    /// The newest group lost frames and cannot be joined.
-    torn: bool,
-    pub(crate) ended: Option<EndReason>,
+    ended: Option<EndReason>,
 }
 
 /// What a push did.
@@ -58,6 +68,8 @@ pub(crate) struct Window {
 pub(crate) struct Pushed {
     pub(crate) opened: bool,
     pub(crate) evicted: u64,
+    /// The newest group lost its beginning just now.
+    pub(crate) torn: bool,
 }
 
 impl Window {
@@ -71,7 +83,6 @@ impl Window {
             bytes: 0,
             tracks: Arc::new([]),
             pending: None,
-            torn: false,
             ended: None,
         }
     }
@@ -80,17 +91,36 @@ impl Window {
         self.pending = Some(tracks);
     }
 
-    pub(crate) fn tracks(&self) -> &Arc<[Track]> {
+    pub(crate) const fn tracks(&self) -> &Arc<[Track]> {
         &self.tracks
     }
 
-    pub(crate) fn bytes(&self) -> usize {
+    pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
 
+    pub(crate) const fn ended(&self) -> Option<EndReason> {
+        self.ended
+    }
+
+    /// The first reason stays.
+    pub(crate) fn end(&mut self, reason: EndReason) {
+        self.ended.get_or_insert(reason);
+    }
+
+    /// The number of the oldest frame.
+    pub(crate) const fn base(&self) -> u64 {
+        self.base
+    }
+
     /// The number after the newest frame's.
-    pub(crate) fn end(&self) -> u64 {
+    pub(crate) fn head(&self) -> u64 {
         self.base + self.frames.len() as u64
+    }
+
+    /// The number of the group that opens next.
+    pub(crate) const fn next_group(&self) -> u64 {
+        self.next_group
     }
 
     pub(crate) fn frame(&self, number: u64) -> Option<&Frame> {
@@ -98,26 +128,16 @@ impl Window {
         self.frames.get(usize::try_from(at).ok()?)
     }
 
-    /// The group that holds frame `number`.
-    pub(crate) fn group_at(&self, number: u64) -> Option<&Mark> {
-        let after = self.groups.partition_point(|g| g.first <= number);
-        self.groups.get(after.checked_sub(1)?)
+    /// The group with this number, where it is held whole.
+    pub(crate) fn group(&self, number: u64) -> Option<&Mark> {
+        let at = number.checked_sub(self.groups.front()?.number)?;
+        let group = self.groups.get(usize::try_from(at).ok()?);
+        group.filter(|g| g.first >= self.base)
     }
 
     /// The newest group, where it can be joined.
     pub(crate) fn newest(&self) -> Option<&Mark> {
-        self.groups.back().filter(|_| !self.torn)
-    }
-
-    /// The group with this number, or the newest where that one has left the window.
-    pub(crate) fn join(&self, number: u64) -> Option<&Mark> {
-        let newest = self.newest().filter(|g| g.number >= number)?;
-        let held = self.groups.iter().find(|g| g.number == number);
-        Some(held.unwrap_or(newest))
-    }
-
-    pub(crate) fn next_group(&self) -> u64 {
-        self.next_group
+        self.groups.back().filter(|g| g.first >= self.base)
     }
 
     /// How far the newest frame is ahead of frame `number`.
@@ -128,20 +148,26 @@ impl Window {
         }
     }
 
-    /// Appends a frame; `None` refuses it for want of a random-access point.
-    pub(crate) fn push(&mut self, frame: Frame) -> Option<Pushed> {
-        let opens = self.opens_group(&frame);
-        if !opens && self.groups.is_empty() {
-            return None;
+    /// Appends a frame. What has to leave goes to `dead`, to be freed outside the lock.
+    pub(crate) fn push(&mut self, frame: Frame, dead: &mut Vec<Frame>) -> Result<Pushed, Refused> {
+        if self.ended.is_some() {
+            return Err(Refused::Ended);
         }
-        if opens {
+        let opened = self.opens_group(&frame);
+        if !opened && self.groups.is_empty() {
+            return Err(Refused::MissingKeyframe);
+        }
+        if opened {
             self.open_group(frame.pts);
         }
-        self.bytes += frame.payload.len();
+        self.bytes += Limits::cost(&frame);
         self.frames.push_back(frame);
-        Some(Pushed {
-            opened: opens,
-            evicted: self.evict(),
+        let was_whole = self.newest().is_some();
+        let evicted = self.evict(dead);
+        Ok(Pushed {
+            opened,
+            evicted,
+            torn: was_whole && self.newest().is_none(),
         })
     }
 
@@ -153,14 +179,14 @@ impl Window {
         match lead(tracks) {
             Some((lead, _)) if lead != frame.track => false,
             Some((_, TrackKind::Video)) => true,
-            _ => {
-                self.pending.is_some()
-                    || self
-                        .groups
-                        .back()
-                        .is_none_or(|g| frame.pts - g.id >= AUDIO_GROUP)
-            }
+            _ => self.pending.is_some() || self.leaves_second(frame.pts),
         }
+    }
+
+    fn leaves_second(&self, pts: Timestamp) -> bool {
+        let second = |t: Timestamp| t.as_nanos().div_euclid(AUDIO_GROUP.as_nanos());
+        let newest = self.groups.back();
+        newest.is_none_or(|g| second(g.id) != second(pts))
     }
 
     fn open_group(&mut self, id: Timestamp) {
@@ -170,41 +196,36 @@ impl Window {
         self.groups.push_back(Mark {
             id,
             number: self.next_group,
-            first: self.end(),
+            first: self.head(),
             tracks: Arc::clone(&self.tracks),
         });
         self.next_group += 1;
-        self.torn = false;
     }
 
-    fn evict(&mut self) -> u64 {
+    fn evict(&mut self, dead: &mut Vec<Frame>) -> u64 {
         let before = self.base;
         while self.groups.len() > 1 && self.is_over() {
             self.groups.pop_front();
             let first = self.groups.front().map_or(self.base, |g| g.first);
             while self.base < first {
-                self.drop_oldest();
+                self.drop_oldest(dead);
             }
         }
         while self.bytes > self.limits.bytes && self.frames.len() > 1 {
-            self.torn = true;
-            self.drop_oldest();
+            self.drop_oldest(dead);
         }
         self.base - before
     }
 
     fn is_over(&self) -> bool {
-        let held = match (self.frames.front(), self.frames.back()) {
-            (Some(oldest), Some(newest)) => newest.dts - oldest.dts,
-            _ => Span::ZERO,
-        };
-        held > self.limits.duration || self.bytes > self.limits.bytes
+        self.behind(self.base) > self.limits.duration || self.bytes > self.limits.bytes
     }
 
-    fn drop_oldest(&mut self) {
+    fn drop_oldest(&mut self, dead: &mut Vec<Frame>) {
         if let Some(frame) = self.frames.pop_front() {
-            self.bytes -= frame.payload.len();
+            self.bytes -= Limits::cost(&frame);
             self.base += 1;
+            dead.push(frame);
         }
     }
 }
