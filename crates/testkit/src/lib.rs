@@ -1,1 +1,7 @@
-//! Synthetic media, a lossy network, player models and an LL-HLS linter. Development only.
+//! What the tests of Weir stand on: a linter for low-latency HLS, synthetic media, players in a
+//! real browser, and scenarios that push a running server about.
+//!
+//! Development only: nothing under `[dependencies]` of another crate may be this.
+
+pub mod lint;
+pub mod poll;

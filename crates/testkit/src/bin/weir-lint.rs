@@ -1,0 +1,97 @@
+//! `weir-lint URL`: watches a live stream and says which rules it breaks. Exits 1 where it does.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser;
+use media::Span;
+use testkit::lint::{Limits, Report, State};
+use testkit::poll::{self, Source};
+
+/// Lints a live LL-HLS stream.
+#[derive(Debug, Parser)]
+#[command(name = "weir-lint")]
+struct Cli {
+    /// The multivariant playlist.
+    url: String,
+    /// How long to watch.
+    #[arg(long, default_value_t = 600)]
+    seconds: u64,
+    /// Concurrent readers that follow by blocking reloads, each over its own connection.
+    #[arg(long, default_value_t = 0)]
+    readers: usize,
+    /// Speak HTTP/2 without TLS.
+    #[arg(long)]
+    h2: bool,
+    /// How long the stream may take to be live.
+    #[arg(long, default_value_t = 30)]
+    wait: u64,
+    /// Seconds between two rounds of probes.
+    #[arg(long, default_value_t = 5)]
+    probe_every: u64,
+    /// Allowed between two parts beyond PART-TARGET: the encoder's pacing.
+    #[arg(long, default_value_t = 50)]
+    slack_ms: u32,
+    /// A file with the state of the stream: normal, hold, switch, restart, forced-cut.
+    #[arg(long, conflicts_with = "api")]
+    state_file: Option<PathBuf>,
+    /// The state of the whole run.
+    #[arg(long, default_value = "normal", conflicts_with_all = ["api", "state_file"])]
+    state: State,
+    /// The stream in Weir's API, which tells of holds.
+    #[arg(long, requires = "token")]
+    api: Option<String>,
+    /// For the API.
+    #[arg(long, env = "WEIR_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Writes the findings and figures here as JSON too.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+impl Cli {
+    fn config(&self) -> poll::Config {
+        poll::Config {
+            duration: Duration::from_secs(self.seconds),
+            readers: self.readers,
+            h2: self.h2,
+            wait: Duration::from_secs(self.wait),
+            probe_every: Duration::from_secs(self.probe_every),
+            limits: Limits {
+                slack: Span::from_millis(i64::from(self.slack_ms)),
+            },
+            ..poll::Config::new(&self.url)
+        }
+    }
+
+    fn source(&self) -> Source {
+        match (&self.state_file, &self.api, &self.token) {
+            (Some(file), ..) => Source::File(file.clone()),
+            (None, Some(url), Some(token)) => Source::Api(url.clone(), token.clone()),
+            _ => Source::Always(self.state),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    let report = poll::run(&cli.config(), cli.source()).await?;
+    tell(&report, &cli)?;
+    Ok(if report.violations.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn tell(report: &Report, cli: &Cli) -> anyhow::Result<()> {
+    if let Some(path) = &cli.json {
+        let text = serde_json::to_string_pretty(&report.json())?;
+        std::fs::write(path, text).with_context(|| path.display().to_string())?;
+    }
+    writeln!(std::io::stdout().lock(), "{report}").context("stdout")
+}

@@ -1,0 +1,31 @@
+//! A linter for live low-latency HLS.
+//!
+//! [`Linter`] is pure: playlists, bodies and refusals go in with the times at which they came, and
+//! what breaks a [`Rule`] comes out as a [`Report`]. `poll` fetches for it. Where the stream goes
+//! through something in which a rule bends, the linter is told so as a [`State`].
+
+mod answers;
+mod attributes;
+mod bodies;
+mod group;
+mod history;
+mod ledger;
+mod linter;
+mod playlist;
+mod rendition;
+mod report;
+mod rule;
+mod single;
+mod state;
+
+pub use answers::{Answer, Directives, Probe};
+pub use ledger::Finding;
+pub use linter::{Limits, Linter};
+pub use playlist::Playlist;
+pub use rendition::{Wanted, What};
+pub use report::{Figures, Quantiles, Report};
+pub use rule::Rule;
+pub use state::{State, UnknownState};
+
+#[cfg(test)]
+mod tests;
