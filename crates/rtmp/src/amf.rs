@@ -145,6 +145,6 @@ mod tests {
         let many = [vec![0x0a, 0xff, 0xff, 0xff, 0xff], vec![5; 70_000]].concat();
         assert_eq!(read(&many), Err(AmfError::TooMany));
         assert_eq!(read(&[0x02, 0xff, 0xff, b'a']), Err(AmfError::CutShort));
-        assert_eq!(read(&[0x02, 0, 1, 0xff]).is_err(), true);
+        assert!(read(&[0x02, 0, 1, 0xff]).is_err());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use container::flv::{Demux, FlvError, Item, Unit};
-use hub::Publisher;
+use hub::{Publisher, Refused};
 use media::repair::{Repair, Unwrap};
 use media::{CodecConfig, Frame, Span, Timestamp, Track, TrackId, TrackKind};
 
@@ -19,6 +19,8 @@ const WAIT: Span = Span::from_millis(1_000);
 const WAIT_ANNOUNCED: Span = Span::from_millis(3_000);
 /// What may wait meanwhile.
 const WAITING_BYTES: usize = 8 << 20;
+/// So many unreadable messages in a row are no accident.
+const UNREADABLE: u32 = 50;
 
 /// Carries one session's messages to a broadcast.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub(crate) struct Bridge {
     stale: Vec<TrackId>,
     items: Vec<Item>,
     last_keyframe: Option<Timestamp>,
+    /// Messages in a row that could not be read.
+    unreadable: u32,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +63,7 @@ impl Bridge {
             stale: Vec::new(),
             items: Vec::new(),
             last_keyframe: None,
+            unreadable: 0,
         }
     }
 
@@ -94,7 +99,22 @@ impl Bridge {
             self.item(item, dts, now);
         }
         self.items = items;
-        read
+        self.tolerate(read)
+    }
+
+    /// A broken message costs itself, not the viewers.
+    fn tolerate(&mut self, read: Result<(), FlvError>) -> Result<(), FlvError> {
+        let Err(error) = read else {
+            self.unreadable = 0;
+            return Ok(());
+        };
+        self.stats.ignored("unreadable message");
+        self.unreadable += 1;
+        if self.unreadable > UNREADABLE {
+            return Err(error);
+        }
+        tracing::debug!(%error, "media message left out");
+        Ok(())
     }
 
     fn item(&mut self, item: Item, dts: Timestamp, now: Timestamp) {
@@ -184,8 +204,11 @@ impl Bridge {
         }
         let dts = frame.dts;
         let key = frame.random_access;
-        if self.publisher.push(frame).is_err() {
-            self.stats.ignored("before the first keyframe");
+        if let Err(refused) = self.publisher.push(frame) {
+            self.stats.ignored(match refused {
+                Refused::Ended => "the presentation is gone",
+                _ => "before the first keyframe",
+            });
             return;
         }
         self.count(kind, key, dts);

@@ -139,6 +139,15 @@ impl Connection {
         Ok(event)
     }
 
+    /// As `poll`, but an answer that cannot be sent is no end: an encoder that has hung up leaves
+    /// its last media and its goodbye to be read.
+    async fn poll_media(&mut self) -> Result<Option<Event>, ErrorKind> {
+        match self.poll().await {
+            Err(ErrorKind::Io(_)) => Ok(None),
+            polled => polled,
+        }
+    }
+
     async fn fill(&mut self, most: usize) -> Result<usize, ErrorKind> {
         let input = self.session.input();
         input.reserve(most);
@@ -319,7 +328,7 @@ impl Publishing {
         let start = Instant::now();
         loop {
             let now = Timestamp::ZERO + Span::from(start.elapsed());
-            while let Some(event) = self.connection.poll().await? {
+            while let Some(event) = self.connection.poll_media().await? {
                 match event {
                     Event::Media {
                         kind,
@@ -334,7 +343,11 @@ impl Publishing {
             }
             let patience = self.connection.config.read_timeout;
             let read = timeout(patience, self.connection.fill(READ)).await;
-            let len = read.map_err(|_| ErrorKind::TimedOut("waiting for media"))??;
+            let read = read.map_err(|_| ErrorKind::TimedOut("waiting for media"))?;
+            let len = match read {
+                Err(ErrorKind::Io(e)) if e.kind() == io::ErrorKind::ConnectionReset => 0,
+                read => read?,
+            };
             if len == 0 {
                 return Ok(EndReason::Dropped);
             }

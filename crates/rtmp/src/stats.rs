@@ -95,7 +95,8 @@ impl Stats {
     pub(crate) fn heard(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Relaxed);
         let since = self.started.elapsed().as_millis();
-        self.heard.store(u64::try_from(since).unwrap_or(u64::MAX), Relaxed);
+        self.heard
+            .store(u64::try_from(since).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// The counters now.

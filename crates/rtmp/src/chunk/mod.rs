@@ -41,6 +41,9 @@ pub enum ChunkError {
         /// The bound.
         max: usize,
     },
+    /// Unfinished messages that are too large together.
+    #[error("unfinished messages of more than {0} bytes")]
+    TooMuch(usize),
     /// More chunk streams than allowed.
     #[error("more than {0} chunk streams")]
     TooManyStreams(usize),

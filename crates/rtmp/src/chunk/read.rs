@@ -8,7 +8,7 @@ use super::{ChunkError, DEFAULT_CHUNK_SIZE, EXTENDED, Message};
 /// Bounds of what a peer may make us hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one message.
+    /// Bytes of one message; all unfinished ones together may have twice as many.
     pub message: usize,
     /// Chunk streams.
     pub streams: usize,
@@ -29,8 +29,8 @@ pub struct Reader {
 struct Stream {
     id: u32,
     head: Head,
-    /// Whether the last header carried an extended timestamp: type 3 chunks repeat it.
-    extended: bool,
+    /// The last header's extended timestamp, if it had one: type 3 chunks repeat it.
+    extended: Option<u32>,
     body: Vec<u8>,
     open: bool,
 }
@@ -96,6 +96,7 @@ impl Reader {
             if input.len() < header.size + take {
                 return Ok(None);
             }
+            self.check_held(&header, take)?;
             input.advance(header.size);
             if let Some(message) = self.append(&header, take, input) {
                 return Ok(Some(message));
@@ -103,10 +104,24 @@ impl Reader {
         }
     }
 
+    /// Many streams, each with a message that never ends, are bounded as one is.
+    fn check_held(&self, header: &Header, take: usize) -> Result<(), ChunkError> {
+        let most = self.limits.message.saturating_mul(2);
+        let held = |(at, s): (usize, &Stream)| {
+            let stays = at != header.at || !header.begins;
+            if stays { s.body.len() } else { 0 }
+        };
+        let all: usize = self.streams.iter().enumerate().map(held).sum();
+        if all + take > most {
+            return Err(ChunkError::TooMuch(most));
+        }
+        Ok(())
+    }
+
     fn append(&mut self, header: &Header, take: usize, input: &mut BytesMut) -> Option<Message> {
         let stream = &mut self.streams[header.at];
         if header.begins {
-            stream.body = Vec::with_capacity(header.head.len.min(AT_ONCE));
+            stream.body = Vec::with_capacity(header.head.len.min(AT_ONCE.max(take)));
             stream.open = true;
         }
         stream.head = header.head;
@@ -170,7 +185,7 @@ impl Reader {
         self.streams.push(Stream {
             id,
             head: Head::default(),
-            extended: false,
+            extended: None,
             body: Vec::new(),
             open: false,
         });
@@ -190,7 +205,7 @@ fn grow(body: &mut Vec<u8>, by: usize, len: usize) {
 struct Header {
     at: usize,
     head: Head,
-    extended: bool,
+    extended: Option<u32>,
     begins: bool,
     size: usize,
 }
@@ -213,13 +228,13 @@ fn basic_header(rest: &mut &[u8]) -> Option<(u8, u32)> {
 }
 
 /// 5.3.1.2, with the extended timestamp of 5.3.1.3.
-fn message_header(rest: &mut &[u8], format: u8, stream: &Stream) -> Option<(Head, bool)> {
+fn message_header(rest: &mut &[u8], format: u8, stream: &Stream) -> Option<(Head, Option<u32>)> {
     let mut head = stream.head;
     let mut extended = stream.extended;
     let mut field = 0;
     if format < 3 {
         field = u24(take(rest)?);
-        extended = field == EXTENDED;
+        extended = (field == EXTENDED).then_some(field);
     }
     if format < 2 {
         let [a, b, c, kind] = take(rest)?;
@@ -228,8 +243,11 @@ fn message_header(rest: &mut &[u8], format: u8, stream: &Stream) -> Option<(Head
     if format == 0 {
         head.stream = u32::from_le_bytes(take(rest)?);
     }
-    if extended {
-        field = extended_timestamp(rest, format, field, stream)?;
+    if let (0..3, Some(value)) = (format, &mut extended) {
+        *value = u32::from_be_bytes(take(rest)?);
+        field = *value;
+    } else if let Some(value) = extended {
+        skip_repeated(rest, value, head.timestamp)?;
     }
     // A chunk in the middle of a message says nothing new about time.
     if format == 3 && stream.open {
@@ -246,19 +264,15 @@ fn message_header(rest: &mut &[u8], format: u8, stream: &Stream) -> Option<(Head
     Some((head, extended))
 }
 
-/// Type 3 chunks repeat the extended timestamp, but some encoders leave it out: what does not
-/// match the one in force is payload.
-fn extended_timestamp(rest: &mut &[u8], format: u8, field: u32, stream: &Stream) -> Option<u32> {
-    if format < 3 {
-        return take(rest).map(u32::from_be_bytes);
-    }
+/// Type 3 chunks repeat the extended timestamp as it was sent, or as the absolute time it makes;
+/// some encoders leave it out: what is neither is payload.
+fn skip_repeated(rest: &mut &[u8], sent: u32, timestamp: u32) -> Option<()> {
     let next: [u8; 4] = *rest.first_chunk()?;
-    let head = &stream.head;
     let value = u32::from_be_bytes(next);
-    if value == head.timestamp || value == head.delta {
+    if value == sent || value == timestamp {
         *rest = &rest[4..];
     }
-    Some(field)
+    Some(())
 }
 
 fn u24([a, b, c]: [u8; 3]) -> u32 {

@@ -12,7 +12,7 @@ const LIMITS: Limits = Limits {
 /// An audio and a video message whose chunks alternate, as hardware encoders send them.
 fn interleaved() -> BytesMut {
     let mut b = BytesMut::new();
-    let mut head = |b: &mut BytesMut, id: u8, kind: u8, len: u64| {
+    let head = |b: &mut BytesMut, id: u8, kind: u8, len: u64| {
         b.put_u8(id);
         b.put_uint(40, 3);
         b.put_uint(len, 3);
@@ -135,6 +135,59 @@ fn bounds_hold() {
     assert!(Reader::new(LIMITS).set_chunk_size(0).is_err());
 }
 
+/// Four zero bytes are payload where the extended timestamp is another, though the delta is zero.
+#[test]
+fn payload_is_no_extended_timestamp() {
+    let mut b = BytesMut::new();
+    b.put_u8(6);
+    b.put_uint(0xff_ffff, 3);
+    b.put_uint(200, 3);
+    b.put_u8(9);
+    b.put_u32_le(1);
+    b.put_u32(0x0100_0001);
+    b.put_bytes(0, 128);
+    b.put_u8(0xc6);
+    b.put_bytes(0, 72);
+    let messages = read_all(&mut Reader::new(LIMITS), &mut b);
+    assert_eq!((messages.len(), messages[0].body.len()), (1, 200));
+    assert!(b.is_empty());
+}
+
+/// Each chunk stream begins a message within bounds, and none ends it.
+#[test]
+fn messages_that_never_end_are_bounded_together() {
+    let mut reader = Reader::new(Limits {
+        message: 4000,
+        streams: 64,
+    });
+    let mut b = BytesMut::new();
+    for id in 3..63 {
+        b.put_u8(id);
+        b.put_uint(0, 3);
+        b.put_uint(4000, 3);
+        b.put_u8(9);
+        b.put_u32_le(1);
+        b.put_bytes(0, 128);
+    }
+    for id in 3..63_u8 {
+        b.put_u8(0xc0 | id);
+        b.put_bytes(0, 128);
+    }
+    assert!(reader.read(&mut b).is_err());
+}
+
+#[test]
+fn an_aborted_message_leaves_room_for_the_next() {
+    let mut reader = Reader::new(LIMITS);
+    let mut b = interleaved();
+    b.truncate(12 + 128);
+    assert_eq!(reader.read(&mut b), Ok(None));
+    reader.abort(6);
+    Writer::default().write(&mut b, 6, (9, 7, 1), &[5; 3]);
+    let message = reader.read(&mut b).unwrap().unwrap();
+    assert_eq!((message.timestamp, &message.body[..]), (7, &[5, 5, 5][..]));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -162,6 +215,39 @@ proptest! {
         for (got, (_, kind, at, body)) in out.iter().zip(&messages) {
             prop_assert_eq!((got.kind, got.timestamp, &got.body[..]), (*kind, *at, &body[..]));
         }
+    }
+
+    #[test]
+    fn any_interleaving_is_read(
+        bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..900), 1..8),
+        turns in prop::collection::vec(any::<prop::sample::Index>(), 200),
+    ) {
+        let mut left: Vec<(u8, Vec<Vec<u8>>)> = Vec::new();
+        for (id, body) in (3_u8..).zip(&bodies) {
+            let mut wire = BytesMut::new();
+            Writer::default().write(&mut wire, id, (9, u32::from(id), 1), body);
+            // A header of 12 bytes and a chunk; then one byte and a chunk each.
+            let first = wire.split_to(wire.len().min(12 + 128)).to_vec();
+            let rest = wire.chunks(1 + 128).map(<[u8]>::to_vec);
+            let mut chunks: Vec<_> = std::iter::once(first).chain(rest).collect();
+            chunks.reverse();
+            left.push((id, chunks));
+        }
+        let mut input = BytesMut::new();
+        let mut turns = turns.into_iter().cycle();
+        while !left.is_empty() {
+            let at = turns.next().map_or(0, |t| t.index(left.len()));
+            let (_, chunks) = &mut left[at];
+            input.extend_from_slice(&chunks.pop().unwrap_or_default());
+            if chunks.is_empty() {
+                left.remove(at);
+            }
+        }
+        let mut out = read_all(&mut Reader::new(LIMITS), &mut input);
+        out.sort_by_key(|m| m.timestamp);
+        let got: Vec<&[u8]> = out.iter().map(|m| &m.body[..]).collect();
+        let sent: Vec<&[u8]> = bodies.iter().map(|b| &b[..]).collect();
+        prop_assert_eq!(got, sent);
     }
 
     #[test]

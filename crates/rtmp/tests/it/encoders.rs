@@ -20,7 +20,7 @@ struct Seen {
 async fn publish(program: &str, args: impl Fn(&str) -> Vec<String>) -> Seen {
     let (listener, addr) = listener(Config::default()).await;
     let url = format!("rtmp://{addr}/live/news?key=k1");
-    let mut encoder = Command::new(program)
+    let encoder = Command::new(program)
         .args(args(&url))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -146,6 +146,21 @@ async fn gstreamer() {
             "-q videotestsrc num-buffers=120 ! video/x-raw,width=320,height=180,framerate=30/1 ! x264enc speed-preset=ultrafast key-int-max=30 \
              ! h264parse ! mux. audiotestsrc num-buffers=188 samplesperbuffer=1024 ! audio/x-raw,rate=48000,channels=2 ! avenc_aac ! mux. \
              flvmux name=mux streamable=true ! rtmp2sink location={url}"
+        ))
+    })
+    .await;
+    assert_eq!((seen.video.len(), seen.codecs), (120, vec!["h264", "aac"]));
+    assert!(seen.audio >= 180, "{}", seen.audio);
+}
+
+/// The library in OBS and in most hardware encoders: complex handshake, `FCPublish` awaited.
+#[tokio::test]
+async fn librtmp() {
+    let seen = publish("gst-launch-1.0", |url| {
+        words(&format!(
+            "-q videotestsrc num-buffers=120 ! video/x-raw,width=320,height=180,framerate=30/1 ! x264enc speed-preset=ultrafast key-int-max=30 \
+             ! h264parse ! mux. audiotestsrc num-buffers=188 samplesperbuffer=1024 ! audio/x-raw,rate=48000,channels=2 ! avenc_aac ! mux. \
+             flvmux name=mux streamable=true ! rtmpsink location={url}"
         ))
     })
     .await;

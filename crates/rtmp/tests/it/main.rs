@@ -1,6 +1,7 @@
 //! The protocol from its two sides: encoders that we did not write, and peers that nobody should.
-#![allow(unreachable_pub)]
+#![allow(unreachable_pub, clippy::unwrap_used)]
 
+mod bridging;
 mod chunks;
 mod client;
 mod encoders;
