@@ -1,0 +1,135 @@
+//! A packager fed with synthetic media, and requests to what it made.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use http_body_util::BodyExt as _;
+use http_media::{Limits, Output, Outputs};
+use media::codec::{AacConfig, H264Config};
+use media::{CodecConfig, Frame, Span, Timestamp, Track, TrackId};
+use packager::{Config, Packager, RenditionId};
+
+const AVCC: &[u8] = &[
+    0x01, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0x00, 0x19, 0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xbf,
+    0xe5, 0xc0, 0x44, 0x00, 0x00, 0x03, 0x00, 0x04, 0x00, 0x00, 0x03, 0x00, 0xf0, 0x3c, 0x58, 0xba,
+    0x80, 0x01, 0x00, 0x04, 0x68, 0xce, 0x0f, 0xc8,
+];
+const EPOCH: Timestamp = Timestamp::from_millis(1_795_228_844_312);
+
+pub(crate) struct Live {
+    pub(crate) outputs: Outputs,
+    pub(crate) output: Arc<Output>,
+    packager: Packager,
+    rendition: RenditionId,
+    frames: i64,
+    sound: i64,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.to_vec()).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+}
+
+impl Live {
+    pub(crate) fn new() -> Self {
+        let mut packager = Packager::new(Config::default(), None, EPOCH);
+        let rendition = packager.add_rendition("source");
+        let h264 = CodecConfig::H264(H264Config::parse(AVCC.into()).unwrap());
+        let aac = CodecConfig::Aac(AacConfig::parse(Bytes::from_static(&[0x11, 0x90])).unwrap());
+        let tracks = [Track::new(TrackId(0), h264), Track::new(TrackId(1), aac)];
+        packager.group(rendition, &tracks, EPOCH).unwrap();
+        let outputs = Outputs::new(Limits::default());
+        let output = Arc::new(Output::new());
+        outputs.insert("a/news", Arc::clone(&output));
+        Self {
+            outputs,
+            output,
+            packager,
+            rendition,
+            frames: 0,
+            sound: 0,
+        }
+    }
+
+    /// Thirty pictures a second, a keyframe every two, sound beside them.
+    pub(crate) fn play(&mut self, frames: i64) {
+        for _ in 0..frames {
+            let at = EPOCH + Span::from_nanos(self.frames * 1_000_000_000 / 30);
+            self.push(0, at, self.frames % 60 == 0);
+            while EPOCH + Span::from_ticks(self.sound * 1024, 48_000) <= at {
+                self.push(1, EPOCH + Span::from_ticks(self.sound * 1024, 48_000), true);
+                self.sound += 1;
+            }
+            self.frames += 1;
+        }
+    }
+
+    fn push(&mut self, track: u16, at: Timestamp, random_access: bool) {
+        let payload = at.as_nanos().to_be_bytes().repeat(40).into();
+        let frame = Frame {
+            track: TrackId(track),
+            dts: at,
+            pts: at,
+            duration: None,
+            random_access,
+            leading: false,
+            payload,
+        };
+        self.packager.frame(self.rendition, frame, at);
+        self.output.publish(Arc::clone(self.packager.snapshot()));
+    }
+
+    /// Nothing comes for three segments.
+    pub(crate) fn fall_silent(&mut self) {
+        let now = EPOCH + Span::from_nanos(self.frames * 1_000_000_000 / 30) + Span::from_secs(6);
+        self.packager.tick(now);
+        self.output.publish(Arc::clone(self.packager.snapshot()));
+    }
+
+    pub(crate) fn edge(&self) -> (u64, u32) {
+        let edge = self.output.snapshot().get("v0").unwrap().edge().unwrap();
+        (edge.msn, edge.parts)
+    }
+}
+
+pub(crate) async fn ask(
+    outputs: &Outputs,
+    method: Method,
+    target: &str,
+    headers: &[(&'static str, &str)],
+) -> Answer {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.insert(*name, value.parse().unwrap());
+    }
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let response: Response = outputs
+        .handle(&method, path, query, &map, peer)
+        .await
+        .expect("it is a media path");
+    let (head, body) = response.into_parts();
+    Answer {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        body: body.collect().await.unwrap().to_bytes(),
+    }
+}
+
+pub(crate) async fn get(outputs: &Outputs, target: &str) -> Answer {
+    ask(outputs, Method::GET, target, &[]).await
+}

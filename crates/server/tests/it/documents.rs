@@ -1,0 +1,63 @@
+//! What is written down is what the code does.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::server::Running;
+
+fn docs(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs")
+        .join(file);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[test]
+fn the_api_document_is_up_to_date() {
+    let weir = env!("CARGO_BIN_EXE_weir");
+    let output = std::process::Command::new(weir)
+        .arg("openapi")
+        .output()
+        .unwrap();
+    let now = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        now,
+        docs("openapi.json"),
+        "run: weir openapi > docs/openapi.json"
+    );
+}
+
+#[tokio::test]
+async fn every_metric_is_documented() {
+    let dir = tempfile::tempdir().unwrap();
+    let s = Running::start(&dir).await;
+    s.api("POST", "/streams", &json!({"name": "n"})).await;
+    let text = docs("metrics.md");
+    let metrics = s.get("/metrics").await.body;
+    let names = metrics
+        .lines()
+        .filter_map(|l| l.strip_prefix("# TYPE ")?.split(' ').next());
+    for name in names {
+        assert!(
+            text.contains(&format!("`{name}`")),
+            "{name} is not in docs/metrics.md"
+        );
+    }
+    s.stop().await;
+}
+
+#[test]
+fn every_setting_is_in_the_operators_guide_or_the_sample() {
+    let sample = include_str!("../../../../weir.toml");
+    for key in [
+        "listen",
+        "max_connections",
+        "max_per_address",
+        "request_timeout_s",
+        "trust_loopback",
+        "drain_s",
+    ] {
+        assert!(sample.contains(key), "{key}");
+    }
+}

@@ -1,0 +1,111 @@
+//! A server of our own for each test, and the plainest of HTTP clients.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use server::app::Server;
+use server::config::Config;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const TOKEN: &str = "0123456789abcdef";
+
+pub(crate) struct Running {
+    pub(crate) http: SocketAddr,
+    pub(crate) rtmp: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let mut lines = self.head.lines();
+        let line = lines.find_map(|l| l.strip_prefix(name)?.strip_prefix(": "));
+        line.unwrap_or_default()
+    }
+
+    pub(crate) fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl Running {
+    pub(crate) async fn start(dir: &TempDir) -> Self {
+        let data = dir.path().display().to_string();
+        let environment = [
+            ("WEIR_DATA__DIR", data.as_str()),
+            ("WEIR_HTTP__LISTEN", "127.0.0.1:0"),
+            ("WEIR_RTMP__LISTEN", "127.0.0.1:0"),
+            ("WEIR_AUTH__ADMIN_TOKEN", TOKEN),
+        ];
+        let own = |(k, v): (&str, &str)| (k.to_owned(), v.to_owned());
+        let config = Config::load(None, environment.into_iter().map(own)).unwrap();
+        let server = Server::bind(config).await.unwrap();
+        let (http, rtmp) = (server.http_addr().unwrap(), server.rtmp_addr().unwrap());
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(server.serve(stop.clone()));
+        Self {
+            http,
+            rtmp,
+            stop,
+            task,
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, "", "").await
+    }
+
+    pub(crate) async fn api(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let headers =
+            format!("Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n");
+        self.send(method, &format!("/api/v1{path}"), &headers, &body)
+            .await
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+        let mut socket = TcpStream::connect(self.http).await.unwrap();
+        let len = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\nContent-Length: {len}\r\n{headers}\r\n{body}"
+        );
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut all = Vec::new();
+        socket.read_to_end(&mut all).await.unwrap();
+        let all = String::from_utf8_lossy(&all).into_owned();
+        let (head, body) = all.split_once("\r\n\r\n").unwrap_or((&all, ""));
+        Answer {
+            status: head
+                .split(' ')
+                .nth(1)
+                .and_then(|s| s.parse().ok())
+                .unwrap_or(0),
+            head: head.to_owned(),
+            body: body.to_owned(),
+        }
+    }
+}
