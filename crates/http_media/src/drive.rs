@@ -26,6 +26,15 @@ pub trait Observer: Send {
     fn refused(&mut self, error: &packager::Error);
 }
 
+/// What a running driver is told from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Control {
+    /// How much media is listed.
+    pub window: Span,
+    /// Whether the playlists are to end.
+    pub ended: bool,
+}
+
 /// Runs one packager.
 pub struct Driver<O> {
     packager: Packager,
@@ -64,13 +73,13 @@ impl<O: Observer> Driver<O> {
         }
     }
 
-    /// Packages what `listing` holds until its name is given up, or `window` is: the sender of
-    /// that channel sets how much media is listed, and dropping it ends the run. Tells the state
-    /// to go on from.
+    /// Packages what `listing` holds until its name is given up or `control` says that the stream
+    /// has ended: then the playlists say so, too. Dropping the sender of `control` only freezes
+    /// them, for somebody who goes on later. Tells the state to go on from.
     pub async fn run(
         mut self,
         mut listing: Listing,
-        mut window: watch::Receiver<Span>,
+        mut control: watch::Receiver<Control>,
     ) -> Option<Restored> {
         self.follow(&listing.renditions());
         let given_up = listing.clone();
@@ -78,12 +87,16 @@ impl<O: Observer> Driver<O> {
             let deadline = self.until_deadline();
             tokio::select! {
                 biased;
-                changed = window.changed() => match changed {
-                    Ok(()) => self.packager.set_window(*window.borrow_and_update()),
-                    Err(_) => return self.packager.state(),
-                },
+                changed = control.changed() => {
+                    let told = *control.borrow_and_update();
+                    if changed.is_err() || told.ended {
+                        self.leave(told.ended);
+                        return self.packager.state();
+                    }
+                    self.packager.set_window(told.window);
+                }
                 () = given_up.closed() => {
-                    self.finish();
+                    self.leave(true);
                     return self.packager.state();
                 }
                 () = listing.changed() => self.follow(&listing.renditions()),
@@ -156,8 +169,13 @@ impl<O: Observer> Driver<O> {
         self.feeds[index].batch = batch;
     }
 
-    fn finish(&mut self) {
-        self.packager.end();
+    /// Whoever waits is answered.
+    fn leave(&mut self, ended: bool) {
+        if ended {
+            self.packager.end();
+        } else {
+            self.packager.suspend();
+        }
         self.publish(None);
     }
 

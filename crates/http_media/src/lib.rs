@@ -15,7 +15,7 @@ mod resource;
 mod serve;
 mod viewers;
 
-pub use drive::{Driver, Observer};
+pub use drive::{Control, Driver, Observer};
 pub use error::Refusal;
 pub use live::{Figures, Output};
 pub use outputs::{Limits, Outputs};

@@ -294,6 +294,14 @@ impl Packager {
         self.refresh();
     }
 
+    /// Freezes the playlists as if media were away: somebody else will go on with them.
+    pub fn suspend(&mut self) {
+        if self.phase == Phase::Live {
+            self.enter_hold();
+            self.refresh();
+        }
+    }
+
     /// Lists more or less media from now on.
     pub fn set_window(&mut self, window: Span) {
         self.config.window = window;

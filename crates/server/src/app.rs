@@ -1,5 +1,8 @@
 //! The whole server: what is started, in which order, and how it ends.
 
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -10,7 +13,9 @@ use http_media::{Limits, Outputs};
 use rtmp::Listener;
 use store::Store;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Api, Auth};
@@ -20,25 +25,49 @@ use crate::pages::{self, Pages};
 use crate::runtime::Manager;
 use crate::{http_server, ingest, secret};
 
-/// Runs until SIGTERM or SIGINT, then drains.
+/// After the drain: for what is still to be written.
+const WRITING: Duration = Duration::from_secs(5);
+
+/// Runs until SIGTERM or SIGINT, then drains; a second one ends it at once.
 ///
 /// # Errors
 /// A port, a directory or a database that cannot be had.
 pub async fn run(config: Config) -> Result<()> {
-    let stop = CancellationToken::new();
+    let mut signals = Signals::new()?;
     let server = Server::bind(config).await?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let stopper = stop.clone();
-    tokio::spawn(async move {
+    let stop = CancellationToken::new();
+    let mut serving = std::pin::pin!(server.serve(stop.clone()));
+    tokio::select! {
+        () = serving.as_mut() => return Ok(()),
+        () = signals.next() => {}
+    }
+    tracing::info!("stopping");
+    stop.cancel();
+    tokio::select! {
+        () = serving => Ok(()),
+        () = signals.next() => anyhow::bail!("stopped before the drain ended"),
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-        tracing::info!("stopping");
-        stopper.cancel();
-    });
-    server.serve(stop).await;
-    Ok(())
+    }
 }
 
 /// A server whose ports are bound and whose streams are loaded.
@@ -57,8 +86,7 @@ impl Server {
     /// # Errors
     /// Whatever of that cannot be had.
     pub async fn bind(config: Config) -> Result<Self> {
-        let dir = &config.data.dir;
-        std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+        make_private_dir(&config.data.dir)?;
         let store = Store::open(&config.database_url())
             .await
             .context("database")?;
@@ -74,7 +102,9 @@ impl Server {
             blocked: config.http.max_blocked,
             ..Limits::default()
         });
-        let manager = Arc::new(Manager::new(store, outputs));
+        let rtmp_port = rtmp.as_ref().map(TcpListener::local_addr).transpose()?;
+        let rtmp_port = rtmp_port.map(|addr| addr.port());
+        let manager = Arc::new(Manager::new(store, outputs, rtmp_port));
         let streams = manager.load().await.context("database")?;
         tracing::info!(streams, http = %http.local_addr()?, "started");
         Ok(Self {
@@ -104,49 +134,73 @@ impl Server {
         self.rtmp.as_ref().and_then(|l| l.local_addr().ok())
     }
 
-    /// Serves until told to stop; then encoders are let go, players told, numbers written.
-    pub async fn serve(self, stop: CancellationToken) {
+    /// Serves until told to stop; then encoders are let go, players answered, numbers written.
+    pub async fn serve(mut self, stop: CancellationToken) {
+        let drain = Duration::from_secs(self.config.shutdown.drain_s);
+        let manager = Arc::clone(&self.manager);
         let ready = Arc::new(AtomicBool::new(true));
-        let ledger_stop = CancellationToken::new();
-        let ledger = Arc::clone(&self.manager.ledger);
-        let ledger = tokio::spawn(ledger.run(self.manager.store.clone(), ledger_stop.clone()));
+        let written = CancellationToken::new();
+        let ledger = Arc::clone(&manager.ledger);
+        let ledger = tokio::spawn(ledger.run(manager.store.clone(), written.clone()));
+        let sampling = tokio::spawn(sample(Arc::clone(&manager)));
+        let rtmp = self.rtmp(&stop);
+        let http = self.http(&ready, &stop);
+        stop.cancelled().await;
+        ready.store(false, Relaxed);
+        sampling.abort();
+        let drained = timeout(drain, async {
+            manager.freeze_all().await;
+            let _ = http.await;
+            if let Some(rtmp) = rtmp {
+                let _ = rtmp.await;
+            }
+        });
+        if drained.await.is_err() {
+            tracing::warn!("somebody was still there when the drain ended");
+        }
+        written.cancel();
+        let writing = timeout(WRITING, async {
+            let _ = ledger.await;
+            manager.store.close().await;
+        });
+        if writing.await.is_err() {
+            tracing::warn!("the database did not close in time");
+        }
+        tracing::info!("stopped");
+    }
+
+    fn rtmp(&mut self, stop: &CancellationToken) -> Option<JoinHandle<()>> {
+        let listener = Listener::new(self.rtmp.take()?, rtmp_bounds(&self.config.rtmp));
+        let (manager, metrics) = (Arc::clone(&self.manager), Arc::clone(&self.metrics));
+        let config = self.config.rtmp.clone();
+        let serving = ingest::serve(listener, config, manager, metrics, stop.clone());
+        Some(tokio::spawn(serving))
+    }
+
+    fn http(self, ready: &Arc<AtomicBool>, stop: &CancellationToken) -> JoinHandle<()> {
         let pages = Pages {
             manager: Arc::clone(&self.manager),
             metrics: Arc::clone(&self.metrics),
-            ready: Arc::clone(&ready),
+            ready: Arc::clone(ready),
         };
         let api = Api {
-            manager: Arc::clone(&self.manager),
+            manager: self.manager,
             auth: self.auth,
         };
-        let rtmp = self.rtmp.map(|socket| {
-            let listener = Listener::new(socket, rtmp_bounds(&self.config.rtmp));
-            let (manager, metrics) = (Arc::clone(&self.manager), Arc::clone(&self.metrics));
-            let config = self.config.rtmp.clone();
-            tokio::spawn(ingest::serve(
-                listener,
-                config,
-                manager,
-                metrics,
-                stop.clone(),
-            ))
-        });
-        let drain = Duration::from_secs(self.config.shutdown.drain_s);
         let router = pages::router(pages, api);
-        let http = (stop.clone(), drain);
-        let serving = http_server::serve(self.http, router, self.config.http, http, self.metrics);
-        let serving = tokio::spawn(serving);
-        stop.cancelled().await;
-        ready.store(false, Relaxed);
-        self.manager.stop_all().await;
-        let _ = serving.await;
-        if let Some(rtmp) = rtmp {
-            let _ = rtmp.await;
-        }
-        ledger_stop.cancel();
-        let _ = ledger.await;
-        self.manager.store.close().await;
-        tracing::info!("stopped");
+        let config = self.config.http;
+        let serving = http_server::serve(self.http, router, config, stop.clone(), self.metrics);
+        tokio::spawn(serving)
+    }
+}
+
+/// Rates are read off what was counted a moment ago.
+async fn sample(manager: Arc<Manager>) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        manager.sample();
     }
 }
 
@@ -177,15 +231,19 @@ fn admin_token(config: &Config) -> Result<String> {
     Ok(token)
 }
 
+/// The database holds keys: a directory of ours is nobody else's.
+fn make_private_dir(dir: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.with_context(|| dir.display().to_string())
+}
+
+/// Complete or not there: a start that is killed here must not spoil the next one.
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let unfinished = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(&unfinished)?;
     writeln!(file, "{text}")?;
-    file.sync_all()
+    file.sync_all()?;
+    std::fs::rename(unfinished, path)
 }

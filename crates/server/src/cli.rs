@@ -1,10 +1,10 @@
 //! The command line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::config::Config;
 use crate::{api, app, logging};
@@ -19,21 +19,30 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the server.
-    Serve {
-        /// Configuration file; `weir.toml` here is read where it exists.
-        #[arg(long)]
-        config: Option<PathBuf>,
-    },
+    Serve(Configured),
     /// Reads the configuration, says what is wrong with it, and leaves.
-    CheckConfig {
-        /// Configuration file.
-        #[arg(long)]
-        config: Option<PathBuf>,
-    },
+    CheckConfig(Configured),
     /// Prints the API's description.
     Openapi,
     /// Prints the version.
     Version,
+}
+
+#[derive(Debug, Args)]
+struct Configured {
+    /// Configuration file; `weir.toml` here is read where it exists.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// One key of it, such as `http.listen=127.0.0.1:8080`; wins over file and environment.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Configured {
+    fn load(&self) -> Result<Config, Failure> {
+        let file = self.config.as_deref();
+        Config::load(file, std::env::vars_os(), &self.set).map_err(Failure::Config)
+    }
 }
 
 /// Runs what the command line says; the exit status is 2 for a wrong configuration, 1 for any
@@ -58,16 +67,12 @@ fn fail(error: &anyhow::Error, status: u8) -> ExitCode {
     ExitCode::from(status)
 }
 
-fn load(file: Option<&Path>) -> Result<Config, Failure> {
-    Config::load(file, std::env::vars()).map_err(Failure::Config)
-}
-
 #[expect(clippy::print_stdout, reason = "what these commands are for")]
 fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve { config } => serve(load(config.as_deref())?).map_err(Failure::Other),
-        Command::CheckConfig { config } => {
-            load(config.as_deref())?;
+        Command::Serve(config) => serve(config.load()?).map_err(Failure::Other),
+        Command::CheckConfig(config) => {
+            config.load()?;
             println!("the configuration is valid");
             Ok(())
         }

@@ -1,13 +1,15 @@
 //! The server's configuration: `weir.toml`, then `WEIR_SECTION__KEY` from the environment.
 
+use std::ffi::OsString;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Everything an operator may set before start. Works as it is.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// API, players, metrics.
@@ -27,21 +29,25 @@ pub struct Config {
 }
 
 /// `[http]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
     /// Address and port; `[::]` takes IPv4 too.
     pub listen: SocketAddr,
     /// Connections at a time.
     pub max_connections: usize,
-    /// Seconds for a request's header to arrive.
+    /// Seconds for a request's header to arrive; a connection that asks nothing ends then, too.
     pub header_timeout_s: u64,
+    /// Seconds that an HTTP/2 connection may ask nothing after its first request.
+    pub idle_timeout_s: u64,
+    /// Seconds that a client may take nothing of what is sent to it.
+    pub write_timeout_s: u64,
     /// Requests that may wait for media at a time.
     pub max_blocked: usize,
 }
 
 /// `[rtmp]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rtmp {
     /// Whether to listen.
@@ -52,6 +58,8 @@ pub struct Rtmp {
     pub max_connections: usize,
     /// Connections of one address at a time.
     pub max_per_address: usize,
+    /// Connections that have not said what they want, at a time.
+    pub max_pending: usize,
     /// Seconds from connecting to a request.
     pub request_timeout_s: u64,
     /// Seconds an encoder may be silent.
@@ -61,7 +69,7 @@ pub struct Rtmp {
 }
 
 /// `[database]`
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Database {
     /// `sqlite:PATH`; by default `weir.db` in the data directory.
@@ -69,7 +77,7 @@ pub struct Database {
 }
 
 /// `[data]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Data {
     /// The directory of the database and the admin token.
@@ -77,7 +85,7 @@ pub struct Data {
 }
 
 /// `[log]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// `text` or `json`.
@@ -87,7 +95,7 @@ pub struct Log {
 }
 
 /// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
@@ -97,7 +105,7 @@ pub enum LogFormat {
 }
 
 /// `[auth]`
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
     /// The admin token; by default one is made at first start and kept in the data directory.
@@ -117,7 +125,7 @@ impl std::fmt::Debug for Auth {
 }
 
 /// `[shutdown]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Shutdown {
     /// Seconds that open requests have to end.
@@ -134,6 +142,8 @@ impl Default for Http {
             listen: anywhere(8080),
             max_connections: 20_000,
             header_timeout_s: 10,
+            idle_timeout_s: 60,
+            write_timeout_s: 30,
             max_blocked: 50_000,
         }
     }
@@ -146,6 +156,7 @@ impl Default for Rtmp {
             listen: anywhere(1935),
             max_connections: 10_000,
             max_per_address: 2_000,
+            max_pending: 4_000,
             request_timeout_s: 10,
             read_timeout_s: 10,
             max_message_bytes: 8 << 20,
@@ -180,19 +191,32 @@ impl Default for Shutdown {
 const DEFAULT_FILE: &str = "weir.toml";
 
 impl Config {
-    /// Reads the file, then what the environment says otherwise.
+    /// Reads the file, then what the environment says otherwise, then what `flags` say:
+    /// `http.listen=127.0.0.1:8080`.
     ///
     /// # Errors
     /// A named file that is not there, a key that is unknown, a value that makes no sense.
     pub fn load(
         file: Option<&Path>,
-        environment: impl Iterator<Item = (String, String)>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+        flags: &[String],
     ) -> Result<Self> {
         let mut table = read_file(file)?;
         for (name, value) in environment {
-            if let Some(path) = setting(&name) {
-                set(&mut table, &path, &value).with_context(|| name.clone())?;
-            }
+            let Some(path) = name.to_str().and_then(setting) else {
+                continue;
+            };
+            let name = name.display().to_string();
+            let value = value
+                .to_str()
+                .with_context(|| format!("{name}: not UTF-8"))?;
+            set(&mut table, &path, value).context(name)?;
+        }
+        for flag in flags {
+            let pair = flag.split_once('=');
+            let (name, value) = pair.with_context(|| format!("--set {flag}: KEY=VALUE"))?;
+            let path: Vec<String> = name.split('.').map(str::to_owned).collect();
+            set(&mut table, &path, value).with_context(|| format!("--set {name}"))?;
         }
         let config: Self = serde_path_to_error::deserialize(toml::Value::Table(table))
             .map_err(|e| anyhow::anyhow!("{}: {}", e.path(), e.inner().message()))?;
@@ -202,11 +226,34 @@ impl Config {
 
     fn check(&self) -> Result<()> {
         let token = self.auth.admin_token.as_deref();
-        if token.is_some_and(|t| t.len() < 16) {
-            bail!("auth.admin_token: at least 16 characters");
+        if token.is_some_and(|t| t.len() < 16 || !t.bytes().all(|b| b.is_ascii_graphic())) {
+            bail!("auth.admin_token: at least 16 characters, ASCII without spaces");
         }
-        if self.rtmp.max_message_bytes < 64 << 10 {
-            bail!("rtmp.max_message_bytes: at least 65536");
+        crate::logging::filter(&self.log)?;
+        let (http, rtmp) = (&self.http, &self.rtmp);
+        for (key, value, least, most) in [
+            ("http.max_connections", http.max_connections, 1, 1 << 20),
+            ("rtmp.max_connections", rtmp.max_connections, 1, 1 << 20),
+            ("rtmp.max_per_address", rtmp.max_per_address, 1, 1 << 20),
+            ("rtmp.max_pending", rtmp.max_pending, 1, 1 << 20),
+            (
+                "rtmp.max_message_bytes",
+                rtmp.max_message_bytes,
+                64 << 10,
+                256 << 20,
+            ),
+        ] {
+            within(key, value, least, most)?;
+        }
+        for (key, value, least, most) in [
+            ("http.header_timeout_s", http.header_timeout_s, 1, 3_600),
+            ("http.idle_timeout_s", http.idle_timeout_s, 1, 3_600),
+            ("http.write_timeout_s", http.write_timeout_s, 1, 3_600),
+            ("rtmp.request_timeout_s", rtmp.request_timeout_s, 1, 3_600),
+            ("rtmp.read_timeout_s", rtmp.read_timeout_s, 1, 3_600),
+            ("shutdown.drain_s", self.shutdown.drain_s, 0, 3_600),
+        ] {
+            within(key, value, least, most)?;
         }
         Ok(())
     }
@@ -217,6 +264,13 @@ impl Config {
         let default = || format!("sqlite:{}", self.data.dir.join("weir.db").display());
         self.database.url.clone().unwrap_or_else(default)
     }
+}
+
+fn within<T: Copy + PartialOrd + Display>(key: &str, value: T, least: T, most: T) -> Result<()> {
+    if value < least || value > most {
+        bail!("{key}: {value} is not within {least}..={most}");
+    }
+    Ok(())
 }
 
 fn read_file(file: Option<&Path>) -> Result<toml::Table> {
@@ -239,6 +293,7 @@ fn setting(name: &str) -> Option<Vec<String>> {
 }
 
 fn set(table: &mut toml::Table, path: &[String], value: &str) -> Result<()> {
+    let value = typed(path, value)?;
     let Some((key, sections)) = path.split_last() else {
         return Ok(());
     };
@@ -252,64 +307,104 @@ fn set(table: &mut toml::Table, path: &[String], value: &str) -> Result<()> {
         };
         table = inner;
     }
-    table.insert(key.clone(), scalar(value));
+    table.insert(key.clone(), value);
     Ok(())
 }
 
-/// Numbers and flags as such; all else is text.
-fn scalar(value: &str) -> toml::Value {
-    if let Ok(flag) = value.parse() {
-        return toml::Value::Boolean(flag);
-    }
-    value.parse().map_or_else(
-        |_| toml::Value::String(value.to_owned()),
-        toml::Value::Integer,
-    )
+/// The default says what a value is: a token of digits is no number.
+fn typed(path: &[String], value: &str) -> Result<toml::Value> {
+    let defaults = toml::Value::try_from(Config::default())?;
+    let default = path.iter().try_fold(&defaults, |at, key| at.get(key));
+    Ok(match default {
+        Some(toml::Value::Boolean(_)) => toml::Value::Boolean(value.parse()?),
+        Some(toml::Value::Integer(_)) => toml::Value::Integer(value.parse()?),
+        _ => toml::Value::String(value.to_owned()),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn env(pairs: &[(&str, &str)]) -> Result<Config> {
-        let own = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
-        let none = tempfile::tempdir().unwrap();
-        let file = none.path().join("weir.toml");
+    fn load(pairs: &[(&str, &str)], flags: &[&str]) -> Result<Config> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("weir.toml");
         std::fs::write(&file, "[log]\nlevel = \"warn\"\n").unwrap();
-        Config::load(Some(&file), pairs.iter().map(own))
+        let own = |(k, v): &(&str, &str)| (k.into(), v.into());
+        let flags: Vec<String> = flags.iter().map(|f| (*f).to_owned()).collect();
+        Config::load(Some(&file), pairs.iter().map(own), &flags)
+    }
+
+    fn error(pairs: &[(&str, &str)], flags: &[&str]) -> String {
+        format!("{:#}", load(pairs, flags).unwrap_err())
     }
 
     #[test]
-    fn the_environment_wins_over_the_file() {
-        let config = env(&[
-            ("WEIR_HTTP__LISTEN", "127.0.0.1:9"),
-            ("WEIR_LOG__LEVEL", "debug"),
-            ("WEIR_RTMP__ENABLED", "false"),
-            ("WEIR_PORT", "tcp://10.0.0.1:80"),
-        ])
+    fn the_environment_wins_over_the_file_and_flags_over_both() {
+        let config = load(
+            &[
+                ("WEIR_HTTP__LISTEN", "127.0.0.1:9"),
+                ("WEIR_LOG__LEVEL", "debug"),
+                ("WEIR_RTMP__ENABLED", "false"),
+                ("WEIR_HTTP__MAX_CONNECTIONS", "7"),
+                ("WEIR_AUTH__ADMIN_TOKEN", "1234567890123456"),
+                ("WEIR_PORT", "tcp://10.0.0.1:80"),
+            ],
+            &["http.listen=[::1]:10"],
+        )
         .unwrap();
-        assert_eq!(config.http.listen.port(), 9);
+        assert_eq!(config.http.listen.to_string(), "[::1]:10");
         assert_eq!(
             (config.log.level.as_str(), config.rtmp.enabled),
             ("debug", false)
         );
+        assert_eq!(config.http.max_connections, 7);
+        let token = config.auth.admin_token.clone().unwrap();
+        assert_eq!(token, "1234567890123456");
+        assert!(!format!("{config:?}").contains(&token));
     }
 
     #[test]
-    fn what_is_unknown_is_an_error_with_its_path() {
-        let error = env(&[("WEIR_HTTP__LISTNE", "x")]).unwrap_err().to_string();
-        assert!(
-            error.contains("http") && error.contains("listne"),
-            "{error}"
-        );
-        assert!(env(&[("WEIR_NOPE__X", "1")]).is_err());
-        assert!(env(&[("WEIR_AUTH__ADMIN_TOKEN", "short")]).is_err());
+    fn what_is_wrong_is_an_error_with_its_path() {
+        for (name, value, says) in [
+            ("WEIR_HTTP__LISTNE", "x", "listne"),
+            ("WEIR_NOPE__X", "1", "nope"),
+            ("WEIR_AUTH__ADMIN_TOKEN", "short", "auth.admin_token"),
+            ("WEIR_HTTP__LISTEN", "nowhere", "http.listen"),
+            (
+                "WEIR_HTTP__MAX_CONNECTIONS",
+                "many",
+                "WEIR_HTTP__MAX_CONNECTIONS",
+            ),
+            ("WEIR_HTTP__MAX_CONNECTIONS", "0", "http.max_connections"),
+            ("WEIR_LOG__FORMAT", "xml", "log.format"),
+            ("WEIR_LOG__LEVEL", "weir=loud", "log.level"),
+        ] {
+            let error = error(&[(name, value)], &[]);
+            assert!(error.contains(says), "{name}={value}: {error}");
+        }
+        assert!(error(&[], &["http.listen"]).contains("KEY=VALUE"));
+        assert!(error(&[], &["http.nope=1"]).contains("nope"));
+    }
+
+    #[test]
+    fn a_file_that_is_named_must_be_there() {
+        let none = Path::new("/nonexistent/weir.toml");
+        let error = Config::load(Some(none), std::iter::empty(), &[]).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/weir.toml"));
     }
 
     #[test]
     fn the_sample_is_valid_and_says_the_defaults() {
         let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../weir.toml");
-        let read = Config::load(Some(Path::new(sample)), std::iter::empty()).unwrap();
+        let text = std::fs::read_to_string(sample).unwrap();
+        let read = Config::load(Some(Path::new(sample)), std::iter::empty(), &[]).unwrap();
         assert_eq!(format!("{read:?}"), format!("{:?}", Config::default()));
+        let defaults = toml::Table::try_from(Config::default()).unwrap();
+        for (section, keys) in defaults {
+            for (key, _) in keys.as_table().unwrap() {
+                assert!(text.contains(&format!("\n{key} = ")), "{section}.{key}");
+            }
+        }
     }
 }

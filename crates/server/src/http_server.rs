@@ -10,19 +10,26 @@ use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::config::Http;
-use crate::metrics::Metrics;
+use crate::http_connection::{Activity, Unstalled};
+use crate::metrics::{Metrics, Open};
 
 const BACKLOG: i32 = 4096;
 /// A pause where accepting fails for want of descriptors.
 const BREATH: Duration = Duration::from_millis(50);
+/// What a peer may have us hold of a request, before anybody looks at it.
+const HELD: usize = 64 << 10;
+/// Requests of one HTTP/2 connection at a time.
+const STREAMS: u32 = 256;
+/// A peer that is gone is noticed, though it waits for media.
+const PING: Duration = Duration::from_secs(20);
 
 /// Binds; an unspecified IPv6 address takes IPv4 too.
 pub(crate) fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
@@ -37,71 +44,107 @@ pub(crate) fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves until told to stop, then lets open requests end within `drain`.
+/// What all connections share.
+struct Shared {
+    builder: Builder<TokioExecutor>,
+    router: Router,
+    config: Http,
+    stop: CancellationToken,
+    metrics: Arc<Metrics>,
+}
+
+/// Serves until told to stop, then until open requests have ended.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     config: Http,
-    (stop, drain): (CancellationToken, Duration),
+    stop: CancellationToken,
     metrics: Arc<Metrics>,
 ) {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(config.header_timeout_s));
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(256);
-    let builder = Arc::new(builder);
-    let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(config.max_connections));
+    let connections = TaskTracker::new();
+    let shared = Arc::new(Shared {
+        builder: builder(&config),
+        router,
+        config,
+        stop,
+        metrics,
+    });
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stop.cancelled() => break,
+            () = shared.stop.cancelled() => break,
         };
         let Ok((stream, peer)) = accepted else {
             tokio::time::sleep(BREATH).await;
             continue;
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            metrics.http_overload.inc();
+            shared.metrics.http_refused.inc();
             continue;
         };
-        let watcher = graceful.watcher();
-        let (router, builder) = (router.clone(), Arc::clone(&builder));
-        tokio::spawn(async move {
-            // Unlucky timing of a client is no news.
-            let connection = connection(&builder, stream, peer, router, watcher);
-            let _ = connection.await;
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            let _open = Open::one_of(&shared.metrics.http_connections);
+            // How a client's connection ends is no news.
+            let _ = connection(&shared, stream, peer).await;
             drop(place);
         });
     }
     drop(listener);
-    if tokio::time::timeout(drain, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!("requests were still open when the drain ended");
-    }
+    connections.close();
+    connections.wait().await;
 }
 
+fn builder(config: &Http) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(config.header_timeout_s))
+        .max_buf_size(HELD);
+    let window = u32::try_from(HELD).unwrap_or(u32::MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING)
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(window)
+        .initial_connection_window_size(window);
+    builder
+}
+
+/// Carries one connection to its end; a stop and idleness let open requests finish.
 async fn connection(
-    builder: &Builder<TokioExecutor>,
+    shared: &Shared,
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nodelay(true)?;
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+    let stall = Duration::from_secs(shared.config.write_timeout_s);
+    let stream = Unstalled::new(stream, stall, shared.metrics.http_stalled.clone());
+    let activity = Arc::new(Activity::default());
+    let service = hyper::service::service_fn(|mut request: hyper::Request<Incoming>| {
+        let busy = activity.begin();
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request)
+        let answer = shared.router.clone().oneshot(request);
+        async move {
+            let _busy = busy;
+            answer.await
+        }
     });
-    let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
-        .into_owned();
-    watcher.watch(connection).await
+    let connection = shared
+        .builder
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let first = Duration::from_secs(shared.config.header_timeout_s);
+    let later = Duration::from_secs(shared.config.idle_timeout_s);
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = shared.stop.cancelled() => {}
+        () = activity.idle(first, later) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    connection.await
 }

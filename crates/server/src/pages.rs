@@ -1,5 +1,6 @@
 //! All that HTTP serves beside the API: health, metrics, the player page, media.
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -12,15 +13,11 @@ use axum::routing::get;
 use http::{HeaderValue, Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 
-use crate::api::{self, Api};
+use crate::api::{self, Api, Problem};
 use crate::assets;
-use crate::metrics::Metrics;
+use crate::metrics::{Kind, Metrics};
 use crate::runtime::Manager;
-
-/// Bodies of API requests; media is not pushed over HTTP yet.
-const BODY: usize = 256 << 10;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Pages {
@@ -39,9 +36,13 @@ pub(crate) fn router(pages: Pages, api: Api) -> Router {
         .fallback(media)
         .with_state(pages.clone())
         .merge(api::router(api))
-        .layer(RequestBodyLimitLayer::new(BODY))
-        .layer(CatchPanicLayer::new())
+        .layer(CatchPanicLayer::custom(defect))
         .layer(from_fn_with_state(pages.metrics, count))
+}
+
+/// The panic itself is in the log.
+fn defect(_: Box<dyn Any + Send>) -> Response {
+    Problem::internal().into_response()
 }
 
 async fn healthz() -> &'static str {
@@ -51,7 +52,7 @@ async fn healthz() -> &'static str {
 /// Ready once everything is up. A lost database degrades: media never waits for SQL.
 async fn readyz(State(pages): State<Pages>) -> Response {
     if !pages.ready.load(Relaxed) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response();
+        return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response();
     }
     let degraded = pages.manager.ledger.is_degraded();
     let text = if degraded {
@@ -94,15 +95,16 @@ async fn media(
     let (method, headers) = (request.method(), request.headers());
     let outputs = &pages.manager.outputs;
     let answer = outputs
-        .handle(method, &path, query, headers, peer.ip())
+        .handle(method, &path, query, headers, peer.ip().to_canonical())
         .await;
     if let Some(response) = answer {
         return response;
     }
     let is_stream = |name: &str| outputs.get(name).is_some();
+    let looks = matches!(*method, Method::GET | Method::HEAD);
     match path.strip_suffix('/') {
-        Some(name) if is_stream(name) && method == Method::GET => page(),
-        None if is_stream(&path) => {
+        Some(name) if looks && is_stream(name) => page(),
+        None if looks && is_stream(&path) => {
             let query = uri.query().map_or_else(String::new, |q| format!("?{q}"));
             let to = format!("/{raw}/{query}");
             (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, to)]).into_response()
@@ -121,14 +123,8 @@ fn page() -> Response {
 
 /// Counts every request by what it was for and how it ended.
 async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
-    let kind = match request.uri().path() {
-        p if p.starts_with("/api/") => "api",
-        p if p.ends_with(".m3u8") => "playlist",
-        p if p.ends_with(".m4s") || p.ends_with(".mp4") => "media",
-        "/healthz" | "/readyz" | "/metrics" => "ops",
-        _ => "page",
-    };
+    let kind = Kind::of(request.uri().path());
     let response = next.run(request).await;
-    metrics.http(kind, response.status());
+    metrics.request(kind, response.status());
     response
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 
 use super::Problem;
 use crate::secret;
@@ -24,31 +24,56 @@ impl std::fmt::Debug for Auth {
 }
 
 impl Auth {
-    fn admits(&self, headers: &HeaderMap, peer: SocketAddr) -> bool {
-        let given = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|v| v.to_str().ok());
+    fn admits(&self, request: &Asking<'_>) -> bool {
+        let given = request.text(header::AUTHORIZATION);
         let token = given.and_then(|v| {
             let (scheme, token) = v.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
         });
         match token {
             Some(token) => secret::matches(token, &self.admin_token),
-            None => self.trust_loopback && is_local(headers, peer),
+            None => self.trust_loopback && request.is_local(),
         }
     }
 }
 
-/// A loopback peer that speaks to a loopback name, and no page from elsewhere behind it.
-fn is_local(headers: &HeaderMap, peer: SocketAddr) -> bool {
-    let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
-    let local_host = text(header::HOST).is_none_or(is_loopback_authority);
-    let local_origin = text(header::ORIGIN).is_none_or(|origin| {
-        let authority = origin.split_once("://").map(|(_, a)| a);
-        authority.is_some_and(is_loopback_authority)
-    });
-    let proxied = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
-    peer.ip().to_canonical().is_loopback() && local_host && local_origin && !proxied
+/// What is looked at.
+struct Asking<'a> {
+    headers: &'a HeaderMap,
+    uri: &'a Uri,
+    peer: SocketAddr,
+}
+
+impl Asking<'_> {
+    fn text(&self, name: HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|v| v.to_str().ok())
+    }
+
+    /// A loopback peer that speaks to a loopback name, and no page from elsewhere behind it.
+    fn is_local(&self) -> bool {
+        let proxied = ["x-forwarded-for", "forwarded", "via"];
+        let proxied = proxied.iter().any(|name| self.headers.contains_key(*name));
+        self.peer.ip().to_canonical().is_loopback()
+            && self.names_us()
+            && self.is_from_us()
+            && !proxied
+    }
+
+    fn names_us(&self) -> bool {
+        let host = self.text(header::HOST).is_none_or(is_loopback_authority);
+        // HTTP/2 names the host in the address.
+        let authority = self.uri.authority();
+        host && authority.is_none_or(|a| is_loopback_authority(a.as_str()))
+    }
+
+    fn is_from_us(&self) -> bool {
+        let origin = self.text(header::ORIGIN).is_none_or(|origin| {
+            let authority = origin.split_once("://").map(|(_, a)| a);
+            authority.is_some_and(is_loopback_authority)
+        });
+        let site = self.text(HeaderName::from_static("sec-fetch-site"));
+        origin && site.is_none_or(|site| matches!(site, "same-origin" | "none"))
+    }
 }
 
 fn is_loopback_authority(authority: &str) -> bool {
@@ -66,7 +91,12 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    if auth.admits(request.headers(), peer) {
+    let asking = Asking {
+        headers: request.headers(),
+        uri: request.uri(),
+        peer,
+    };
+    if auth.admits(&asking) {
         return next.run(request).await;
     }
     let why = "a bearer token is needed";
@@ -88,7 +118,11 @@ mod tests {
         for (name, value) in pairs {
             headers.insert(*name, HeaderValue::from_static(value));
         }
-        auth.admits(&headers, peer.parse().unwrap())
+        auth.admits(&Asking {
+            headers: &headers,
+            uri: &Uri::from_static("/api/v1/streams"),
+            peer: peer.parse().unwrap(),
+        })
     }
 
     #[test]
@@ -123,6 +157,8 @@ mod tests {
         assert!(!asks(true, "127.0.0.1:5", &[("host", "evil.example")]));
         let foreign = [("host", "localhost"), ("origin", "https://evil.example")];
         assert!(!asks(true, "127.0.0.1:5", &foreign));
+        let framed = [("host", "localhost"), ("sec-fetch-site", "cross-site")];
+        assert!(!asks(true, "127.0.0.1:5", &framed));
         let proxied = [("host", "localhost"), ("x-forwarded-for", "1.2.3.4")];
         assert!(!asks(true, "127.0.0.1:5", &proxied));
         assert!(!asks(true, "203.0.113.7:5", &[("host", "localhost")]));

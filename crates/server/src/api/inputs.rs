@@ -1,43 +1,47 @@
-//! `/api/v1/streams/{name}/inputs/{id}`: one input of a stream.
+//! `/api/v1/streams/{name}/inputs/{id}`: one input of a stream. `ETag` and `If-Match` are the stream's.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::streams::{Body, change, find, json as read_json, parse};
+use super::change::{Stored, change, find};
+use super::extract::{Asked, Named, Sent};
+use super::streams::{Shown, tagged};
 use super::{Api, Problem};
 use crate::model::{self, Input};
 
+type Ids = (String, String);
+
 /// One input.
-#[utoipa::path(get, path = "/streams/{name}/inputs/{id}", tag = "streams",
-    params(("name" = String, Path), ("id" = String, Path)),
-    responses((status = 200, body = Input), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/streams/{name}/inputs/{id}", tag = "inputs",
+    params(("name" = String, Path), ("id" = String, Path), Shown),
+    responses((status = 200, body = Input), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn read(
     State(api): State<Api>,
-    Path((name, id)): Path<(String, String)>,
-) -> Result<Json<Value>, Problem> {
-    let (_, config) = find(&api, &name).await?;
-    let shown = model::shown(&config, false);
-    Ok(Json(
-        position(&shown, &id).map(|i| shown["inputs"][i].clone())?,
-    ))
+    Named((name, id)): Named<Ids>,
+    Asked(shown): Asked<Shown>,
+) -> Result<Response, Problem> {
+    respond(&find(&api, &name).await?, &id, &shown)
 }
 
 /// Makes or replaces an input.
-#[utoipa::path(put, path = "/streams/{name}/inputs/{id}", tag = "streams",
-    params(("name" = String, Path), ("id" = String, Path)), request_body = Input,
-    responses((status = 200, body = Input), (status = 404, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(put, path = "/streams/{name}/inputs/{id}", tag = "inputs",
+    params(("name" = String, Path), ("id" = String, Path), Shown), request_body = Input,
+    responses((status = 200, body = Input), (status = 201, body = Input), (status = 401, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn replace(
     State(api): State<Api>,
-    Path((name, id)): Path<(String, String)>,
+    Named((name, id)): Named<Ids>,
+    Asked(shown): Asked<Shown>,
     headers: HeaderMap,
-    body: Body,
+    Sent(body): Sent,
 ) -> Result<Response, Problem> {
-    let input = named(read_json(body)?, &id)?;
-    change(&api, &name, &headers, |mut stream| {
-        match position(&stream, &id) {
+    let input = named(body, &id)?;
+    let known = find(&api, &name).await?.1.inputs.iter().any(|i| i.id == id);
+    let own = id.clone();
+    let edit = move |mut stream: Value| {
+        match position(&stream, &own) {
             Ok(at) => stream["inputs"][at] = input,
             Err(_) => {
                 if let Some(inputs) = stream["inputs"].as_array_mut() {
@@ -46,55 +50,66 @@ pub(super) async fn replace(
             }
         }
         Ok(stream)
-    })
-    .await?;
-    Ok(read(State(api), Path((name, id))).await?.into_response())
+    };
+    let stored = change(api, name, headers, edit).await?;
+    let mut response = respond(&stored, &id, &shown)?;
+    if !known {
+        *response.status_mut() = StatusCode::CREATED;
+    }
+    Ok(response)
 }
 
 /// Changes some of an input (RFC 7396 merge patch); here `"key": null` lets everybody publish.
-#[utoipa::path(patch, path = "/streams/{name}/inputs/{id}", tag = "streams",
-    params(("name" = String, Path), ("id" = String, Path)),
+#[utoipa::path(patch, path = "/streams/{name}/inputs/{id}", tag = "inputs",
+    params(("name" = String, Path), ("id" = String, Path), Shown),
     request_body(content = Object, content_type = "application/merge-patch+json"),
-    responses((status = 200, body = Input), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = Input), (status = 401, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn patch(
     State(api): State<Api>,
-    Path((name, id)): Path<(String, String)>,
+    Named((name, id)): Named<Ids>,
+    Asked(shown): Asked<Shown>,
     headers: HeaderMap,
-    body: bytes::Bytes,
+    Sent(patch): Sent,
 ) -> Result<Response, Problem> {
-    let patch = parse(&body)?;
-    change(&api, &name, &headers, |mut stream| {
-        let at = position(&stream, &id)?;
+    let own = id.clone();
+    let edit = move |mut stream: Value| {
+        let at = position(&stream, &own)?;
         let mut input = stream["inputs"][at].take();
         model::merge(&mut input, &patch);
+        // In a merge patch null removes, and a key that is not there is one that is kept.
         if patch.get("key").is_some_and(Value::is_null) {
             input["key"] = Value::Null;
         }
-        stream["inputs"][at] = named(input, &id)?;
+        stream["inputs"][at] = named(input, &own)?;
         Ok(stream)
-    })
-    .await?;
-    Ok(read(State(api), Path((name, id))).await?.into_response())
+    };
+    respond(&change(api, name, headers, edit).await?, &id, &shown)
 }
 
 /// Removes an input; its publisher is let go.
-#[utoipa::path(delete, path = "/streams/{name}/inputs/{id}", tag = "streams",
+#[utoipa::path(delete, path = "/streams/{name}/inputs/{id}", tag = "inputs",
     params(("name" = String, Path), ("id" = String, Path)),
-    responses((status = 204), (status = 404, body = Problem)))]
+    responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem)))]
 pub(super) async fn remove(
     State(api): State<Api>,
-    Path((name, id)): Path<(String, String)>,
+    Named((name, id)): Named<Ids>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    change(&api, &name, &headers, |mut stream| {
+    let edit = move |mut stream: Value| {
         let at = position(&stream, &id)?;
         if let Some(inputs) = stream["inputs"].as_array_mut() {
             inputs.remove(at);
         }
         Ok(stream)
-    })
-    .await?;
+    };
+    change(api, name, headers, edit).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn respond(stored: &Stored, id: &str, shown: &Shown) -> Result<Response, Problem> {
+    let stream = model::shown(&stored.1, shown.reveal);
+    let input = &stream["inputs"][position(&stream, id)?];
+    Ok(tagged(Json(input).into_response(), stored))
 }
 
 fn position(stream: &Value, id: &str) -> Result<usize, Problem> {

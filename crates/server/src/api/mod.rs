@@ -1,15 +1,23 @@
 //! The REST API (`/api/v1`), described by OpenAPI.
 
 mod auth;
+mod change;
+mod extract;
 mod inputs;
+mod list;
 mod problem;
+mod request;
 mod streams;
 mod view;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use http::StatusCode;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
@@ -20,6 +28,9 @@ pub(crate) use auth::Auth;
 pub(crate) use problem::Problem;
 
 use crate::runtime::Manager;
+
+/// A stream's configuration is a page, not a book.
+const BODY: usize = 256 << 10;
 
 /// What handlers share.
 #[derive(Debug, Clone)]
@@ -33,7 +44,10 @@ pub(crate) struct Api {
     info(title = "Weir", description = "High-availability live media server", license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     modifiers(&Security),
     security(("token" = [])),
-    tags((name = "streams", description = "Streams: inputs, outputs, what they are doing"))
+    tags(
+        (name = "streams", description = "Streams: what they are and what they are doing"),
+        (name = "inputs", description = "Where a stream's media comes from")
+    )
 )]
 struct Document;
 
@@ -49,7 +63,7 @@ impl Modify for Security {
 
 fn described() -> (Router<Api>, utoipa::openapi::OpenApi) {
     let v1 = OpenApiRouter::new()
-        .routes(routes!(streams::list, streams::create))
+        .routes(routes!(list::list, streams::create))
         .routes(routes!(
             streams::read,
             streams::replace,
@@ -78,7 +92,20 @@ pub(crate) fn openapi_json() -> String {
 pub(crate) fn router(api: Api) -> Router {
     let (routes, document) = described();
     let guarded = routes
+        .route("/api/{*rest}", any(unknown))
+        .method_not_allowed_fallback(not_allowed)
+        .layer(DefaultBodyLimit::max(BODY))
         .layer(from_fn_with_state(Arc::clone(&api.auth), auth::guard))
+        .layer(from_fn(request::accompany))
         .with_state(api);
     guarded.merge(SwaggerUi::new("/api/docs").url("/api/v1/openapi.json", document))
+}
+
+async fn unknown() -> Problem {
+    Problem::not_found("resource")
+}
+
+async fn not_allowed() -> Response {
+    let why = "the resource does not know this method";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", why).into_response()
 }

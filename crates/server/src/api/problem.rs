@@ -47,6 +47,22 @@ impl Problem {
         let detail = format!("no such {what}");
         Self::new(StatusCode::NOT_FOUND, &format!("{what}_not_found"), &detail)
     }
+
+    pub(crate) fn stale() -> Self {
+        let why = "the resource has changed since it was read";
+        Self::new(StatusCode::PRECONDITION_FAILED, "stale", why)
+    }
+
+    /// Something of ours broke; what, is for the log.
+    pub(crate) fn internal() -> Self {
+        let why = "the server failed; its log says how";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", why)
+    }
+
+    pub(crate) fn database() -> Self {
+        let why = "the database is not available";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", why)
+    }
 }
 
 impl From<store::Error> for Problem {
@@ -60,17 +76,9 @@ impl From<store::Error> for Problem {
             store::Error::Stale { .. } => Self::stale(),
             other => {
                 tracing::error!(error = %other, "database");
-                let why = "the database is not available";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", why)
+                Self::database()
             }
         }
-    }
-}
-
-impl Problem {
-    pub(crate) fn stale() -> Self {
-        let why = "the resource has changed since it was read";
-        Self::new(StatusCode::PRECONDITION_FAILED, "stale", why)
     }
 }
 

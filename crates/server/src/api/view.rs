@@ -2,16 +2,36 @@
 
 use std::collections::BTreeMap;
 
-use http::HeaderMap;
+use axum::extract::FromRequestParts;
 use http::header;
+use http::request::Parts;
 use media::{Track, TrackKind};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+use store::StreamRecord;
 use utoipa::ToSchema;
 
 use crate::model::{self, StreamConfig};
-use crate::runtime::{Manager, Status, Stream};
-use store::StreamRecord;
+use crate::runtime::{LastError, Manager, Status, Stream};
+
+/// A stream: what was written, then what the server adds. The additions are ignored on write.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Resource {
+    #[serde(flatten)]
+    #[schema(value_type = StreamConfig)]
+    written: Value,
+    /// What holds: every default written out.
+    #[schema(value_type = StreamConfig)]
+    effective: Value,
+    runtime: Runtime,
+    urls: Urls,
+    /// Grows with every change of the configuration.
+    version: i64,
+    /// Unix milliseconds.
+    created_ms: i64,
+    /// Unix milliseconds.
+    updated_ms: i64,
+}
 
 /// What a stream is doing.
 #[derive(Debug, Serialize, ToSchema)]
@@ -23,17 +43,20 @@ pub(crate) struct Runtime {
     publisher: Option<String>,
     /// The input that it publishes.
     input: Option<String>,
+    /// What it sends, or sent last.
     tracks: Vec<TrackView>,
-    /// Mean rate of the session, in bits per second.
-    bitrate_bps: Option<u64>,
+    /// Pictures per second of late.
+    fps: Option<f64>,
+    /// Rate of late, as read from the publisher.
+    bitrate_kbps: Option<u64>,
     /// The last distance between two keyframes.
     keyframe_interval_ms: Option<u64>,
     /// HTTP viewers: (address, agent) seen within three target durations.
     viewers: u64,
     /// The number of the newest segment.
     segment: Option<u64>,
-    /// Why the last session failed.
-    last_error: Option<String>,
+    /// What went wrong last, with a publisher or with its media.
+    last_error: Option<LastError>,
     /// `onMetaData` of the publisher.
     metadata: Option<BTreeMap<String, String>>,
 }
@@ -53,14 +76,123 @@ pub(crate) struct TrackView {
     channels: Option<u16>,
 }
 
+/// Addresses of a stream, as seen from where the client asked.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Urls {
+    publish: Vec<PublishUrl>,
+    play: PlayUrls,
+}
+
+/// Where an encoder reaches one input. `KEY` stands for a key that is not shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PublishUrl {
+    input: String,
+    /// Absent where RTMP is off.
+    rtmp: Option<String>,
+}
+
+/// Where players reach a stream.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PlayUrls {
+    page: String,
+    hls: String,
+}
+
 /// One page of streams.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Page {
     /// The streams, by name.
-    #[schema(value_type = Vec<StreamConfig>)]
-    pub(crate) items: Vec<Value>,
+    pub(crate) items: Vec<Resource>,
     /// Pass it as `cursor` for the next page; null at the end.
     pub(crate) next: Option<String>,
+}
+
+/// How the client reached us: the host it named.
+#[derive(Debug, Clone)]
+pub(super) struct Authority(String);
+
+impl<S: Sync> FromRequestParts<S> for Authority {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let host = parts
+            .headers
+            .get(header::HOST)
+            .and_then(|v| v.to_str().ok());
+        // HTTP/2 has it in the address.
+        let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
+        Ok(Self(host.unwrap_or("localhost").to_owned()))
+    }
+}
+
+impl Authority {
+    fn host(&self) -> &str {
+        match self.0.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+            _ => &self.0,
+        }
+    }
+}
+
+/// Who looks, and whether keys are shown.
+#[derive(Debug, Clone)]
+pub(super) struct Viewer {
+    pub(super) authority: Authority,
+    pub(super) reveal: bool,
+}
+
+impl Viewer {
+    pub(super) fn stream(
+        &self,
+        manager: &Manager,
+        record: &StreamRecord,
+        config: &StreamConfig,
+    ) -> Resource {
+        let running = manager.get(&config.name);
+        Resource {
+            written: model::shown(config, self.reveal),
+            effective: model::shown(&config.effective(), self.reveal),
+            runtime: runtime(running.as_deref()),
+            urls: self.urls(config, manager.rtmp_port),
+            version: record.version,
+            created_ms: record.created_ms,
+            updated_ms: record.updated_ms,
+        }
+    }
+
+    fn urls(&self, config: &StreamConfig, rtmp_port: Option<u16>) -> Urls {
+        let (authority, name) = (&self.authority.0, &config.name);
+        let publish = config.inputs.iter().map(|input| PublishUrl {
+            input: input.id.clone(),
+            rtmp: rtmp_port.map(|port| self.rtmp(name, input.key.as_deref(), port)),
+        });
+        Urls {
+            publish: publish.collect(),
+            play: PlayUrls {
+                page: format!("http://{authority}/{name}/"),
+                hls: format!("http://{authority}/{name}/index.m3u8"),
+            },
+        }
+    }
+
+    fn rtmp(&self, name: &str, key: Option<&str>, port: u16) -> String {
+        let host = self.authority.host();
+        let port = if port == 1935 {
+            String::new()
+        } else {
+            format!(":{port}")
+        };
+        let query = match key {
+            None => String::new(),
+            Some(key) if self.reveal => format!("?key={}", in_query(key)),
+            Some(_) => "?key=KEY".to_owned(),
+        };
+        format!("rtmp://{host}{port}/live/{name}{query}")
+    }
+}
+
+fn in_query(text: &str) -> impl std::fmt::Display {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC)
 }
 
 fn track(t: &Track, frame_rate: Option<f64>) -> TrackView {
@@ -80,74 +212,74 @@ fn track(t: &Track, frame_rate: Option<f64>) -> TrackView {
 }
 
 fn runtime(stream: Option<&Stream>) -> Runtime {
-    let status = stream.map_or(Status::Disabled, Stream::status);
-    let holder = stream.and_then(Stream::holder);
-    let figures = stream.and_then(Stream::figures);
-    let live = figures.as_ref().filter(|_| holder.is_some());
-    let snapshot = stream.map(|s| s.output.snapshot());
-    let rate = snapshot.as_ref().and_then(|s| s.media.first()?.frame_rate);
-    let segment = snapshot.as_ref().and_then(|s| s.media.first()?.edge());
-    let tracks = figures.as_ref().and_then(|(f, _)| f.tracks.clone());
+    let Some(stream) = stream else {
+        return Runtime::disabled();
+    };
+    let holder = stream.holder();
+    let live = holder
+        .as_ref()
+        .map(|h| (h.stats.figures(), h.stats.uptime()));
+    let rates = stream.rates().filter(|_| live.is_some());
+    let snapshot = stream.output.snapshot();
+    let lead = snapshot.media.first();
+    let frame_rate = lead.and_then(|m| m.frame_rate);
+    let tracks = stream.tracks();
+    let metadata = live.as_ref().and_then(|(f, _)| f.metadata.clone());
     Runtime {
-        status,
-        uptime_s: live.map(|(_, up)| up.as_secs()),
+        status: stream.status(),
+        uptime_s: live.as_ref().map(|(_, up)| up.as_secs()),
         publisher: holder.as_ref().map(|h| h.peer.to_string()),
         input: holder.map(|h| h.input),
-        tracks: tracks
-            .iter()
-            .flat_map(|t| t.iter())
-            .map(|t| track(t, rate))
-            .collect(),
-        bitrate_bps: live.map(|(f, up)| {
-            f.bytes * 8_000 / u64::try_from(up.as_millis()).unwrap_or(u64::MAX).max(1)
-        }),
+        tracks: tracks.iter().map(|t| track(t, frame_rate)).collect(),
+        fps: rates.map(|r| r.fps),
+        bitrate_kbps: rates.map(|r| r.bits_per_second / 1000),
         keyframe_interval_ms: live.map(|(f, _)| f.keyframe_interval_ms),
-        viewers: stream.map_or(0, |s| s.output.figures().viewers),
-        segment: segment.map(|e| e.msn),
-        last_error: stream.and_then(Stream::last_error),
-        metadata: live.and_then(|(f, _)| f.metadata.as_ref().map(|m| m.members.clone())),
+        viewers: stream.output.figures().viewers,
+        segment: lead.and_then(|m| m.edge()).map(|edge| edge.msn),
+        last_error: stream.last_error(),
+        metadata: metadata.map(|m| m.members.clone()),
     }
 }
 
-/// The resource: what was written, then what the server adds.
-pub(crate) fn stream(
-    manager: &Manager,
-    record: &StreamRecord,
-    config: &StreamConfig,
-    (reveal, headers): (bool, &HeaderMap),
-) -> Value {
-    let mut value = model::shown(config, reveal);
-    let running = manager.get(&config.name);
-    if let Some(members) = value.as_object_mut() {
-        let effective = model::shown(&config.effective(), reveal);
-        members.insert("effective".to_owned(), effective);
-        members.insert("runtime".to_owned(), json!(runtime(running.as_deref())));
-        members.insert("urls".to_owned(), urls(&config.name, headers));
-        members.insert("version".to_owned(), json!(record.version));
-        members.insert("created_ms".to_owned(), json!(record.created_ms));
-        members.insert("updated_ms".to_owned(), json!(record.updated_ms));
+impl Runtime {
+    const fn disabled() -> Self {
+        Self {
+            status: Status::Disabled,
+            uptime_s: None,
+            publisher: None,
+            input: None,
+            tracks: Vec::new(),
+            fps: None,
+            bitrate_kbps: None,
+            keyframe_interval_ms: None,
+            viewers: 0,
+            segment: None,
+            last_error: None,
+            metadata: None,
+        }
     }
-    value
-}
-
-/// Where to publish and where to play, as seen from where the client asked.
-fn urls(name: &str, headers: &HeaderMap) -> Value {
-    let authority = headers.get(header::HOST).and_then(|v| v.to_str().ok());
-    let authority = authority.unwrap_or("localhost:8080");
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-        _ => authority,
-    };
-    json!({
-        "publish": { "rtmp": format!("rtmp://{host}/live/{name}?key=…") },
-        "play": {
-            "page": format!("http://{authority}/{name}/"),
-            "hls": format!("http://{authority}/{name}/index.m3u8"),
-        },
-    })
 }
 
 /// The entity tag of a configuration; a name that was deleted and made anew has another one.
 pub(crate) fn etag(record: &StreamRecord) -> String {
     format!("\"{}-{}\"", record.created_ms, record.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publish(authority: &str, key: Option<&str>, reveal: bool, port: u16) -> String {
+        let authority = Authority(authority.to_owned());
+        Viewer { authority, reveal }.rtmp("a/b", key, port)
+    }
+
+    #[test]
+    fn publish_urls_say_host_port_and_key() {
+        let hidden = publish("example.org:8080", Some("k 1&"), false, 1935);
+        assert_eq!(hidden, "rtmp://example.org/live/a/b?key=KEY");
+        let shown = publish("[::1]:8080", Some("k 1&"), true, 1936);
+        assert_eq!(shown, "rtmp://[::1]:1936/live/a/b?key=k%201%26");
+        assert_eq!(publish("[::1]", None, true, 1935), "rtmp://[::1]/live/a/b");
+    }
 }

@@ -1,7 +1,7 @@
 //! What a stream must be before it is saved.
 
 use crate::api::Problem;
-use crate::model::{Hls, Input, StreamConfig};
+use crate::model::{Failover, Hls, Input, StreamConfig};
 
 const NAME: usize = 128;
 const LABELS: usize = 32;
@@ -38,10 +38,15 @@ pub(super) fn check(config: &StreamConfig) -> Result<(), Problem> {
     check_name(&config.name)?;
     check_labels(config)?;
     check_inputs(&config.inputs)?;
-    if let Some(lead) = config.failover.as_ref().and_then(|f| f.max_lead_ms) {
-        within("failover.max_lead_ms", lead, 0, 2_000)?;
-    }
+    config.failover.as_ref().map_or(Ok(()), check_failover)?;
     config.hls.as_ref().map_or(Ok(()), check_hls)
+}
+
+fn check_failover(failover: &Failover) -> Result<(), Problem> {
+    let lead = failover.max_lead_ms.unwrap_or_default();
+    within("failover.max_lead_ms", lead, 0, 2_000)?;
+    let hold = failover.hold_s.unwrap_or_default();
+    within("failover.hold_s", hold, 0, 604_800)
 }
 
 fn check_labels(config: &StreamConfig) -> Result<(), Problem> {

@@ -4,6 +4,7 @@ mod check;
 mod edit;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -50,8 +51,20 @@ pub(crate) struct Input {
     /// What an encoder must know; absent makes a random one, null lets everybody publish. Reads
     /// `{"set": true}`, which on write means keep.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<KeyForm>)]
     pub(crate) key: Option<String>,
+}
+
+/// How a key is written or shown.
+#[derive(Debug, ToSchema)]
+#[schema(title = "Key")]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what `edit` reads and shows")]
+pub(crate) enum KeyForm {
+    /// 1 to 256 bytes without control characters.
+    Text(String),
+    /// What is shown for it, and what keeps it.
+    Kept { set: bool },
 }
 
 /// How encoders are let in.
@@ -78,6 +91,10 @@ pub(crate) struct Failover {
     /// How far the programme may run ahead of UTC; 0..=2000, default 2000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_lead_ms: Option<u32>,
+    /// Seconds without media after which players are told that the stream has ended; 0..=604800,
+    /// default 0: never. It goes on when an encoder comes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hold_s: Option<u32>,
 }
 
 /// HLS and LL-HLS.
@@ -129,6 +146,7 @@ impl StreamConfig {
             }),
             failover: Some(Failover {
                 max_lead_ms: Some(failover.and_then(|f| f.max_lead_ms).unwrap_or(2_000)),
+                hold_s: Some(failover.and_then(|f| f.hold_s).unwrap_or(0)),
             }),
             hls: Some(Hls {
                 segment_ms: Some(hls.and_then(|h| h.segment_ms).unwrap_or(2_000)),
@@ -137,6 +155,12 @@ impl StreamConfig {
                 container: Some(Container::Cmaf),
             }),
         }
+    }
+
+    /// How long playlists hold still without media before they end; `None` is for ever.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        let hold_s = self.failover.as_ref()?.hold_s?;
+        (hold_s > 0).then(|| Duration::from_secs(hold_s.into()))
     }
 
     /// How it is packaged.

@@ -1,16 +1,20 @@
 //! Makes running streams follow what the store holds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use futures_util::future::join_all;
 use http_media::Outputs;
 use hub::Hub;
 use packager::Restored;
 use store::{Store, StreamRecord};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::numbering::{self, Ledger};
+use super::packaging::Stop;
 use super::stream::Stream;
+use crate::api::Problem;
 use crate::model::StreamConfig;
 
 /// All streams of this node.
@@ -20,103 +24,139 @@ pub(crate) struct Manager {
     pub(crate) hub: Hub,
     pub(crate) outputs: Outputs,
     pub(crate) ledger: Arc<Ledger>,
-    running: RwLock<BTreeMap<String, Arc<Stream>>>,
+    /// Where encoders come in; `None` where they do not.
+    pub(crate) rtmp_port: Option<u16>,
+    /// Every stream of the store; `None` does not run. So a name is known without asking SQL.
+    streams: RwLock<BTreeMap<String, Option<Arc<Stream>>>>,
     /// One change at a time: a request reads, checks, saves and applies.
     pub(crate) changes: Mutex<()>,
 }
 
+/// What must be read before a configuration is saved, so that applying it cannot fail.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared(Option<Restored>);
+
 impl Manager {
-    pub(crate) fn new(store: Store, outputs: Outputs) -> Self {
+    pub(crate) fn new(store: Store, outputs: Outputs, rtmp_port: Option<u16>) -> Self {
         Self {
             store,
             hub: Hub::new(),
             outputs,
             ledger: Arc::default(),
-            running: RwLock::default(),
-            changes: Mutex::new(()),
+            rtmp_port,
+            streams: RwLock::default(),
+            changes: Mutex::default(),
         }
     }
 
     /// Brings back every enabled stream.
     pub(crate) async fn load(&self) -> Result<usize, store::Error> {
-        let records = self.store.all().await?;
-        let names = records.iter().map(|r| r.name.as_str());
-        let mut numbering = numbering::load(&self.store, names).await?;
-        let mut started = 0;
-        for record in &records {
-            match config_of(record) {
-                Ok(config) => started += usize::from(self.start(config, &mut numbering)),
+        for record in self.store.all().await? {
+            let restored = numbering::load(&self.store, &record.name).await?;
+            match config_of(&record) {
+                Ok(config) if config.is_enabled() => self.start(config, restored).await,
+                Ok(_) => self.set(&record.name, None),
                 Err(error) => {
-                    tracing::error!(stream = record.name, %error, "unreadable in the database")
+                    tracing::error!(stream = record.name, %error, "unreadable in the database");
+                    self.set(&record.name, None);
                 }
             }
         }
-        Ok(started)
+        Ok(self.all().len())
     }
 
-    fn start(&self, config: StreamConfig, numbering: &mut HashMap<String, Restored>) -> bool {
-        if !config.is_enabled() {
-            return false;
-        }
+    async fn start(&self, config: StreamConfig, restored: Option<Restored>) {
         let name = config.name.clone();
-        let restored = numbering.remove(&name);
         let shared = (&self.hub, &self.outputs, &self.ledger);
-        match Stream::start(config, restored, shared) {
-            Ok(stream) => {
-                self.write().insert(name, stream);
-                true
-            }
+        match Stream::start(config, restored, shared).await {
+            Ok(stream) => self.set(&name, Some(stream)),
             Err(error) => {
                 tracing::error!(stream = name, %error, "not started");
-                false
+                self.set(&name, None);
             }
         }
+    }
+
+    /// Reads what a stream goes on from, if this configuration will start it.
+    pub(crate) async fn prepare(&self, config: &StreamConfig) -> Result<Prepared, Problem> {
+        if !config.is_enabled() || self.get(&config.name).is_some() {
+            return Ok(Prepared::default());
+        }
+        // What it numbered before may still be on its way to the store.
+        if !self.ledger.flush(&self.store).await {
+            return Err(Problem::database());
+        }
+        Ok(Prepared(numbering::load(&self.store, &config.name).await?))
     }
 
     /// Makes what runs follow a configuration that was saved.
-    pub(crate) async fn apply(&self, config: StreamConfig) -> Result<(), store::Error> {
-        let name = config.name.clone();
-        match (self.get(&name), config.is_enabled()) {
+    pub(crate) async fn apply(&self, config: StreamConfig, Prepared(restored): Prepared) {
+        match (self.get(&config.name), config.is_enabled()) {
             (Some(stream), true) => stream.apply(config).await,
-            (Some(_), false) => self.stop(&name).await,
-            (None, true) => {
-                let mut numbering =
-                    numbering::load(&self.store, [name.as_str()].into_iter()).await?;
-                self.start(config, &mut numbering);
+            (Some(stream), false) => {
+                self.set(&config.name, None);
+                self.stop(&stream).await;
             }
-            (None, false) => {}
+            (None, true) => self.start(config, restored).await,
+            (None, false) => self.set(&config.name, None),
         }
-        Ok(())
     }
 
-    /// Stops a stream; what it numbered is written first, should it come back.
-    pub(crate) async fn stop(&self, name: &str) {
-        let stream = self.write().remove(name);
+    /// Ends a stream that is no longer in the store.
+    pub(crate) async fn remove(&self, name: &str) {
+        let stream = self.write().remove(name).flatten();
         if let Some(stream) = stream {
-            stream.shut_down(&self.outputs).await;
-            self.ledger.flush(&self.store).await;
+            self.stop(&stream).await;
         }
     }
 
-    pub(crate) async fn stop_all(&self) {
-        let names: Vec<String> = self.all().iter().map(|s| s.name().to_owned()).collect();
-        for name in names {
-            self.stop(&name).await;
-        }
+    /// What it numbered is written, should it come back.
+    async fn stop(&self, stream: &Stream) {
+        stream.shut_down(&self.outputs, Stop::End).await;
+        self.ledger.flush(&self.store).await;
     }
 
+    /// Publishers leave and playlists freeze: players wait for the next start.
+    pub(crate) async fn freeze_all(&self) {
+        let _change = self.changes.lock().await;
+        let streams = std::mem::take(&mut *self.write());
+        let running = streams.values().flatten();
+        join_all(running.map(|s| s.shut_down(&self.outputs, Stop::Freeze))).await;
+    }
+
+    /// A stream that runs.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Stream>> {
-        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
-        running.get(name).cloned()
+        self.read().get(name).cloned().flatten()
     }
 
+    /// Whether there is such a stream, running or not.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.read().contains_key(name)
+    }
+
+    /// All that run.
     pub(crate) fn all(&self) -> Vec<Arc<Stream>> {
-        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
-        running.values().cloned().collect()
+        self.read().values().flatten().cloned().collect()
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Arc<Stream>>> {
-        self.running.write().unwrap_or_else(PoisonError::into_inner)
+    /// Called every second or so.
+    pub(crate) fn sample(&self) {
+        let now = Instant::now();
+        for stream in self.all() {
+            stream.sample(now);
+        }
+    }
+
+    fn set(&self, name: &str, stream: Option<Arc<Stream>>) {
+        self.write().insert(name.to_owned(), stream);
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Option<Arc<Stream>>>> {
+        self.streams.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Option<Arc<Stream>>>> {
+        self.streams.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

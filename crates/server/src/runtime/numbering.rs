@@ -2,9 +2,9 @@
 //! memory and one task writes them, at once for rows and state, every five seconds for the
 //! highest numbers, in one transaction for all streams.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use media::{Span, Timestamp};
@@ -13,7 +13,7 @@ use store::{NewRow, NumberingState, StateUpdate, Store};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::utc_ms;
+use super::{lock, utc_ms};
 
 const EVERY: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(1);
@@ -59,7 +59,7 @@ impl Ledger {
     }
 
     fn note(&self, stream: &str, change: impl FnOnce(&mut Note)) {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = lock(&self.notes);
         match notes.get_mut(stream) {
             Some(note) => change(note),
             None => change(notes.entry(stream.to_owned()).or_default()),
@@ -76,21 +76,23 @@ impl Ledger {
                 () = self.urgent.notified() => false,
                 _ = tick.tick() => false,
             };
-            self.flush(&store).await;
+            let written = self.flush(&store).await;
             if stopping {
                 return;
             }
-            if self.is_degraded() {
+            if !written {
                 tokio::time::sleep(RETRY).await;
+                self.urgent.notify_one();
             }
         }
     }
 
-    /// Writes what is noted now.
-    pub(crate) async fn flush(&self, store: &Store) {
+    /// Writes what is noted now; `false` where that failed, and then it stays noted.
+    pub(crate) async fn flush(&self, store: &Store) -> bool {
         let _writing = self.writing.lock().await;
         let written = self.write(store).await;
         self.report(&written);
+        written.is_ok()
     }
 
     fn report(&self, written: &Result<(), store::Error>) {
@@ -104,7 +106,11 @@ impl Ledger {
     }
 
     async fn write(&self, store: &Store) -> Result<(), store::Error> {
-        let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+        let notes = std::mem::take(&mut *lock(&self.notes));
+        if notes.is_empty() {
+            // Readiness wants to know, whether there is something to write or not.
+            return store.ping().await;
+        }
         let mut left = notes.clone();
         let result = write_all(store, &notes, &mut left).await;
         if result.is_err() {
@@ -115,7 +121,7 @@ impl Ledger {
 
     /// What was not written stays noted, unless something newer was noted meanwhile.
     fn put_back(&self, left: BTreeMap<String, Note>) {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = lock(&self.notes);
         for (stream, old) in left {
             let note = notes.entry(stream).or_default();
             note.rows.splice(0..0, old.rows);
@@ -168,8 +174,7 @@ fn to_store(row: &Row) -> NewRow {
     }
 }
 
-/// What a stream goes on from.
-pub(crate) fn restored(state: &NumberingState) -> Restored {
+fn restored(state: &NumberingState) -> Restored {
     let row = &state.row;
     Restored {
         row: Row {
@@ -186,16 +191,7 @@ pub(crate) fn restored(state: &NumberingState) -> Restored {
     }
 }
 
-/// Numbering of all streams at start.
-pub(crate) async fn load(
-    store: &Store,
-    names: impl Iterator<Item = &str>,
-) -> Result<HashMap<String, Restored>, store::Error> {
-    let mut all = HashMap::new();
-    for name in names {
-        if let Some(state) = store.numbering(name).await? {
-            all.insert(name.to_owned(), restored(&state));
-        }
-    }
-    Ok(all)
+/// What a stream goes on from; nothing where it never numbered anything.
+pub(crate) async fn load(store: &Store, name: &str) -> Result<Option<Restored>, store::Error> {
+    Ok(store.numbering(name).await?.as_ref().map(restored))
 }

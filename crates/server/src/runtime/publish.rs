@@ -14,28 +14,49 @@ use crate::secret;
 const SUSPECT: Duration = Duration::from_secs(1);
 
 /// Who publishes an input now.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Holder {
     pub(crate) peer: SocketAddr,
     pub(crate) input: String,
+    /// The key of the input when it came.
+    pub(crate) key: Option<String>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) stopper: Stopper,
     /// Tells one holder from the next.
     pub(crate) serial: u64,
 }
 
+impl Holder {
+    /// Whether it would get in as it did.
+    pub(crate) fn entered_by(&self, input: &Input) -> bool {
+        (&self.input, &self.key) == (&input.id, &input.key)
+    }
+}
+
+/// The key stays out of logs.
+impl std::fmt::Debug for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Holder")
+            .field("peer", &self.peer)
+            .field("input", &self.input)
+            .field("serial", &self.serial)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The input that a request is for.
 pub(crate) fn choose<'a>(inputs: &'a [Input], target: &Target) -> Result<&'a Input, Reject> {
+    let key = target.key.as_deref();
     if let Some(id) = &target.input {
         let input = inputs.iter().find(|i| i.id == *id);
         let input = input.ok_or(Reject::NotFound)?;
-        return admits(input, target.key.as_deref())
+        return admits(input, key)
             .then_some(input)
             .ok_or(Reject::Unauthorised);
     }
     // No early exit: the time must not tell which key was close.
-    let admitting = inputs.iter().filter(|i| admits(i, target.key.as_deref()));
-    let best = admitting.min_by_key(|i| i.priority.unwrap_or(0));
+    let admitting = inputs.iter().filter(|i| admits(i, key));
+    let best = admitting.min_by_key(|i| (i.key.is_none(), i.priority.unwrap_or(0)));
     best.ok_or(Reject::Unauthorised)
 }
 
@@ -58,4 +79,46 @@ pub(crate) async fn make_room(stream: &Stream) -> Result<(), Reject> {
     holder.stopper.stop();
     stream.released(holder.serial).await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input(id: &str, key: Option<&str>, priority: u32) -> Input {
+        Input {
+            id: id.to_owned(),
+            url: "publish://".to_owned(),
+            priority: Some(priority),
+            key: key.map(str::to_owned),
+        }
+    }
+
+    fn chosen(stream: &str) -> Result<String, Reject> {
+        let inputs = [
+            input("open", None, 0),
+            input("main", Some("k1"), 1),
+            input("backup", Some("k2"), 2),
+        ];
+        choose(&inputs, &Target::new("live", stream)).map(|i| i.id.clone())
+    }
+
+    #[test]
+    fn a_key_or_a_name_leads_to_an_input() {
+        assert_eq!(chosen("news?key=k2").unwrap(), "backup");
+        assert_eq!(chosen("news?key=k1&input=main").unwrap(), "main");
+        assert_eq!(chosen("news").unwrap(), "open");
+        assert_eq!(chosen("news?input=main&key=k2"), Err(Reject::Unauthorised));
+        assert_eq!(chosen("news?input=nope"), Err(Reject::NotFound));
+    }
+
+    #[test]
+    fn a_key_is_needed_where_nothing_is_open() {
+        let inputs = [input("main", Some("k1"), 0)];
+        for stream in ["news", "news?key=", "news?key=k", "news?key=k11"] {
+            let refused = choose(&inputs, &Target::new("live", stream));
+            assert_eq!(refused.unwrap_err(), Reject::Unauthorised, "{stream}");
+        }
+        assert!(choose(&[], &Target::new("live", "news?key=k1")).is_err());
+    }
 }

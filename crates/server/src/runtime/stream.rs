@@ -1,35 +1,40 @@
-//! One running stream: input, programme, packaging.
+//! One running stream: publisher, programme, packaging.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use failover::{Splice, Timeline, splice};
-use http_media::{Driver, Observer, Output, Outputs};
-use hub::{Broadcast, Hub, Limits, Options};
-use media::Span;
-use packager::{Counters, Effect, Packager, Restored};
-use rtmp::{Figures, PublishRequest, Reject, Stats};
-use serde::Serialize;
+use http_media::{Output, Outputs};
+use hub::{Broadcast, Hub, Limits, Options, Presentation, Publisher};
+use media::{Span, Track};
+use packager::Restored;
+use rtmp::{PublishRequest, Publishing, Reject, Stats, Target};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::numbering::Ledger;
+use super::packaging::{LastError, Packaging, Stop};
 use super::publish::{self, Holder};
-use super::utc;
+use super::sessions::{Rates, Sessions, Totals};
+use super::{lock, utc};
 use crate::model::{Input, StreamConfig};
 
 /// The programme must not skip what its input still has.
 const SPLICE_LATENCY: Span = Span::from_secs(60);
+/// How long a publisher that was told to leave is waited for.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What a stream is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
     /// It is switched off.
     Disabled,
-    /// Nothing has arrived yet.
+    /// No media has arrived yet, or it has been away for longer than `hold_s`.
     Waiting,
     /// Media flows.
     Live,
@@ -46,57 +51,43 @@ pub(crate) struct Stream {
     config: RwLock<StreamConfig>,
     /// Of the timeline; a change holds from the next publisher on.
     bounds: Arc<Mutex<failover::Config>>,
+    patience: watch::Sender<Option<Duration>>,
     holder: Mutex<Option<Holder>>,
     /// Counts publishers as they leave, for those who wait.
     left: watch::Sender<u64>,
     serials: AtomicU64,
     inputs: mpsc::Sender<Broadcast>,
-    packaging: Mutex<Option<Packaging>>,
-    ledger: Arc<Ledger>,
-    shown: Arc<Shown>,
+    sessions: Mutex<Sessions>,
+    packaging: Arc<Packaging>,
+    programme: Arc<Programme>,
     stop: CancellationToken,
 }
 
-/// The packaging task: dropping its window ends it, and it tells what to go on from.
-#[derive(Debug)]
-struct Packaging {
-    config: packager::Config,
-    window: watch::Sender<Span>,
-    task: JoinHandle<Option<Restored>>,
-}
-
-/// What the tasks tell those who look.
+/// What the programme's task tells those who look.
 #[derive(Debug, Default)]
-pub(crate) struct Shown {
-    counters: Mutex<Counters>,
-    timeline: Mutex<failover::Counters>,
+pub(crate) struct Programme {
+    counters: Mutex<failover::Counters>,
     lead_ns: AtomicI64,
-    held: AtomicBool,
-    last_error: Mutex<Option<String>>,
-    last_session: Mutex<Option<Arc<Stats>>>,
 }
 
-impl Shown {
-    pub(crate) fn counters(&self) -> Counters {
+impl Programme {
+    pub(crate) fn counters(&self) -> failover::Counters {
         *lock(&self.counters)
     }
 
-    pub(crate) fn timeline(&self) -> failover::Counters {
-        *lock(&self.timeline)
+    pub(crate) fn lead(&self) -> Span {
+        Span::from_nanos(self.lead_ns.load(Relaxed))
     }
 
-    pub(crate) fn lead_seconds(&self) -> f64 {
-        Span::from_nanos(self.lead_ns.load(Relaxed)).as_secs_f64()
+    fn show(&self, timeline: &Timeline) {
+        *lock(&self.counters) = timeline.counters();
+        self.lead_ns.store(timeline.lead().as_nanos(), Relaxed);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Stream {
     /// Starts everything that a stream needs. Serves nothing until media comes.
-    pub(crate) fn start(
+    pub(crate) async fn start(
         config: StreamConfig,
         restored: Option<Restored>,
         (hub, outputs, ledger): (&Hub, &Outputs, &Arc<Ledger>),
@@ -104,143 +95,102 @@ impl Stream {
         let presentation = hub.announce(&config.name)?;
         let output = Arc::new(Output::new());
         let (inputs, feeds) = mpsc::channel(4);
+        let packaging = Packaging::new(&config.name, hub, &output, ledger);
         let stream = Arc::new(Self {
             name: config.name.clone(),
             hub: hub.clone(),
             output: Arc::clone(&output),
             bounds: Arc::new(Mutex::new(bounds(&config))),
-            config: RwLock::new(config),
-            holder: Mutex::new(None),
+            patience: watch::Sender::new(config.patience()),
+            holder: Mutex::default(),
             left: watch::Sender::new(0),
             serials: AtomicU64::new(0),
             inputs,
-            packaging: Mutex::new(None),
-            ledger: Arc::clone(ledger),
-            shown: Arc::default(),
+            sessions: Mutex::default(),
+            packaging: Arc::new(packaging),
+            programme: Arc::default(),
             stop: CancellationToken::new(),
+            config: RwLock::new(config),
         });
         stream.start_programme(presentation, feeds);
-        stream.start_packaging(restored);
+        let packaging = stream.config().packaging();
+        stream.packaging.start(packaging, restored).await;
+        stream.start_limit();
         outputs.insert(&stream.name, output);
         Ok(stream)
     }
 
     /// The programme outlives every publisher.
-    fn start_programme(
-        &self,
-        presentation: hub::Presentation,
-        mut feeds: mpsc::Receiver<Broadcast>,
-    ) {
+    fn start_programme(&self, presentation: Presentation, feeds: mpsc::Receiver<Broadcast>) {
         let Ok((publisher, relay)) = presentation.add("source", Limits::default()) else {
             return;
         };
         tokio::spawn(relay.run());
         let bounds = Arc::clone(&self.bounds);
-        let shown = Arc::clone(&self.shown);
-        let stop = self.stop.clone();
+        let programme = run_programme(publisher, feeds, bounds, Arc::clone(&self.programme));
+        let stopped = self.stop.clone().cancelled_owned();
         tokio::spawn(async move {
             let _presentation = presentation;
-            let timeline = Timeline::new(*lock(&bounds));
-            let mut programme = Splice::new(publisher, timeline);
-            let show = |splice: &Splice| {
-                *lock(&shown.timeline) = splice.timeline().counters();
-                shown
-                    .lead_ns
-                    .store(splice.timeline().lead().as_nanos(), Relaxed);
-            };
-            let feed = async {
-                while let Some(input) = feeds.recv().await {
-                    programme.timeline_mut().configure(*lock(&bounds));
-                    let mut reader = input.subscribe(Options {
-                        max_latency: SPLICE_LATENCY,
-                        ..Options::default()
-                    });
-                    splice(&mut reader, &mut programme, utc, show).await;
-                }
-            };
             tokio::select! {
-                () = feed => {}
-                () = stop.cancelled() => {}
+                () = programme => {}
+                () = stopped => {}
             }
         });
     }
 
-    fn start_packaging(&self, restored: Option<Restored>) {
-        let Some(listing) = self.hub.get(&self.name) else {
-            return;
-        };
-        let config = self.config().packaging();
-        let packager = Packager::new(config, restored, utc());
-        let observer = Watcher {
-            stream: self.name.clone(),
-            ledger: Arc::clone(&self.ledger),
-            shown: Arc::clone(&self.shown),
-        };
-        let driver = Driver::new(packager, Arc::clone(&self.output), observer, utc);
-        let (window, windows) = watch::channel(config.window);
-        let task = tokio::spawn(driver.run(listing, windows));
-        *lock(&self.packaging) = Some(Packaging {
-            config,
-            window,
-            task,
+    fn start_limit(&self) {
+        let packaging = Arc::clone(&self.packaging);
+        let patience = self.patience.subscribe();
+        let stopped = self.stop.clone().cancelled_owned();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = packaging.limit_holds(patience) => {}
+                () = stopped => {}
+            }
         });
     }
 
     /// Takes a changed configuration and touches only what it must.
     pub(crate) async fn apply(&self, config: StreamConfig) {
-        let old = self.config();
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config.clone();
-        if old.inputs != config.inputs {
-            self.dismiss_unless_admitted(&old, &config);
-        }
+        self.dismiss_unless_admitted();
         *lock(&self.bounds) = bounds(&config);
-        let packaging = config.packaging();
-        let was = lock(&self.packaging).as_ref().map(|p| p.config);
-        match was {
-            Some(was) if was == packaging => {}
-            Some(was) if only_window_differs(was, packaging) => {
-                if let Some(p) = lock(&self.packaging).as_mut() {
-                    p.config = packaging;
-                    p.window.send_replace(packaging.window);
-                }
-            }
-            _ => self.restart_packaging().await,
-        }
+        let patience = config.patience();
+        self.patience
+            .send_if_modified(|old| std::mem::replace(old, patience) != patience);
+        self.packaging.configure(config.packaging()).await;
     }
 
     /// A publisher whose input or key is gone has to go too.
-    fn dismiss_unless_admitted(&self, old: &StreamConfig, new: &StreamConfig) {
+    fn dismiss_unless_admitted(&self) {
         let Some(holder) = self.holder() else {
             return;
         };
-        let unchanged = |i: &&Input| i.id == holder.input && old.inputs.contains(i);
-        let same = new.inputs.iter().any(|i| unchanged(&i));
-        if !same {
+        let inputs = self.config().inputs;
+        let admitted = inputs.iter().any(|input| holder.entered_by(input));
+        if !admitted || self.stop.is_cancelled() {
             holder.stopper.stop();
         }
     }
 
-    async fn restart_packaging(&self) {
-        let running = lock(&self.packaging).take();
-        let mut restored = None;
-        if let Some(Packaging { window, task, .. }) = running {
-            drop(window);
-            restored = task.await.ok().flatten();
-        }
-        self.start_packaging(restored);
+    /// Lets the publisher go and packages anew.
+    pub(crate) async fn restart(&self) {
+        self.kick();
+        self.packaging.restart(Stop::Freeze).await;
     }
 
-    /// Ends publisher, programme and packaging: players get an end of their playlists.
-    pub(crate) async fn shut_down(&self, outputs: &Outputs) {
-        if let Some(holder) = self.holder() {
-            holder.stopper.stop();
+    /// Ends publisher, packaging and programme. What was frozen is still served.
+    pub(crate) async fn shut_down(&self, outputs: &Outputs, how: Stop) {
+        self.kick();
+        self.packaging.stop(how).await;
+        if how == Stop::End {
+            outputs.remove(&self.name);
         }
         self.stop.cancel();
-        outputs.remove(&self.name);
-        let running = lock(&self.packaging).take();
-        if let Some(Packaging { window, task, .. }) = running {
-            let _ = task.await;
-            drop(window);
+        // One that came in meanwhile.
+        self.kick();
+        if let Some(listing) = self.hub.get(&self.name) {
+            listing.closed().await;
         }
     }
 
@@ -253,18 +203,14 @@ impl Stream {
 
     /// Decides on a request to publish and, where it is let in, carries it to its end.
     pub(crate) async fn publish(
-        self: Arc<Self>,
+        &self,
         request: PublishRequest,
     ) -> Result<(), (Reject, PublishRequest)> {
-        let inputs = self.config().inputs;
-        let input = match publish::choose(&inputs, request.target()) {
-            Ok(input) => input.id.clone(),
+        let input = match self.admit(request.target()).await {
+            Ok(input) => input,
             Err(why) => return Err((why, request)),
         };
-        if let Err(why) = publish::make_room(&self).await {
-            return Err((why, request));
-        }
-        let name = format!("{}#{input}", self.name);
+        let name = format!("{}#{}", self.name, input.id);
         let Ok(presentation) = self.hub.announce(&name) else {
             return Err((Reject::Busy, request));
         };
@@ -272,36 +218,52 @@ impl Stream {
             return Err((Reject::Busy, request));
         };
         tokio::spawn(relay.run());
-        let stats = Arc::new(Stats::new());
         let peer = request.peer();
         let publishing = request.accept();
-        let serial = self.serials.fetch_add(1, Relaxed) + 1;
-        *lock(&self.holder) = Some(Holder {
+        let stats = Arc::new(Stats::new());
+        let place = self.enter(Holder {
             peer,
-            input,
+            input: input.id,
+            key: input.key,
             stats: Arc::clone(&stats),
             stopper: publishing.stopper(),
-            serial,
+            serial: self.serials.fetch_add(1, Relaxed) + 1,
         });
-        *lock(&self.shown.last_session) = Some(Arc::clone(&stats));
-        let broadcast = publisher.broadcast();
-        tracing::info!(stream = self.name, %peer, "publishing");
-        if self.inputs.send(broadcast).await.is_ok() {
-            let ended = publishing.run(publisher, stats).await;
-            self.note_end(&ended, peer);
-        }
+        // What was decided on may have changed meanwhile.
+        self.dismiss_unless_admitted();
+        self.carry(publishing, publisher, stats).await;
         drop(presentation);
-        lock(&self.holder).take_if(|h| h.serial == serial);
-        self.left.send_replace(serial);
+        drop(place);
         Ok(())
     }
 
-    fn note_end(&self, ended: &Result<hub::EndReason, rtmp::Error>, peer: std::net::SocketAddr) {
-        match ended {
-            Ok(reason) => tracing::info!(stream = self.name, %peer, ?reason, "publishing ended"),
+    async fn admit(&self, target: &Target) -> Result<Input, Reject> {
+        let inputs = self.config().inputs;
+        let input = publish::choose(&inputs, target)?.clone();
+        publish::make_room(self).await?;
+        Ok(input)
+    }
+
+    fn enter(&self, holder: Holder) -> Place<'_> {
+        let serial = holder.serial;
+        lock(&self.sessions).begin(Arc::clone(&holder.stats));
+        *lock(&self.holder) = Some(holder);
+        Place {
+            stream: self,
+            serial,
+        }
+    }
+
+    async fn carry(&self, publishing: Publishing, publisher: Publisher, stats: Arc<Stats>) {
+        tracing::info!("publishing");
+        if self.inputs.send(publisher.broadcast()).await.is_err() {
+            return;
+        }
+        match publishing.run(publisher, stats).await {
+            Ok(reason) => tracing::info!(?reason, "publishing ended"),
             Err(error) => {
-                tracing::warn!(stream = self.name, %error, "publishing failed");
-                *lock(&self.shown.last_error) = Some(error.kind.to_string());
+                tracing::warn!(%error, "publishing failed");
+                self.packaging.told().note_error(error.kind.to_string());
             }
         }
     }
@@ -310,7 +272,7 @@ impl Stream {
     pub(crate) async fn released(&self, serial: u64) {
         let mut left = self.left.subscribe();
         let gone = left.wait_for(|last| *last >= serial);
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(2), gone).await;
+        let _ = tokio::time::timeout(FAREWELL, gone).await;
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -318,18 +280,20 @@ impl Stream {
     }
 
     pub(crate) fn config(&self) -> StreamConfig {
-        self.config
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
+        config.clone()
     }
 
     pub(crate) fn holder(&self) -> Option<Holder> {
         lock(&self.holder).clone()
     }
 
-    pub(crate) fn shown(&self) -> &Shown {
-        &self.shown
+    pub(crate) fn programme(&self) -> &Programme {
+        &self.programme
+    }
+
+    pub(crate) fn packaging(&self) -> &Packaging {
+        &self.packaging
     }
 
     /// The programme's hub counters.
@@ -339,24 +303,74 @@ impl Stream {
         Some(renditions.first()?.broadcast.counters())
     }
 
-    /// The present session's figures, or the last one's.
-    pub(crate) fn figures(&self) -> Option<(Figures, std::time::Duration)> {
-        let session = lock(&self.shown.last_session).clone()?;
-        Some((session.figures(), session.uptime()))
+    /// Called every second or so.
+    pub(crate) fn sample(&self, now: Instant) {
+        lock(&self.sessions).sample(now);
     }
 
-    pub(crate) fn last_error(&self) -> Option<String> {
-        lock(&self.shown.last_error).clone()
+    pub(crate) fn rates(&self) -> Option<Rates> {
+        lock(&self.sessions).rates()
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        lock(&self.sessions).totals()
+    }
+
+    pub(crate) fn tracks(&self) -> Arc<[Track]> {
+        let tracks = lock(&self.sessions).tracks();
+        tracks.unwrap_or_else(|| Arc::new([]))
+    }
+
+    pub(crate) fn last_error(&self) -> Option<LastError> {
+        self.packaging.told().error()
     }
 
     pub(crate) fn status(&self) -> Status {
-        let published = self.output.snapshot().is_live();
-        match (self.holder().is_some(), published) {
-            (_, true) if self.shown.held.load(Relaxed) => Status::Hold,
-            (true, true) => Status::Live,
-            (false, true) => Status::Hold,
-            _ => Status::Waiting,
+        let snapshot = self.output.snapshot();
+        let ended = snapshot.media.iter().all(|m| m.ended);
+        if ended || !snapshot.is_live() {
+            return Status::Waiting;
         }
+        if self.packaging.is_held() || self.holder().is_none() {
+            return Status::Hold;
+        }
+        Status::Live
+    }
+}
+
+/// The right to publish, given back when it goes, however it goes.
+struct Place<'a> {
+    stream: &'a Stream,
+    serial: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let stream = self.stream;
+        let mine = lock(&stream.holder).take_if(|h| h.serial == self.serial);
+        if mine.is_some() {
+            lock(&stream.sessions).end();
+        }
+        stream.left.send_replace(self.serial);
+    }
+}
+
+async fn run_programme(
+    publisher: Publisher,
+    mut feeds: mpsc::Receiver<Broadcast>,
+    bounds: Arc<Mutex<failover::Config>>,
+    shown: Arc<Programme>,
+) {
+    let timeline = Timeline::new(*lock(&bounds));
+    let mut programme = Splice::new(publisher, timeline);
+    while let Some(input) = feeds.recv().await {
+        programme.timeline_mut().configure(*lock(&bounds));
+        let mut reader = input.subscribe(Options {
+            max_latency: SPLICE_LATENCY,
+            ..Options::default()
+        });
+        let show = |splice: &Splice| shown.show(splice.timeline());
+        splice(&mut reader, &mut programme, utc, show).await;
     }
 }
 
@@ -365,53 +379,5 @@ fn bounds(config: &StreamConfig) -> failover::Config {
     failover::Config {
         max_lead: packaging.max_lead,
         gap: packaging.segment,
-    }
-}
-
-fn only_window_differs(a: packager::Config, b: packager::Config) -> bool {
-    let window = b.window;
-    packager::Config { window, ..a } == b
-}
-
-/// Passes on what the packaging task tells.
-struct Watcher {
-    stream: String,
-    ledger: Arc<Ledger>,
-    shown: Arc<Shown>,
-}
-
-impl Observer for Watcher {
-    fn effect(&mut self, effect: Effect) {
-        if let Effect::Row(row) = effect {
-            tracing::info!(
-                stream = self.stream,
-                segment_ms = row.d.as_millis(),
-                target_duration = row.target_duration,
-                regular = row.regular,
-                first = row.n0,
-                "numbering row"
-            );
-        }
-        self.ledger.effect(&self.stream, effect);
-    }
-
-    fn published(&mut self, state: Option<Restored>, counters: Counters, held: bool) {
-        if let Some(state) = state {
-            self.ledger.highest(&self.stream, state.highest);
-        }
-        *lock(&self.shown.counters) = counters;
-        if self.shown.held.swap(held, Relaxed) != held {
-            let what = if held {
-                "hold: no media"
-            } else {
-                "media is back"
-            };
-            tracing::info!(stream = self.stream, "{what}");
-        }
-    }
-
-    fn refused(&mut self, error: &packager::Error) {
-        tracing::warn!(stream = self.stream, %error, "not packaged");
-        *lock(&self.shown.last_error) = Some(error.to_string());
     }
 }

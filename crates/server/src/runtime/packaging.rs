@@ -1,0 +1,324 @@
+//! The packaging of one stream: a task that can be told, ended, begun anew.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use http_media::{Control, Driver, Observer, Output};
+use hub::{Hub, Listing};
+use packager::{Config, Counters, Effect, Packager, Restored};
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use utoipa::ToSchema;
+
+use super::numbering::Ledger;
+use super::{lock, utc, utc_ms};
+
+/// After a defect of ours, so that it does not spin.
+const BREATH: Duration = Duration::from_secs(1);
+
+/// Something that went wrong.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct LastError {
+    /// Unix milliseconds.
+    at_ms: i64,
+    message: String,
+}
+
+/// What the task tells those who look.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    counters: Mutex<Counters>,
+    state: Mutex<Option<Restored>>,
+    held: watch::Sender<bool>,
+    defects: AtomicU64,
+    error: Mutex<Option<LastError>>,
+}
+
+impl Told {
+    pub(crate) fn error(&self) -> Option<LastError> {
+        lock(&self.error).clone()
+    }
+
+    pub(crate) fn note_error(&self, message: String) {
+        let at_ms = utc_ms();
+        *lock(&self.error) = Some(LastError { at_ms, message });
+    }
+}
+
+/// Packages one stream's programme.
+#[derive(Debug)]
+pub(crate) struct Packaging {
+    stream: String,
+    hub: Hub,
+    output: Arc<Output>,
+    ledger: Arc<Ledger>,
+    told: Arc<Told>,
+    /// Of the tasks that have ended.
+    past: Mutex<Counters>,
+    running: tokio::sync::Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    config: Config,
+    control: watch::Sender<Control>,
+    task: JoinHandle<Option<Restored>>,
+}
+
+/// How a task is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Players are told that the stream has ended.
+    End,
+    /// Playlists freeze; players wait for what goes on later.
+    Freeze,
+}
+
+impl Packaging {
+    pub(crate) fn new(stream: &str, hub: &Hub, output: &Arc<Output>, ledger: &Arc<Ledger>) -> Self {
+        Self {
+            stream: stream.to_owned(),
+            hub: hub.clone(),
+            output: Arc::clone(output),
+            ledger: Arc::clone(ledger),
+            told: Arc::default(),
+            past: Mutex::default(),
+            running: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Begins, where it is not begun.
+    pub(crate) async fn start(&self, config: Config, restored: Option<Restored>) {
+        let mut running = self.running.lock().await;
+        if running.is_none() {
+            *running = self.spawn(config, restored);
+        }
+    }
+
+    /// Follows a changed configuration: what is listed changes at once, how it is cut needs a new task.
+    pub(crate) async fn configure(&self, config: Config) {
+        let mut running = self.running.lock().await;
+        let same_cuts =
+            |r: &&mut Running| (r.config.segment, r.config.part) == (config.segment, config.part);
+        match running.as_mut().filter(same_cuts) {
+            Some(running) => {
+                running.config = config;
+                let window = config.window;
+                running
+                    .control
+                    .send_if_modified(|c| std::mem::replace(&mut c.window, window) != window);
+            }
+            None => self.replace(&mut running, config, Stop::Freeze).await,
+        }
+    }
+
+    /// Stops and begins anew, numbers going on.
+    pub(crate) async fn restart(&self, how: Stop) {
+        let mut running = self.running.lock().await;
+        if let Some(config) = running.as_ref().map(|r| r.config) {
+            self.replace(&mut running, config, how).await;
+        }
+    }
+
+    async fn replace(&self, running: &mut Option<Running>, config: Config, how: Stop) {
+        let restored = match running.take() {
+            Some(running) => self.finish(running, how).await,
+            None => *lock(&self.told.state),
+        };
+        *running = self.spawn(config, restored);
+    }
+
+    pub(crate) async fn stop(&self, how: Stop) {
+        let running = self.running.lock().await.take();
+        if let Some(running) = running {
+            self.finish(running, how).await;
+        }
+    }
+
+    async fn finish(&self, running: Running, how: Stop) -> Option<Restored> {
+        let Running { control, task, .. } = running;
+        if how == Stop::End {
+            control.send_modify(|c| c.ended = true);
+        }
+        drop(control);
+        let state = task.await.ok().flatten();
+        *lock(&self.past) = self.counters();
+        *lock(&self.told.counters) = Counters::default();
+        self.told.held.send_replace(false);
+        state.or_else(|| *lock(&self.told.state))
+    }
+
+    fn spawn(&self, config: Config, restored: Option<Restored>) -> Option<Running> {
+        let listing = self.hub.get(&self.stream)?;
+        *lock(&self.told.state) = restored;
+        let (control, orders) = watch::channel(Control {
+            window: config.window,
+            ended: false,
+        });
+        let observer = Watcher {
+            stream: self.stream.clone(),
+            ledger: Arc::clone(&self.ledger),
+            told: Arc::clone(&self.told),
+        };
+        let output = Arc::clone(&self.output);
+        let task = tokio::spawn(package(config, listing, orders, output, observer));
+        Some(Running {
+            config,
+            control,
+            task,
+        })
+    }
+
+    /// Over all tasks so far.
+    pub(crate) fn counters(&self) -> Counters {
+        sum(*lock(&self.past), *lock(&self.told.counters))
+    }
+
+    pub(crate) fn told(&self) -> &Told {
+        &self.told
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        *self.told.held.borrow()
+    }
+
+    /// Times that a defect of ours stopped it.
+    pub(crate) fn defects(&self) -> u64 {
+        self.told.defects.load(Relaxed)
+    }
+
+    /// Ends the playlists once they were held for longer than `patience`, which may change
+    /// meanwhile. What comes later is packaged anew.
+    pub(crate) async fn limit_holds(&self, mut patience: watch::Receiver<Option<Duration>>) {
+        let mut held = self.told.held.subscribe();
+        loop {
+            if held.wait_for(|held| *held).await.is_err() {
+                return;
+            }
+            let most = *patience.borrow_and_update();
+            let over = tokio::select! {
+                _ = held.wait_for(|held| !held) => false,
+                changed = patience.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    false
+                }
+                () = for_at_most(most) => true,
+            };
+            if over {
+                tracing::info!(
+                    stream = self.stream,
+                    "no media for longer than hold_s: ended"
+                );
+                self.restart(Stop::End).await;
+            }
+        }
+    }
+}
+
+async fn for_at_most(most: Option<Duration>) {
+    match most {
+        Some(most) => sleep(most).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A defect of ours costs this stream a moment, and nobody else anything.
+async fn package(
+    config: Config,
+    listing: Listing,
+    orders: watch::Receiver<Control>,
+    output: Arc<Output>,
+    observer: Watcher,
+) -> Option<Restored> {
+    loop {
+        let restored = *lock(&observer.told.state);
+        let packager = Packager::new(config, restored, utc());
+        let driver = Driver::new(packager, Arc::clone(&output), observer.clone(), utc);
+        let run = AssertUnwindSafe(driver.run(listing.clone(), orders.clone()));
+        match run.catch_unwind().await {
+            Ok(state) => return state,
+            Err(_) => {
+                observer.told.defects.fetch_add(1, Relaxed);
+                observer
+                    .told
+                    .note_error("packaging failed: a defect, see the log".to_owned());
+                let mut orders = orders.clone();
+                if timeout(BREATH, orders.changed())
+                    .await
+                    .is_ok_and(|c| c.is_err())
+                {
+                    return *lock(&observer.told.state);
+                }
+            }
+        }
+    }
+}
+
+/// Passes on what the packager tells.
+#[derive(Clone)]
+struct Watcher {
+    stream: String,
+    ledger: Arc<Ledger>,
+    told: Arc<Told>,
+}
+
+impl Observer for Watcher {
+    fn effect(&mut self, effect: Effect) {
+        if let Effect::Row(row) = effect {
+            tracing::info!(
+                stream = self.stream,
+                segment_ms = row.d.as_millis(),
+                target_duration = row.target_duration,
+                regular = row.regular,
+                first = row.n0,
+                "numbering row"
+            );
+        }
+        self.ledger.effect(&self.stream, effect);
+    }
+
+    fn published(&mut self, state: Option<Restored>, counters: Counters, held: bool) {
+        if let Some(state) = state {
+            self.ledger.highest(&self.stream, state.highest);
+            *lock(&self.told.state) = Some(state);
+        }
+        *lock(&self.told.counters) = counters;
+        let changed = self
+            .told
+            .held
+            .send_if_modified(|old| std::mem::replace(old, held) != held);
+        if changed {
+            let what = if held {
+                "hold: no media"
+            } else {
+                "media is back"
+            };
+            tracing::info!(stream = self.stream, "{what}");
+        }
+    }
+
+    fn refused(&mut self, error: &packager::Error) {
+        tracing::warn!(stream = self.stream, %error, "not packaged");
+        self.told.note_error(error.to_string());
+    }
+}
+
+const fn sum(a: Counters, b: Counters) -> Counters {
+    Counters {
+        parts: a.parts + b.parts,
+        segments: a.segments + b.segments,
+        forced_cuts: a.forced_cuts + b.forced_cuts,
+        holds: a.holds + b.holds,
+        jumps: a.jumps + b.jumps,
+        discontinuities: a.discontinuities + b.discontinuities,
+        dropped: a.dropped + b.dropped,
+        silent_frames: a.silent_frames + b.silent_frames,
+    }
+}

@@ -1,0 +1,305 @@
+//! What every stream counts, read when it is scraped. Labels are bounded by the streams.
+
+use http_media::Figures;
+
+use crate::families::{Families, Label, float};
+use crate::runtime::{Manager, Status, Stream};
+
+const LATENCY: &str = "From the arrival of a change's last frame to its publication";
+
+pub(crate) fn read(families: &mut Families, manager: &Manager) {
+    let streams = manager.all();
+    let running = float(streams.len() as u64);
+    families.gauge("weir_streams", "Streams that run", &[], running);
+    for stream in &streams {
+        let mut page = Page {
+            families,
+            stream: [("stream", stream.name())],
+        };
+        page.status(stream);
+        page.ingest(stream);
+        page.hub(stream);
+        page.timeline(stream);
+        page.packager(stream);
+        page.output(&stream.output.figures());
+    }
+}
+
+/// One stream's lines.
+struct Page<'a> {
+    families: &'a mut Families,
+    stream: [Label<'a>; 1],
+}
+
+impl Page<'_> {
+    fn status(&mut self, stream: &Stream) {
+        let live = f64::from(u8::from(stream.status() == Status::Live));
+        let held = f64::from(u8::from(stream.status() == Status::Hold));
+        self.gauges([
+            ("weir_stream_live", "Whether media flows", live),
+            (
+                "weir_stream_hold",
+                "Whether media is away and the last playlists are served",
+                held,
+            ),
+        ]);
+    }
+
+    fn ingest(&mut self, stream: &Stream) {
+        let sent = stream.totals();
+        self.counters([
+            (
+                "weir_ingest_sessions_total",
+                "Publishers that were let in",
+                sent.sessions,
+            ),
+            (
+                "weir_ingest_bytes_total",
+                "Bytes read from publishers",
+                sent.bytes,
+            ),
+            (
+                "weir_ingest_keyframes_total",
+                "Pictures at which decoding can begin",
+                sent.keyframes,
+            ),
+        ]);
+        let frames = [("video", sent.video_frames), ("audio", sent.audio_frames)];
+        self.counted_by(
+            "weir_ingest_frames_total",
+            "Frames of publishers",
+            "kind",
+            frames,
+        );
+        let help = "Timestamps mended, by kind";
+        self.counted_by(
+            "weir_ingest_timestamp_repairs_total",
+            help,
+            "kind",
+            sent.fixes,
+        );
+        let help = "Messages and frames left out, by reason";
+        self.counted_by("weir_ingest_ignored_total", help, "reason", sent.ignored);
+        let rates = stream.rates();
+        let interval = stream
+            .holder()
+            .map_or(0, |h| h.stats.figures().keyframe_interval_ms);
+        self.gauges([
+            (
+                "weir_ingest_fps",
+                "Pictures per second of late",
+                rates.map_or(0.0, |r| r.fps),
+            ),
+            (
+                "weir_ingest_bits_per_second",
+                "Rate of the publisher of late",
+                float(rates.map_or(0, |r| r.bits_per_second)),
+            ),
+            (
+                "weir_ingest_keyframe_interval_seconds",
+                "The last distance between two keyframes",
+                float(interval) / 1e3,
+            ),
+        ]);
+    }
+
+    fn hub(&mut self, stream: &Stream) {
+        let Some(c) = stream.hub_counters() else {
+            return;
+        };
+        self.gauges([
+            (
+                "weir_hub_subscribers",
+                "Readers of the programme",
+                float(c.subscribers),
+            ),
+            (
+                "weir_hub_held_bytes",
+                "Payload bytes that the programme holds",
+                float(c.held_bytes),
+            ),
+        ]);
+        self.counters([
+            (
+                "weir_hub_frames_total",
+                "Frames pushed to the programme",
+                c.frames,
+            ),
+            (
+                "weir_hub_delivered_frames_total",
+                "Frames handed to readers",
+                c.delivered,
+            ),
+            (
+                "weir_hub_skips_total",
+                "Readers moved on to the newest group",
+                c.skips,
+            ),
+            (
+                "weir_hub_skipped_frames_total",
+                "Frames that readers missed by that",
+                c.skipped_frames,
+            ),
+            (
+                "weir_hub_evicted_frames_total",
+                "Frames that left the window",
+                c.evicted,
+            ),
+            (
+                "weir_hub_refused_frames_total",
+                "Frames refused for want of a keyframe",
+                c.refused,
+            ),
+        ]);
+    }
+
+    fn timeline(&mut self, stream: &Stream) {
+        let programme = stream.programme();
+        let c = programme.counters();
+        let lead = programme.lead().as_secs_f64();
+        self.gauges([(
+            "weir_timeline_lead_seconds",
+            "How far the programme runs ahead of UTC",
+            lead,
+        )]);
+        self.counters([
+            (
+                "weir_timeline_gaps_total",
+                "Silences longer than a segment",
+                c.declared_gaps,
+            ),
+            (
+                "weir_timeline_reanchored_total",
+                "Times that a source which lagged for good was moved on",
+                c.reanchored,
+            ),
+            (
+                "weir_timeline_dropped_frames_total",
+                "Frames too far ahead of UTC, or before what the programme holds",
+                c.too_fast + c.overlapped,
+            ),
+        ]);
+    }
+
+    fn packager(&mut self, stream: &Stream) {
+        let c = stream.packaging().counters();
+        self.counters([
+            (
+                "weir_packager_segments_total",
+                "Segments completed, over all tracks",
+                c.segments,
+            ),
+            (
+                "weir_packager_parts_total",
+                "Parts released, over all tracks",
+                c.parts,
+            ),
+            (
+                "weir_packager_forced_cuts_total",
+                "Segments begun without a keyframe",
+                c.forced_cuts,
+            ),
+            (
+                "weir_packager_holds_total",
+                "Times the playlists were frozen for want of media",
+                c.holds,
+            ),
+            (
+                "weir_packager_jumps_total",
+                "Times the playlists went on beyond a hole",
+                c.jumps,
+            ),
+            (
+                "weir_packager_discontinuities_total",
+                "Changed parameters, or another grid",
+                c.discontinuities,
+            ),
+            (
+                "weir_packager_dropped_frames_total",
+                "Frames that could not be placed",
+                c.dropped,
+            ),
+            (
+                "weir_packager_silent_frames_total",
+                "Frames of silence filled in",
+                c.silent_frames,
+            ),
+            (
+                "weir_packager_defects_total",
+                "Defects of ours that packaging recovered from",
+                stream.packaging().defects(),
+            ),
+        ]);
+    }
+
+    fn output(&mut self, f: &Figures) {
+        self.gauges([
+            (
+                "weir_http_viewers",
+                "HTTP viewers: (address, agent) seen within three target durations",
+                float(f.viewers),
+            ),
+            (
+                "weir_http_blocked_requests",
+                "Requests that wait for media",
+                float(f.blocked),
+            ),
+        ]);
+        self.counters([
+            (
+                "weir_http_media_bytes_total",
+                "Bytes of segments and parts handed to sockets",
+                f.bytes,
+            ),
+            (
+                "weir_http_media_refused_total",
+                "Requests for media that were refused",
+                f.refused,
+            ),
+            (
+                "weir_http_playlist_renders_total",
+                "Playlists rendered",
+                f.renders,
+            ),
+        ]);
+        let requests = [
+            ("playlist", f.playlists),
+            ("segment", f.segments),
+            ("part", f.parts),
+        ];
+        let help = "Requests for what a stream serves, by kind";
+        self.counted_by("weir_http_media_requests_total", help, "kind", requests);
+        let figures = (f.release.as_slice(), f.release_sum);
+        self.families.histogram(
+            "weir_release_latency_seconds",
+            LATENCY,
+            &self.stream,
+            figures,
+        );
+    }
+
+    fn gauges<const N: usize>(&mut self, gauges: [(&'static str, &str, f64); N]) {
+        for (name, help, value) in gauges {
+            self.families.gauge(name, help, &self.stream, value);
+        }
+    }
+
+    fn counters<const N: usize>(&mut self, counters: [(&'static str, &str, u64); N]) {
+        for (name, help, value) in counters {
+            self.families.counter(name, help, &self.stream, value);
+        }
+    }
+
+    fn counted_by(
+        &mut self,
+        name: &'static str,
+        help: &str,
+        label: &str,
+        counts: impl IntoIterator<Item = (&'static str, u64)>,
+    ) {
+        for (value, n) in counts {
+            let labels = [self.stream[0], (label, value)];
+            self.families.counter(name, help, &labels, n);
+        }
+    }
+}
