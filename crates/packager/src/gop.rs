@@ -150,7 +150,8 @@ pub(crate) fn exact(interval: Span, frames: u32, rate: Option<(u32, u32)>) -> Sp
     };
     let ticks = i64::from(frames) * i64::from(den);
     let told = Span::from_ticks(ticks, num);
-    if (told - interval).abs() <= Span::from_millis(2) {
+    // No more than rounding to milliseconds does: encoders that say 30 send 29.97.
+    if (told - interval).abs() <= Span::from_millis(1) {
         told
     } else {
         interval
@@ -198,5 +199,6 @@ mod tests {
         let gop = exact(ms(1668), 50, Some((30_000, 1001)));
         assert_eq!(gop.as_nanos(), 1_668_333_333);
         assert_eq!(exact(ms(1700), 50, Some((30_000, 1001))), ms(1700));
+        assert_eq!(exact(ms(2002), 60, Some((30, 1))), ms(2002));
     }
 }

@@ -1,5 +1,6 @@
 //! Log lines, for people or for collectors. What goes wrong in ourselves is one of them.
 
+use std::io::IsTerminal as _;
 use std::panic;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -13,6 +14,7 @@ static PANICS: AtomicU64 = AtomicU64::new(0);
 pub(crate) fn start(log: &Log) -> Result<()> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter(log)?)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let started = match log.format {
         LogFormat::Text => lines.try_init(),

@@ -24,7 +24,10 @@ async fn a_reload_waits_for_its_part() {
     let (msn, parts) = live.edge();
     let there = format!("a/news/v0.m3u8?_HLS_msn={msn}&_HLS_part={}", parts - 1);
     assert_eq!(get(&live.outputs, &there).await.status, 200);
-    let waiting = spawn(&live.outputs, format!("a/news/v0.m3u8?_HLS_msn={msn}&_HLS_part={parts}"));
+    let waiting = spawn(
+        &live.outputs,
+        format!("a/news/v0.m3u8?_HLS_msn={msn}&_HLS_part={parts}"),
+    );
     settle().await;
     assert!(!waiting.is_finished());
     live.play(6);
@@ -38,7 +41,10 @@ async fn a_segment_is_waited_for_and_a_part_beyond_its_last_is_the_next_ones_fir
     live.play(309);
     let (msn, _) = live.edge();
     let segment = spawn(&live.outputs, format!("a/news/v0.m3u8?_HLS_msn={msn}"));
-    let beyond = spawn(&live.outputs, format!("a/news/v0.m3u8?_HLS_msn={msn}&_HLS_part=10"));
+    let beyond = spawn(
+        &live.outputs,
+        format!("a/news/v0.m3u8?_HLS_msn={msn}&_HLS_part=10"),
+    );
     let file = spawn(&live.outputs, format!("a/news/v0_{msn}.m4s"));
     live.play(52);
     settle().await;
@@ -70,7 +76,11 @@ async fn a_stalled_source_is_told_after_three_target_durations() {
     live.play(309);
     let (msn, _) = live.edge();
     let start = tokio::time::Instant::now();
-    let answer = get(&live.outputs, &format!("a/news/v0.m3u8?_HLS_msn={}", msn + 1)).await;
+    let answer = get(
+        &live.outputs,
+        &format!("a/news/v0.m3u8?_HLS_msn={}", msn + 1),
+    )
+    .await;
     assert_eq!((answer.status, start.elapsed().as_secs()), (503, 6));
 }
 
@@ -85,7 +95,10 @@ async fn a_hinted_part_is_awaited_and_a_hold_releases_everybody() {
     live.play(6);
     assert_eq!(hinted.await.unwrap().status, 200);
     let (msn, parts) = live.edge();
-    let reload = spawn(&live.outputs, format!("a/news/v0.m3u8?_HLS_msn={}", msn + 1));
+    let reload = spawn(
+        &live.outputs,
+        format!("a/news/v0.m3u8?_HLS_msn={}", msn + 1),
+    );
     let abandoned = spawn(&live.outputs, format!("a/news/v0_{msn}.{}.m4s", parts + 1));
     settle().await;
     live.fall_silent();
@@ -101,7 +114,9 @@ async fn a_thousand_waiters_cost_one_rendering() {
     live.play(309);
     let (msn, parts) = live.edge();
     let target = format!("a/news/v0.m3u8?_HLS_msn={msn}&_HLS_part={parts}");
-    let waiting: Vec<_> = (0..1000).map(|_| spawn(&live.outputs, target.clone())).collect();
+    let waiting: Vec<_> = (0..1000)
+        .map(|_| spawn(&live.outputs, target.clone()))
+        .collect();
     settle().await;
     let before = live.output.figures();
     assert_eq!(before.blocked, 1000);

@@ -21,7 +21,10 @@ async fn playlists_say_what_they_are() {
     let mut live = Live::new();
     live.play(300);
     let index = get(&live.outputs, "a/news/index.m3u8").await;
-    assert_eq!(index.header("content-type"), "application/vnd.apple.mpegurl");
+    assert_eq!(
+        index.header("content-type"),
+        "application/vnd.apple.mpegurl"
+    );
     assert_eq!(index.header("access-control-allow-origin"), "*");
     assert!(index.text().contains("\nv0.m3u8\n"));
     let classic = get(&live.outputs, "a/news/index.m3u8?ll=0").await;
@@ -41,7 +44,9 @@ async fn gzip_is_the_same_text() {
     assert_eq!(packed.header("content-encoding"), "gzip");
     assert_eq!(packed.header("vary"), "Accept-Encoding");
     let mut text = String::new();
-    GzDecoder::new(&packed.body[..]).read_to_string(&mut text).unwrap();
+    GzDecoder::new(&packed.body[..])
+        .read_to_string(&mut text)
+        .unwrap();
     assert_eq!(text, plain.text());
 }
 
@@ -52,7 +57,10 @@ async fn a_segment_is_its_parts() {
     let (msn, _) = live.edge();
     let name = msn - 1;
     let whole = get(&live.outputs, &format!("a/news/v0_{name}.m4s")).await;
-    assert_eq!((whole.status, whole.header("content-type")), (200, "video/mp4"));
+    assert_eq!(
+        (whole.status, whole.header("content-type")),
+        (200, "video/mp4")
+    );
     let mut parts = Vec::new();
     for part in 0..10 {
         let part = get(&live.outputs, &format!("a/news/v0_{name}.{part}.m4s")).await;
@@ -72,19 +80,34 @@ async fn ranges_heads_and_tags() {
     let whole = get(&live.outputs, &url).await;
     let range = [("range", "bytes=100-199")];
     let piece = ask(&live.outputs, Method::GET, &url, &range).await;
-    assert_eq!((piece.status, &piece.body[..]), (206, &whole.body[100..200]));
+    assert_eq!(
+        (piece.status, &piece.body[..]),
+        (206, &whole.body[100..200])
+    );
     let expected = format!("bytes 100-199/{}", whole.body.len());
     assert_eq!(piece.header("content-range"), expected);
     let beyond = [("range", "bytes=99999999-")];
-    assert_eq!(ask(&live.outputs, Method::GET, &url, &beyond).await.status, 416);
+    assert_eq!(
+        ask(&live.outputs, Method::GET, &url, &beyond).await.status,
+        416
+    );
     let head = ask(&live.outputs, Method::HEAD, &url, &[]).await;
     assert_eq!(head.header("content-length"), whole.body.len().to_string());
     assert!(head.body.is_empty());
     let tag = [("if-none-match", whole.header("etag"))];
-    assert_eq!(ask(&live.outputs, Method::GET, &url, &tag).await.status, 304);
-    assert_eq!(ask(&live.outputs, Method::POST, &url, &[]).await.status, 405);
+    assert_eq!(
+        ask(&live.outputs, Method::GET, &url, &tag).await.status,
+        304
+    );
+    assert_eq!(
+        ask(&live.outputs, Method::POST, &url, &[]).await.status,
+        405
+    );
     let preflight = ask(&live.outputs, Method::OPTIONS, &url, &[]).await;
-    assert_eq!(preflight.header("access-control-allow-methods"), "GET, HEAD, OPTIONS");
+    assert_eq!(
+        preflight.header("access-control-allow-methods"),
+        "GET, HEAD, OPTIONS"
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 //! The packager as a whole: sources of every shape in, what players would see out.
+#![allow(unreachable_pub, clippy::unwrap_used)]
 
 mod absence;
 mod checker;

@@ -18,6 +18,7 @@ const BATCH: u32 = 200;
 /// What a list may be asked for.
 #[derive(Debug, Deserialize, ToSchema, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Listed {
     /// Names that begin with this.
     #[serde(default)]

@@ -16,6 +16,7 @@ use crate::model::{self, StreamConfig};
 /// How a stream is shown.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Shown {
     /// Whether keys are shown.
     #[serde(default)]

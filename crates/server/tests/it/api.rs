@@ -156,7 +156,11 @@ async fn tags_guard_against_lost_updates() {
         .await
         .header("etag")
         .to_owned();
-    let patch = |tag: &str| format!("Authorization: Bearer {TOKEN}\r\nIf-Match: {tag}\r\n");
+    let patch = |tag: &str| {
+        format!(
+            "Authorization: Bearer {TOKEN}\r\nContent-Type: application/merge-patch+json\r\nIf-Match: {tag}\r\n"
+        )
+    };
     let path = "/api/v1/streams/a%2Fnews";
     let body = r#"{"labels": {"x": "1"}}"#;
     assert_eq!(s.send("PATCH", path, &patch(&tag), body).await.status, 200);
@@ -182,7 +186,7 @@ async fn an_input_is_a_resource_too() {
         .await;
     assert_eq!(
         (made.status, &made.json()["key"]),
-        (200, &json!({"set": true}))
+        (201, &json!({"set": true}))
     );
     let open = s
         .api("PATCH", "/streams/n/inputs/main", &json!({"key": null}))

@@ -52,8 +52,8 @@ impl Running {
             ("WEIR_RTMP__LISTEN", "127.0.0.1:0"),
             ("WEIR_AUTH__ADMIN_TOKEN", TOKEN),
         ];
-        let own = |(k, v): (&str, &str)| (k.to_owned(), v.to_owned());
-        let config = Config::load(None, environment.into_iter().map(own)).unwrap();
+        let own = |(k, v): (&str, &str)| (k.into(), v.into());
+        let config = Config::load(None, environment.into_iter().map(own), &[]).unwrap();
         let server = Server::bind(config).await.unwrap();
         let (http, rtmp) = (server.http_addr().unwrap(), server.rtmp_addr().unwrap());
         let stop = CancellationToken::new();
