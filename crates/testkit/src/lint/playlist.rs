@@ -225,6 +225,10 @@ impl Playlist {
         for s in whole.segments.iter_mut().take_while(|s| !s.own_map) {
             s.map.clone_from(&map);
         }
+        // One that is named again, for players that begin with the update, says nothing new.
+        if let Some(first) = whole.segments.first_mut() {
+            first.own_map &= first.discontinuity || first.map != map;
+        }
         segments.append(&mut whole.segments);
         whole.segments = segments;
         whole.skips.clear();

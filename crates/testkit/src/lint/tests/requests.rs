@@ -138,6 +138,15 @@ fn h15_a_delta_update_stands_for_the_whole() {
         [Rule::H15],
         "beyond the boundary"
     );
+    let at = list.find("#EXT-X-MAP").unwrap();
+    let map = list[at..].lines().next().unwrap();
+    let again = |map: &str| {
+        let skip = "SKIPPED-SEGMENTS=8\n";
+        delta(&list, 8).replace(skip, &format!("{skip}{map}\n"))
+    };
+    assert_eq!(compare(&list, &zipped(), &again(map)), [], "the same map");
+    let other = map.replace("URI=\"", "URI=\"other-");
+    assert_eq!(compare(&list, &zipped(), &again(&other)), [Rule::H15]);
     let wrong = delta(&list, 8).replace("v0_109.m4s", "v0_other.m4s");
     assert_eq!(compare(&list, &zipped(), &wrong), [Rule::H15]);
     let never = delta(&list, 8).replace("SEQUENCE:100", "SEQUENCE:90");
