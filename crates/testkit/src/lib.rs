@@ -1,7 +1,9 @@
-//! What the tests of Weir stand on: a linter for low-latency HLS, synthetic media, players in a
-//! real browser, and scenarios that push a running server about.
+//! What the tests of Weir stand on: a linter for low-latency HLS, players in a real browser, and
+//! scenarios that push a running server about.
 //!
 //! Development only: nothing under `[dependencies]` of another crate may be this.
 
+pub mod actors;
 pub mod lint;
 pub mod poll;
+pub mod soak;

@@ -1,12 +1,11 @@
 //! A real encoder pushes, and a real reader decodes what comes out.
 
 use std::process::Stdio;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use crate::server::{Answer, Running};
+use crate::server::Running;
 
 fn encoder(s: &Running, name: &str, key: &str, seconds: u32) -> Child {
     let url = format!("rtmp://{}/live/{name}?key={key}", s.rtmp);
@@ -36,29 +35,13 @@ async fn stream(s: &Running, name: &str) {
     assert_eq!(made.status, 201);
 }
 
-/// Asks until the answer is what is waited for; the time-out is the test's own.
-async fn until(s: &Running, path: &str, good: impl Fn(&Answer) -> bool) -> Answer {
-    let ask = async {
-        loop {
-            let answer = s.get(path).await;
-            if good(&answer) {
-                return answer;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), ask)
-        .await
-        .unwrap_or_else(|_| panic!("{path}"))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_ffmpeg_pushes_ffmpeg_decodes() {
     let dir = tempfile::tempdir().unwrap();
     let s = Running::start(&dir).await;
     stream(&s, "a/news").await;
     let mut encoder = encoder(&s, "a/news", "k1", 12);
-    let index = until(&s, "/a/news/index.m3u8", |a| a.status == 200).await;
+    let index = s.until("/a/news/index.m3u8", |a| a.status == 200).await;
     assert!(index.body.contains("RESOLUTION=320x180") && index.body.contains("AUDIO="));
     let runtime = s.api("GET", "/streams/a%2Fnews", &Value::Null).await.json()["runtime"].clone();
     assert_eq!(
@@ -78,7 +61,9 @@ async fn what_ffmpeg_pushes_ffmpeg_decodes() {
 
     // The encoder leaves: the playlists are frozen, and go on being served.
     encoder.wait().await.unwrap();
-    let frozen = until(&s, "/a/news/v0.m3u8", |a| !a.body.contains("PRELOAD-HINT")).await;
+    let frozen = s
+        .until("/a/news/v0.m3u8", |a| !a.body.contains("PRELOAD-HINT"))
+        .await;
     assert_eq!(frozen.status, 200);
     s.stop().await;
 }
@@ -93,7 +78,7 @@ async fn wrong_keys_unknown_names_and_second_publishers_are_refused_and_counted(
         assert!(!status.success(), "{name} {key}");
     }
     let _first = encoder(&s, "news", "k1", 60);
-    until(&s, "/news/index.m3u8", |a| a.status == 200).await;
+    s.until("/news/index.m3u8", |a| a.status == 200).await;
     let second = encoder(&s, "news", "k1", 30).wait().await.unwrap();
     assert!(!second.success(), "the holder delivers");
     let metrics = s.get("/metrics").await.body;
@@ -109,7 +94,8 @@ async fn wrong_keys_unknown_names_and_second_publishers_are_refused_and_counted(
             .status,
         200
     );
-    until(&s, "/news/v0.m3u8", |a| !a.body.contains("PRELOAD-HINT")).await;
+    s.until("/news/v0.m3u8", |a| !a.body.contains("PRELOAD-HINT"))
+        .await;
     s.stop().await;
 }
 
@@ -123,6 +109,6 @@ async fn half_open_connections_keep_nobody_out() {
         idle.push(tokio::net::TcpStream::connect(s.rtmp).await.unwrap());
     }
     let _encoder = encoder(&s, "news", "k1", 60);
-    until(&s, "/news/index.m3u8", |a| a.status == 200).await;
+    s.until("/news/index.m3u8", |a| a.status == 200).await;
     s.stop().await;
 }

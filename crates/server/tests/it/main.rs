@@ -4,4 +4,5 @@
 mod api;
 mod documents;
 mod ingest;
+mod players;
 mod server;

@@ -1,6 +1,7 @@
 //! A server of our own for each test, and the plainest of HTTP clients.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::Value;
 use server::app::Server;
@@ -73,6 +74,22 @@ impl Running {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send("GET", path, "", "").await
+    }
+
+    /// Asks until the answer is what is waited for; the time-out is the test's own.
+    pub(crate) async fn until(&self, path: &str, good: impl Fn(&Answer) -> bool) -> Answer {
+        let ask = async {
+            loop {
+                let answer = self.get(path).await;
+                if good(&answer) {
+                    return answer;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), ask)
+            .await
+            .unwrap_or_else(|_| panic!("{path}"))
     }
 
     pub(crate) async fn api(&self, method: &str, path: &str, body: &Value) -> Answer {

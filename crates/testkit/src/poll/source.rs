@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_millis(100);
 pub enum Source {
     /// It never changes.
     Always(State),
-    /// A test that acts tells before it acts.
+    /// A test that acts tells before it acts; when it tells no more, the run is over.
     Told(watch::Receiver<State>),
     /// Words in a file, which a script writes.
     File(PathBuf),
@@ -26,7 +26,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// Calls `tell` with the state now and at each change, for ever.
+    /// Calls `tell` with the state now and at each change.
     pub(super) async fn run(mut self, clock: Clock, mut tell: impl FnMut(State)) {
         let api = match &self {
             Self::Api(url, _) => Some(Http::new(url, false, clock)),
@@ -41,7 +41,7 @@ impl Source {
                 Self::Told(states) => {
                     tell(*states.borrow_and_update());
                     if states.changed().await.is_err() {
-                        return std::future::pending().await;
+                        return;
                     }
                     continue;
                 }

@@ -1,0 +1,39 @@
+//! Real players in a real browser: they play, and come back by themselves.
+
+use std::time::Duration;
+
+use serde_json::json;
+use testkit::actors::{Encoder, PlayerReport, Players};
+
+use crate::server::Running;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `docs/time-and-numbering.md`, absence: no reload, no dead player, whatever the player.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_player_comes_back_when_the_encoder_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let s = Running::start(&dir).await;
+    let input = json!({"id": "main", "url": "publish://", "key": null});
+    let stream = json!({"name": "n", "inputs": [input]});
+    assert_eq!(s.api("POST", "/streams", &stream).await.status, 201);
+    let url = format!("rtmp://{}/live/n", s.rtmp);
+    let encoder = Encoder::push(&url).unwrap();
+    s.until("/n/v0.m3u8", |a| a.body.contains("PRELOAD-HINT"))
+        .await;
+    let kinds = ["page", "hls-ll", "hls", "shaka-ll", "shaka", "native"];
+    let mut players = Players::open(s.http, "n", &kinds).await.unwrap();
+    players.playing(60, PATIENCE).await.unwrap();
+
+    encoder.kill().await.unwrap();
+    s.until("/n/v0.m3u8", |a| !a.body.contains("PRELOAD-HINT"))
+        .await;
+    // Until those with the most media in hand have shown the last of it.
+    let dry = |r: &PlayerReport| r.silent.is_some_and(|s| s > 1.5);
+    players.until(PATIENCE, dry).await.unwrap();
+    players.mark("back").await.unwrap();
+    let _encoder = Encoder::push(&url).unwrap();
+    let moving = |r: &PlayerReport| r.back_after("back", 60).is_some();
+    players.until(PATIENCE, moving).await.unwrap();
+    s.stop().await;
+}

@@ -1,0 +1,125 @@
+// Several players at once in one headless Chromium, each watched frame by frame.
+// `node watch.mjs ORIGIN NAME KIND,KIND,…` with KIND one of page, hls, hls-ll, shaka, shaka-ll, native. Lines on stdin:
+// `mark WORD` notes the moment, `shot FILE` saves a picture of the first player, `report` answers with one line of JSON.
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const [origin, name, list] = process.argv.slice(2);
+const kinds = list.split(",");
+const LONG_MS = 500;
+
+const browserPath = ["chromium", "google-chrome"].map((b) => spawnSync("which", [b]).stdout.toString().trim()).find(Boolean);
+if (!browserPath) throw new Error("no Chromium; run `make setup`");
+
+const file = (path) => readFileSync(new URL(path, import.meta.url));
+const files = {
+  "/": ["text/html", file("player.html")],
+  "/hls.js": ["text/javascript", file("node_modules/hls.js/dist/hls.min.js")],
+  "/shaka.js": ["text/javascript", file("node_modules/shaka-player/dist/shaka-player.compiled.js")],
+};
+const site = createServer((request, response) => {
+  const [type, body] = files[request.url.split("?")[0]] ?? ["text/plain", ""];
+  response.setHeader("content-type", type);
+  response.end(body);
+});
+await new Promise((ready) => site.listen(0, "127.0.0.1", ready));
+
+const browser = await chromium.launch({
+  executablePath: browserPath,
+  args: [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
+    "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding", "--disable-background-timer-throttling",
+  ],
+});
+
+/** Notes each picture that is shown: when, and its media time. */
+function watchFrames() {
+  const video = document.querySelector("video");
+  const shown = (globalThis.shown = []);
+  const note = (_, { mediaTime }) => {
+    shown.push([Date.now(), mediaTime]);
+    video.requestVideoFrameCallback(note);
+  };
+  video.requestVideoFrameCallback(note);
+}
+
+function look() {
+  const own = globalThis.weir?.();
+  return {
+    frames: globalThis.shown.splice(0),
+    latency: own ? own.latency : globalThis.watched.latency(),
+    errors: own ? own.errors.map((e) => e.details + (e.fatal ? "!" : "")) : globalThis.watched.errors,
+    dead: document.querySelector("video").error?.message ?? null,
+  };
+}
+
+function address(kind) {
+  if (kind === "page") return `${origin}/${name}/`;
+  const classic = kind === "hls" || kind === "shaka" ? "?ll=0" : "";
+  const query = new URLSearchParams({ kind, url: `${origin}/${name}/index.m3u8${classic}` });
+  return `http://127.0.0.1:${site.address().port}/?${query}`;
+}
+
+const players = [];
+for (const kind of kinds) {
+  const page = await (await browser.newContext()).newPage();
+  const player = { kind, page, frames: [], latencies: [], errors: [], dead: null, pageErrors: [] };
+  page.on("pageerror", (error) => player.pageErrors.push(error.message));
+  await page.goto(address(kind));
+  await page.evaluate(watchFrames);
+  players.push(player);
+}
+
+async function sample(player) {
+  const { frames, latency, errors, dead } = await player.page.evaluate(look);
+  player.frames.push(...frames);
+  if (typeof latency === "number") player.latencies.push(latency);
+  Object.assign(player, { errors, dead });
+}
+
+const marks = [];
+const seconds = (ms) => Math.round(ms / 100) / 10;
+
+function report(player) {
+  const { kind, frames, latencies, errors, dead, pageErrors } = player;
+  const stalls = [];
+  for (let i = 1; i < frames.length; i += 1) {
+    const gap = frames[i][0] - frames[i - 1][0];
+    if (gap > LONG_MS) stalls.push({ at: frames[i - 1][0], seconds: seconds(gap), jumped: Math.round((frames[i][1] - frames[i - 1][1]) * 10) / 10 });
+  }
+  const after = marks.map(({ word, at }) => {
+    const since = frames.filter(([shown]) => shown > at);
+    return { mark: word, seconds: since.length ? seconds(since[0][0] - at) : null, frames: since.length };
+  });
+  const sorted = [...latencies].sort((a, b) => a - b);
+  const last = frames.at(-1);
+  return {
+    kind,
+    frames: frames.length,
+    silent: last ? seconds(Date.now() - last[0]) : null,
+    latency: { first: latencies[0] ?? null, median: sorted[sorted.length >> 1] ?? null, last: latencies.at(-1) ?? null },
+    stalls,
+    after,
+    errors: { count: errors.length, last: errors.slice(-5) },
+    pageErrors: pageErrors.slice(-5),
+    dead,
+  };
+}
+
+setInterval(() => players.forEach((player) => sample(player).catch(() => {})), 500);
+console.log(JSON.stringify({ open: kinds }));
+for await (const line of createInterface({ input: process.stdin })) {
+  const [verb, word] = line.split(" ");
+  if (verb === "mark") marks.push({ word, at: Date.now() });
+  else if (verb === "shot") await players[0].page.screenshot({ path: word });
+  else if (verb === "report") {
+    await Promise.all(players.map(sample));
+    console.log(JSON.stringify(players.map(report)));
+  }
+}
+await browser.close();
+process.exit(0);

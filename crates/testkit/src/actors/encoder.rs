@@ -1,0 +1,44 @@
+//! ffmpeg as an encoder.
+
+use std::process::Stdio;
+
+use anyhow::Context as _;
+use tokio::process::{Child, Command};
+
+use super::in_repository;
+
+/// An encoder that pushes until it is killed: 640x360 at 30 fps with a keyframe every two seconds,
+/// and a tone.
+#[derive(Debug)]
+pub struct Encoder(Child);
+
+impl Encoder {
+    /// Begins to push to an RTMP URL.
+    ///
+    /// # Errors
+    /// Where `make setup` did not run.
+    pub fn push(url: &str) -> anyhow::Result<Self> {
+        let args = format!(
+            "-v error -re -f lavfi -i testsrc2=s=640x360:r=30 -f lavfi -i sine=f=440:r=48000 \
+             -c:v libx264 -preset ultrafast -tune zerolatency -g 60 -b:v 800k -c:a aac -b:a 96k -f flv {url}"
+        );
+        let child = Command::new(in_repository(".tools/ffmpeg"))
+            .args(args.split_whitespace())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn();
+        child
+            .map(Self)
+            .context(".tools/ffmpeg cannot be run: `make setup`")
+    }
+
+    /// Kills it as `kill -9` does: no goodbye, no last message.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        self.0.kill().await.context("the encoder")
+    }
+}

@@ -1,0 +1,20 @@
+//! Programs that take part in a scenario: a server that may be killed, an encoder, players in a
+//! real browser. Each ends with the value that stands for it.
+
+mod encoder;
+mod players;
+mod weir;
+
+pub use self::encoder::Encoder;
+pub use self::players::{After, PlayerReport, Players};
+pub use self::weir::{Footprint, Weir};
+
+use std::path::{Path, PathBuf};
+
+/// A path from the root of the repository.
+#[must_use]
+pub fn in_repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(path)
+}

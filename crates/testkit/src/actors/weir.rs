@@ -1,0 +1,220 @@
+//! The server as a process of its own.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+const TOKEN: &str = "a-token-for-scenarios";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server on ports and data of its own, which outlive the process.
+#[derive(Debug)]
+pub struct Weir {
+    binary: PathBuf,
+    data: TempDir,
+    /// Where it serves.
+    pub http: SocketAddr,
+    /// Where encoders push.
+    pub rtmp: SocketAddr,
+    process: Child,
+}
+
+/// What the process holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footprint {
+    /// Resident memory in KiB.
+    pub rss_kib: u64,
+    /// Open files.
+    pub files: usize,
+    /// Tasks of the runtime.
+    pub tasks: u64,
+}
+
+impl Weir {
+    /// Starts a server with nothing in its database.
+    ///
+    /// # Errors
+    /// A binary that is not there or does not get ready.
+    pub async fn start(binary: &Path) -> anyhow::Result<Self> {
+        let data = tempfile::tempdir()?;
+        let (http, rtmp) = (free()?, free()?);
+        let process = run(binary, data.path(), http, rtmp)?;
+        let weir = Self {
+            binary: binary.to_owned(),
+            data,
+            http,
+            rtmp,
+            process,
+        };
+        weir.ready().await?;
+        Ok(weir)
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        Ok(self.process.kill().await?)
+    }
+
+    /// Starts it again after `kill`, on the same ports and data.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub async fn resume(&mut self) -> anyhow::Result<()> {
+        self.process = run(&self.binary, self.data.path(), self.http, self.rtmp)?;
+        self.ready().await
+    }
+
+    /// Makes a stream to which everybody may push.
+    ///
+    /// # Errors
+    /// What the API says.
+    pub async fn create(&self, name: &str) -> anyhow::Result<()> {
+        let input = json!({"id": "main", "url": "publish://", "key": null});
+        let stream = json!({"name": name, "inputs": [input]});
+        let (status, answer) = self
+            .ask(Method::POST, "/api/v1/streams", &stream.to_string())
+            .await?;
+        ensure!(status == 201, "{status}: {answer}");
+        Ok(())
+    }
+
+    /// A page of the server's, with the rights of the administrator.
+    ///
+    /// # Errors
+    /// A server that is not there, and any answer but 200.
+    pub async fn get(&self, path: &str) -> anyhow::Result<String> {
+        let (status, answer) = self.ask(Method::GET, path, "").await?;
+        ensure!(status == 200, "{path}: {status}: {answer}");
+        Ok(answer)
+    }
+
+    /// `waiting`, `live`, `hold` …
+    ///
+    /// # Errors
+    /// As `get`.
+    pub async fn status(&self, name: &str) -> anyhow::Result<String> {
+        let stream: Value =
+            serde_json::from_str(&self.get(&format!("/api/v1/streams/{name}")).await?)?;
+        let status = stream.pointer("/runtime/status").and_then(Value::as_str);
+        Ok(status.unwrap_or_default().to_owned())
+    }
+
+    /// Waits until a stream is what is wanted.
+    ///
+    /// # Errors
+    /// Where it is not in 20 s.
+    pub async fn until(&self, name: &str, wanted: &str) -> anyhow::Result<()> {
+        let asking = async {
+            while self.status(name).await.ok().as_deref() != Some(wanted) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let done = tokio::time::timeout(PATIENCE, asking).await;
+        done.with_context(|| format!("{name} is not {wanted}"))
+    }
+
+    /// Where an encoder pushes.
+    #[must_use]
+    pub fn publish_url(&self, name: &str) -> String {
+        format!("rtmp://{}/live/{name}", self.rtmp)
+    }
+
+    /// The multivariant playlist.
+    #[must_use]
+    pub fn play_url(&self, name: &str) -> String {
+        format!("http://{}/{name}/index.m3u8", self.http)
+    }
+
+    /// What the process holds now.
+    ///
+    /// # Errors
+    /// A process that is gone.
+    pub async fn footprint(&self) -> anyhow::Result<Footprint> {
+        let id = self.process.id().context("the server is gone")?;
+        let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+        let rss = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+        let rss = rss.and_then(|r| r.split_whitespace().next());
+        let metrics = self.get("/metrics").await?;
+        let tasks = metrics.lines().find_map(|l| l.strip_prefix("weir_tasks "));
+        Ok(Footprint {
+            rss_kib: rss.context("VmRSS")?.parse()?,
+            files: fs::read_dir(format!("/proc/{id}/fd"))?.count(),
+            tasks: tasks.context("weir_tasks")?.parse()?,
+        })
+    }
+
+    /// The process's log until now.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn log(&self) -> anyhow::Result<String> {
+        Ok(fs::read_to_string(self.data.path().join("log"))?)
+    }
+
+    async fn ready(&self) -> anyhow::Result<()> {
+        let asking = async {
+            while self.get("/readyz").await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, asking).await.is_err() {
+            bail!("the server does not get ready:\n{}", self.log()?);
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: &str) -> anyhow::Result<(u16, String)> {
+        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.http))
+            .header("authorization", format!("Bearer {TOKEN}"))
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))?;
+        let asking = tokio::time::timeout(PATIENCE, client.request(request));
+        let answer = asking.await.context("no answer")??;
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await?.to_bytes();
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+}
+
+fn run(binary: &Path, data: &Path, http: SocketAddr, rtmp: SocketAddr) -> anyhow::Result<Child> {
+    let log = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(data.join("log"))?;
+    Command::new(binary)
+        .arg("serve")
+        .env("WEIR_DATA__DIR", data)
+        .env("WEIR_HTTP__LISTEN", http.to_string())
+        .env("WEIR_RTMP__LISTEN", rtmp.to_string())
+        .env("WEIR_AUTH__ADMIN_TOKEN", TOKEN)
+        .current_dir(data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("{} cannot be run", binary.display()))
+}
+
+/// A port that was free a moment ago: a server that comes back must know its own.
+fn free() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}

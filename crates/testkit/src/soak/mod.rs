@@ -1,0 +1,82 @@
+//! Scenarios that push a server about, each with the linter watching. `weir-soak` runs them.
+
+mod crowd;
+mod kills;
+mod lint;
+mod players;
+mod stage;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+/// What to put a server through.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Scenario {
+    /// Blocking readers while all is well, while the publisher comes and goes, and while the server is killed.
+    Lint {
+        /// Undisturbed; half of that again for each of the other two.
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+        /// Concurrent readers.
+        #[arg(long, default_value_t = 50)]
+        readers: usize,
+    },
+    /// The publisher is away for a while; every player must come back by itself.
+    Absence {
+        /// How long, one after the other.
+        #[arg(default_values_t = [2, 10, 60, 300])]
+        seconds: Vec<u64>,
+    },
+    /// The server is killed and comes back; players that retry must come back by themselves.
+    Restart,
+    /// The encoder is killed and another one comes, over and over.
+    EncoderKills {
+        /// How often.
+        #[arg(default_value_t = 100)]
+        rounds: u32,
+    },
+    /// The server is killed and started again, over and over.
+    ServerKills {
+        /// How often.
+        #[arg(default_value_t = 20)]
+        rounds: u32,
+    },
+    /// Readers that stall and publishers that say nothing slow nobody.
+    Crowd,
+    /// Our own page for a minute, with a screenshot.
+    Page {
+        /// Where the screenshot goes.
+        #[arg(default_value = "page.png")]
+        screenshot: PathBuf,
+    },
+    /// Everything.
+    All,
+}
+
+impl Scenario {
+    /// Runs it with a server of its own.
+    ///
+    /// # Errors
+    /// What the server did wrong.
+    pub async fn run(self, weir: PathBuf) -> anyhow::Result<()> {
+        match self {
+            Self::Lint { minutes, readers } => lint::run(weir, minutes, readers).await,
+            Self::Absence { seconds } => players::absence(weir, &seconds).await,
+            Self::Restart => players::restart(weir).await,
+            Self::EncoderKills { rounds } => kills::encoder(weir, rounds).await,
+            Self::ServerKills { rounds } => kills::server(weir, rounds).await,
+            Self::Crowd => crowd::run(weir).await,
+            Self::Page { screenshot } => players::page(weir, &screenshot).await,
+            Self::All => {
+                lint::run(weir.clone(), 10, 50).await?;
+                crowd::run(weir.clone()).await?;
+                players::page(weir.clone(), &PathBuf::from("page.png")).await?;
+                players::absence(weir.clone(), &[2, 10, 60, 300]).await?;
+                players::restart(weir.clone()).await?;
+                kills::encoder(weir.clone(), 100).await?;
+                kills::server(weir, 20).await
+            }
+        }
+    }
+}

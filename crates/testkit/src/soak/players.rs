@@ -1,0 +1,112 @@
+//! What real players make of absences and restarts (`docs/time-and-numbering.md`).
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::ensure;
+use tokio::time::sleep;
+
+use super::stage::{Stage, say};
+use crate::actors::{PlayerReport, Players};
+
+const ALL: [&str; 6] = ["page", "hls-ll", "hls", "shaka-ll", "shaka", "native"];
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) async fn absence(weir: PathBuf, absences: &[u64]) -> anyhow::Result<()> {
+    say("\n## Seconds from the return of the encoder to the first new picture");
+    say(&format!("| absence, s | {} |", ALL.join(" | ")));
+    say(&format!("|--:|{}", "--:|".repeat(ALL.len())));
+    for seconds in absences {
+        let mut stage = Stage::set(&weir, 0).await?;
+        let mut players = Players::open(stage.weir.http, Stage::NAME, &ALL).await?;
+        players.playing(60, PATIENCE).await?;
+        sleep(Duration::from_secs(15)).await;
+        stage.cut().await?;
+        sleep(Duration::from_secs(*seconds)).await;
+        stage.push()?;
+        players.mark("back").await?;
+        stage.until_live().await?;
+        let reports = back(&mut players, "back").await?;
+        say(&row(&seconds.to_string(), &reports, "back"));
+        details(&reports);
+        stage.clear().await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn restart(weir: PathBuf) -> anyhow::Result<()> {
+    const KINDS: [&str; 4] = ["page", "hls-ll", "shaka-ll", "shaka"];
+    say(
+        "\n## Seconds from the return of the encoder to a server that was killed, to the first new picture",
+    );
+    say(&format!("| server away, s | {} |", KINDS.join(" | ")));
+    say(&format!("|--:|{}", "--:|".repeat(KINDS.len())));
+    let mut stage = Stage::set(&weir, 0).await?;
+    let mut players = Players::open(stage.weir.http, Stage::NAME, &KINDS).await?;
+    players.playing(60, PATIENCE).await?;
+    for away in [0, 3, 10] {
+        sleep(Duration::from_secs(15)).await;
+        stage.kill_server().await?;
+        sleep(Duration::from_secs(away)).await;
+        stage.weir.resume().await?;
+        stage.push()?;
+        let mark = format!("away-{away}");
+        players.mark(&mark).await?;
+        stage.until_live().await?;
+        let reports = back(&mut players, &mark).await?;
+        say(&row(&away.to_string(), &reports, &mark));
+        details(&reports);
+    }
+    stage.clear().await.map(drop)
+}
+
+pub(super) async fn page(weir: PathBuf, screenshot: &Path) -> anyhow::Result<()> {
+    say("\n## Our page for a minute");
+    let stage = Stage::set(&weir, 0).await?;
+    let mut players = Players::open(stage.weir.http, Stage::NAME, &["page"]).await?;
+    players.playing(60, PATIENCE).await?;
+    players.mark("start").await?;
+    sleep(Duration::from_secs(60)).await;
+    players.screenshot(screenshot).await?;
+    let reports = players.report().await?;
+    details(&reports);
+    for report in reports {
+        let latency = report.latency.last.unwrap_or(f64::MAX);
+        ensure!(
+            report.stalls.is_empty() && report.frames > 1500,
+            "{report:?}"
+        );
+        ensure!(latency < 3.0, "{report:?}");
+    }
+    stage.clear().await.map(drop)
+}
+
+/// Until every player has shown ten seconds of new pictures.
+async fn back(players: &mut Players, mark: &str) -> anyhow::Result<Vec<PlayerReport>> {
+    players
+        .until(PATIENCE, |r| r.back_after(mark, 300).is_some())
+        .await
+}
+
+fn row(first: &str, reports: &[PlayerReport], mark: &str) -> String {
+    let seconds = reports.iter().filter_map(|r| r.back_after(mark, 1));
+    let cells: Vec<_> = seconds.map(|s| format!("{s:.1}")).collect();
+    format!("| {first} | {} |", cells.join(" | "))
+}
+
+fn details(reports: &[PlayerReport]) {
+    for r in reports {
+        let (kind, frames, latency) = (&r.kind, r.frames, r.latency);
+        let (errors, stalls) = (&r.errors, &r.stalls);
+        say(&format!(
+            "  {kind}: {frames} pictures, latency {:.2?} → {:.2?}, stalls {:.1?}, errors {errors:?} {:?}",
+            latency.first,
+            latency.last,
+            stalls
+                .iter()
+                .map(|s| (s.seconds, s.jumped))
+                .collect::<Vec<_>>(),
+            r.page_errors,
+        ));
+    }
+}

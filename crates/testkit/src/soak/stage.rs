@@ -1,0 +1,114 @@
+//! A server, an encoder and the linter, which knows what is done to them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::actors::{Encoder, Weir};
+use crate::lint::{Report, State};
+use crate::poll::{self, Source};
+
+const NAME: &str = "news";
+
+pub(super) struct Stage {
+    pub(super) weir: Weir,
+    encoder: Option<Encoder>,
+    state: watch::Sender<State>,
+    linter: JoinHandle<anyhow::Result<Report>>,
+}
+
+impl Stage {
+    pub(super) const NAME: &'static str = NAME;
+
+    /// A live stream with the linter and `readers` on it.
+    pub(super) async fn set(binary: &Path, readers: usize) -> anyhow::Result<Self> {
+        let weir = Weir::start(binary).await?;
+        weir.create(NAME).await?;
+        let encoder = Encoder::push(&weir.publish_url(NAME))?;
+        weir.until(NAME, "live").await?;
+        let (state, told) = watch::channel(State::NORMAL);
+        let config = poll::Config {
+            readers,
+            duration: Duration::MAX,
+            ..poll::Config::new(&weir.play_url(NAME))
+        };
+        let linter = tokio::spawn(async move { poll::run(&config, Source::Told(told)).await });
+        let stage = Self {
+            weir,
+            encoder: Some(encoder),
+            state,
+            linter,
+        };
+        stage.until_live().await?;
+        Ok(stage)
+    }
+
+    /// The encoder dies without a word; the playlists are frozen when this returns.
+    pub(super) async fn cut(&mut self) -> anyhow::Result<()> {
+        self.tell(State::HOLD);
+        if let Some(encoder) = self.encoder.take() {
+            encoder.kill().await?;
+        }
+        self.weir.until(NAME, "hold").await
+    }
+
+    /// Another encoder begins to push.
+    pub(super) fn push(&mut self) -> anyhow::Result<()> {
+        self.encoder = Some(Encoder::push(&self.weir.publish_url(NAME))?);
+        Ok(())
+    }
+
+    /// Waits until playlists grow again.
+    pub(super) async fn until_live(&self) -> anyhow::Result<()> {
+        let growing = async {
+            let path = format!("/{NAME}/v0.m3u8");
+            while !self
+                .weir
+                .get(&path)
+                .await
+                .is_ok_and(|p| p.contains("PRELOAD-HINT"))
+            {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), growing)
+            .await
+            .context("not live")?;
+        self.tell(State::NORMAL);
+        Ok(())
+    }
+
+    /// `kill -9` of the server; the encoder notices and dies of it.
+    pub(super) async fn kill_server(&mut self) -> anyhow::Result<()> {
+        self.tell(State::RESTART.and(State::HOLD));
+        self.weir.kill().await?;
+        if let Some(encoder) = self.encoder.take() {
+            encoder.kill().await?;
+        }
+        Ok(())
+    }
+
+    fn tell(&self, state: State) {
+        // The linter only ends with the stage.
+        let _ = self.state.send(state);
+    }
+
+    /// What the linter found, which should be nothing.
+    pub(super) async fn clear(self) -> anyhow::Result<Weir> {
+        drop(self.state);
+        let report = self.linter.await??;
+        say(&report.to_string());
+        ensure!(report.violations.is_empty(), "rules were broken");
+        Ok(self.weir)
+    }
+}
+
+/// A line of the report.
+#[expect(clippy::print_stdout, reason = "what a scenario is run for")]
+pub(super) fn say(line: &str) {
+    println!("{line}");
+}
