@@ -1,6 +1,8 @@
 //! NAL units of H.264 (ITU-T H.264 7.3.1) and H.265 (ITU-T H.265 7.3.1): what kind each is, and
 //! walking over length-prefixed ones.
 
+use crate::CodecConfig;
+
 /// What a NAL unit means to a media server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NalKind {
@@ -47,25 +49,51 @@ pub fn h265(nal: &[u8]) -> NalKind {
     }
 }
 
-/// Whether the SEI messages of a NAL unit's body include a recovery point (payload type 6).
-fn has_recovery_point(mut body: &[u8]) -> bool {
-    const RECOVERY_POINT: u32 = 6;
-    while body.len() > 2 {
-        let Some(kind) = sei_number(&mut body) else {
-            return false;
-        };
-        let Some(size) = sei_number(&mut body) else {
-            return false;
-        };
-        if kind == RECOVERY_POINT {
-            return true;
+fn has_recovery_point(body: &[u8]) -> bool {
+    SeiMessages(body).any(|(kind, _)| kind == 6)
+}
+
+/// Whether an access unit carries closed captions: CEA-608 or 708 in `GA94` user data (ATSC A/53
+/// part 4, 6.2.3), as SEI messages of H.264 and H.265 hold it.
+#[must_use]
+pub fn has_captions(config: &CodecConfig, access_unit: &[u8]) -> bool {
+    const USER_DATA_T35: u32 = 4;
+    const ATSC_CAPTIONS: &[u8] = b"\xb5\x00\x31GA94\x03";
+    let (length_size, header) = match config {
+        CodecConfig::H264(c) => (c.nal_length_size(), 1),
+        CodecConfig::H265(c) => (c.nal_length_size(), 2),
+        _ => return false,
+    };
+    let sei = |nal: &&[u8]| match (header, nal.first()) {
+        (1, Some(b)) => b & 0x1f == 6,
+        (_, Some(b)) => matches!(b >> 1 & 0x3f, 39 | 40),
+        (_, None) => false,
+    };
+    Units::new(access_unit, length_size)
+        .map_while(Result::ok)
+        .filter(sei)
+        .flat_map(|nal| SeiMessages(nal.get(header..).unwrap_or_default()))
+        .any(|(kind, payload)| kind == USER_DATA_T35 && payload.starts_with(ATSC_CAPTIONS))
+}
+
+/// The messages of a SEI NAL unit's body: payload type and payload (H.264 7.3.2.3.1).
+struct SeiMessages<'a>(&'a [u8]);
+
+impl<'a> Iterator for SeiMessages<'a> {
+    type Item = (u32, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // The last byte or two are trailing bits.
+        if self.0.len() <= 2 {
+            return None;
         }
-        let Some(rest) = usize::try_from(size).ok().and_then(|n| body.get(n..)) else {
-            return false;
-        };
-        body = rest;
+        let kind = sei_number(&mut self.0)?;
+        let size = usize::try_from(sei_number(&mut self.0)?).ok()?;
+        // One that is cut short ends the walk, and is told all the same.
+        let (payload, rest) = self.0.split_at_checked(size).unwrap_or((self.0, &[]));
+        self.0 = rest;
+        Some((kind, payload))
     }
-    false
 }
 
 /// A number in steps of 255 (H.264 7.3.2.3.1).
@@ -143,6 +171,21 @@ mod tests {
         assert_eq!(h265(&[21 << 1, 1]), NalKind::RandomAccess);
         assert_eq!(h265(&[8 << 1, 1]), NalKind::Leading);
         assert_eq!(h265(&[]), NalKind::Empty);
+    }
+
+    #[test]
+    fn captions_are_found_among_other_messages() {
+        let avcc = b"\x01\x42\xc0\x1e\xff\xe1\x00\x19\x67\x42\xc0\x1e\xda\x02\x80\xbf\xe5\xc0\x44\x00\x00\x03\x00\x04\x00\x00\x03\x00\xf0\x3c\x58\xba\x80\x01\x00\x04\x68\xce\x0f\xc8";
+        let config = crate::codec::H264Config::parse(bytes::Bytes::from_static(avcc)).unwrap();
+        let config = CodecConfig::H264(config);
+        let unit = |nal: &[u8]| [&[0, 0, 0, u8::try_from(nal.len()).unwrap()], nal].concat();
+        let captions = b"\x06\x05\x01\xaa\x04\x0b\xb5\x00\x31GA94\x03\xc0\xff\xfc\x80";
+        let slice = unit(&[0x65, 1, 2, 3]);
+        let with = [unit(captions), slice.clone()].concat();
+        assert!(has_captions(&config, &with));
+        let other = [unit(&[&captions[..9], &[0x32; 8][..]].concat()), slice].concat();
+        assert!(!has_captions(&config, &other));
+        assert!(!has_captions(&config, &with[..7]));
     }
 
     #[test]

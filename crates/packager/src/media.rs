@@ -29,6 +29,8 @@ pub struct Media {
     pub next_part: PartName,
     /// Frames per second, told or measured; video only.
     pub frame_rate: Option<f64>,
+    /// Whether the video carries closed captions.
+    pub captions: bool,
     /// No media arrives: the playlist is frozen.
     pub hold: bool,
     /// The stream has ended.

@@ -28,12 +28,19 @@ impl Snapshot {
     }
 
     fn variants(&self, out: &mut String, query: &str) -> std::fmt::Result {
+        // Where captions may be, players look into segments for them before they play.
+        let captions = if self.media.iter().any(|m| m.captions) {
+            ""
+        } else {
+            ",CLOSED-CAPTIONS=NONE"
+        };
+        let tail = (captions, query);
         let video = self.of_kind(TrackKind::Video);
         let audio = self.of_kind(TrackKind::Audio);
         if video.is_empty() {
             return audio
                 .iter()
-                .try_for_each(|a| stream_inf(out, a, None, query));
+                .try_for_each(|a| stream_inf(out, a, None, tail));
         }
         let groups = audio_groups(&audio);
         for (group, members) in &groups {
@@ -43,10 +50,10 @@ impl Snapshot {
         }
         for v in &video {
             if groups.is_empty() {
-                stream_inf(out, v, None, query)?;
+                stream_inf(out, v, None, tail)?;
             }
             for (group, members) in &groups {
-                stream_inf(out, v, Some((group, members)), query)?;
+                stream_inf(out, v, Some((group, members)), tail)?;
             }
         }
         Ok(())
@@ -101,7 +108,7 @@ fn stream_inf(
     out: &mut String,
     m: &Media,
     audio: Option<(&str, &[&Arc<Media>])>,
-    query: &str,
+    (captions, query): (&str, &str),
 ) -> std::fmt::Result {
     let members = audio.map_or(&[][..], |(_, members)| members);
     let loudest = |f: fn(&Media) -> u64| members.iter().map(|a| f(a)).max().unwrap_or(0);
@@ -128,7 +135,7 @@ fn stream_inf(
     if let Some((group, _)) = audio {
         write!(out, ",AUDIO=\"{group}\"")?;
     }
-    writeln!(out, "\n{}.m3u8{query}", m.id)
+    writeln!(out, "{captions}\n{}.m3u8{query}", m.id)
 }
 
 /// RFC 8216bis 4.2: a quoted string holds neither line breaks nor double quotes.

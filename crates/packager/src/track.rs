@@ -58,6 +58,8 @@ pub(crate) struct TrackPackager {
     next_part: PartName,
     sequence: u32,
     filling: bool,
+    /// Whether captions were ever seen inside the video.
+    captions: bool,
     published: Option<Arc<Media>>,
     face: Option<Face>,
     changed: bool,
@@ -108,6 +110,7 @@ impl TrackPackager {
             },
             sequence: 0,
             filling: false,
+            captions: false,
             published: None,
             face: None,
             changed: false,
@@ -233,6 +236,8 @@ impl TrackPackager {
         let duration = self.cadence.duration(frame);
         self.make_room(dts, duration);
         let composition = (frame.pts - frame.dts).to_ticks(self.timescale);
+        self.captions =
+            self.captions || media::nal::has_captions(&self.track.config, &frame.payload);
         self.samples.push(Sample {
             dts,
             duration,
@@ -485,6 +490,7 @@ impl TrackPackager {
             id: self.id.clone(),
             rendition: self.rendition.clone(),
             track: self.track.clone(),
+            captions: self.captions,
             segments: self.listed.clone(),
             retained: self.retained.iter().map(|(_, s)| Arc::clone(s)).collect(),
             discontinuity_sequence: self.discontinuity_sequence,
