@@ -27,6 +27,9 @@ use crate::{http_server, ingest, secret};
 
 /// After the drain: for what is still to be written.
 const WRITING: Duration = Duration::from_secs(5);
+/// Players that poll see the frozen playlists before the door closes: one that still hopes for a
+/// hinted part when the next process starts asks for that part for ever (Shaka).
+const LAST_LOOK: Duration = Duration::from_millis(1_500);
 
 /// Runs until SIGTERM or SIGINT, then drains; a second one ends it at once.
 ///
@@ -144,18 +147,23 @@ impl Server {
         let ledger = tokio::spawn(ledger.run(manager.store.clone(), written.clone()));
         let sampling = tokio::spawn(sample(Arc::clone(&manager)));
         let rtmp = self.rtmp(&stop);
-        let http = self.http(&ready, &stop);
+        let closing = CancellationToken::new();
+        let http = self.http(&ready, &closing);
         stop.cancelled().await;
         ready.store(false, Relaxed);
         sampling.abort();
         let drained = timeout(drain, async {
-            manager.freeze_all().await;
+            if manager.freeze_all().await {
+                tokio::time::sleep(LAST_LOOK).await;
+            }
+            closing.cancel();
             let _ = http.await;
             if let Some(rtmp) = rtmp {
                 let _ = rtmp.await;
             }
         });
         if drained.await.is_err() {
+            closing.cancel();
             tracing::warn!("somebody was still there when the drain ended");
         }
         written.cancel();

@@ -91,9 +91,13 @@ function report(player) {
     const gap = frames[i][0] - frames[i - 1][0];
     if (gap > LONG_MS) stalls.push({ at: frames[i - 1][0], seconds: seconds(gap), jumped: Math.round((frames[i][1] - frames[i - 1][1]) * 10) / 10 });
   }
+  // Media that was in hand may play on at first: back is where the last pause ended.
   const after = marks.map(({ word, at }) => {
     const since = frames.filter(([shown]) => shown > at);
-    return { mark: word, seconds: since.length ? seconds(since[0][0] - at) : null, frames: since.length };
+    const pauses = stalls.filter((stall) => stall.at + stall.seconds * 1000 > at);
+    const last = pauses.at(-1);
+    const back = last ? Math.max(0, seconds(last.at - at) + last.seconds) : 0;
+    return { mark: word, seconds: since.length ? back : null, frames: since.length };
   });
   const sorted = [...latencies].sort((a, b) => a - b);
   const last = frames.at(-1);

@@ -116,12 +116,18 @@ impl Manager {
         self.ledger.flush(&self.store).await;
     }
 
-    /// Publishers leave and playlists freeze: players wait for the next start.
-    pub(crate) async fn freeze_all(&self) {
+    /// Publishers leave and playlists freeze: players wait for the next start. Tells whether there
+    /// is anything for them to look at.
+    pub(crate) async fn freeze_all(&self) -> bool {
         let _change = self.changes.lock().await;
         let streams = std::mem::take(&mut *self.write());
-        let running = streams.values().flatten();
-        join_all(running.map(|s| s.shut_down(&self.outputs, Stop::Freeze))).await;
+        let running: Vec<_> = streams.values().flatten().collect();
+        let served = running.iter().any(|s| s.output.snapshot().is_live());
+        let frozen = running
+            .iter()
+            .map(|s| s.shut_down(&self.outputs, Stop::Freeze));
+        join_all(frozen).await;
+        served
     }
 
     /// A stream that runs.

@@ -35,7 +35,7 @@ pub struct PlayerReport {
     pub latency: Latency,
     /// Pauses of more than half a second between two pictures.
     pub stalls: Vec<Stall>,
-    /// Its first picture after each mark.
+    /// What it showed after each mark.
     pub after: Vec<After>,
     /// Its errors; fatal ones end with `!`.
     pub errors: Errors,
@@ -67,12 +67,12 @@ pub struct Stall {
     pub jumped: f64,
 }
 
-/// What a player showed after a mark: when its first picture came.
+/// What a player showed after a mark.
 #[derive(Debug, Clone, Deserialize)]
 pub struct After {
     /// The word.
     pub mark: String,
-    /// How much later.
+    /// When its last pause ended; zero where there was none.
     pub seconds: Option<f64>,
     /// Pictures since the mark.
     pub frames: u64,
@@ -142,7 +142,7 @@ impl Players {
         }
     }
 
-    /// Notes this moment; the reports tell the first picture after it.
+    /// Notes this moment; the reports tell what came after it.
     ///
     /// # Errors
     /// A browser that is gone.
@@ -182,7 +182,7 @@ impl Players {
 }
 
 impl PlayerReport {
-    /// Seconds from a mark to the first picture after it, where `frames` pictures have followed.
+    /// Seconds from a mark to the end of the last pause, where `frames` pictures have followed.
     #[must_use]
     pub fn back_after(&self, mark: &str, frames: u64) -> Option<f64> {
         let after = self.after.iter().rfind(|a| a.mark == mark)?;

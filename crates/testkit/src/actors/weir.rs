@@ -70,7 +70,21 @@ impl Weir {
         Ok(self.process.kill().await?)
     }
 
-    /// Starts it again after `kill`, on the same ports and data.
+    /// Asks it to stop, as a service manager does, and waits until it has.
+    ///
+    /// # Errors
+    /// A server that does not stop, or says that it failed.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        let id = self.process.id().context("the server is gone")?;
+        let asked = Command::new("kill").arg(id.to_string()).status().await?;
+        ensure!(asked.success(), "kill {id}");
+        let ended = tokio::time::timeout(PATIENCE, self.process.wait()).await;
+        let status = ended.context("the server does not stop")??;
+        ensure!(status.success(), "the server ended with {status}");
+        Ok(())
+    }
+
+    /// Starts it again after `kill` or `stop`, on the same ports and data.
     ///
     /// # Errors
     /// As `start`.

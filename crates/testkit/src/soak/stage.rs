@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use media::Span;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::actors::{Encoder, Weir};
-use crate::lint::{Report, State};
+use crate::lint::{Limits, Report, State};
 use crate::poll::{self, Source};
 
 const NAME: &str = "news";
@@ -26,6 +27,16 @@ impl Stage {
 
     /// A live stream with the linter and `readers` on it.
     pub(super) async fn set(binary: &Path, readers: usize) -> anyhow::Result<Self> {
+        Self::with(binary, readers, Limits::default()).await
+    }
+
+    /// The same on a machine that a browser full of players keeps busy.
+    pub(super) async fn crowded(binary: &Path) -> anyhow::Result<Self> {
+        let slack = Span::from_secs(2);
+        Self::with(binary, 0, Limits { slack }).await
+    }
+
+    async fn with(binary: &Path, readers: usize, limits: Limits) -> anyhow::Result<Self> {
         let weir = Weir::start(binary).await?;
         weir.create(NAME).await?;
         let encoder = Encoder::push(&weir.publish_url(NAME))?;
@@ -33,6 +44,7 @@ impl Stage {
         let (state, told) = watch::channel(State::NORMAL);
         let config = poll::Config {
             readers,
+            limits,
             duration: Duration::MAX,
             ..poll::Config::new(&weir.play_url(NAME))
         };
@@ -86,6 +98,16 @@ impl Stage {
     pub(super) async fn kill_server(&mut self) -> anyhow::Result<()> {
         self.tell(State::RESTART.and(State::HOLD));
         self.weir.kill().await?;
+        if let Some(encoder) = self.encoder.take() {
+            encoder.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// The server is asked to stop; the encoder is gone with it.
+    pub(super) async fn stop_server(&mut self) -> anyhow::Result<()> {
+        self.tell(State::RESTART.and(State::HOLD));
+        self.weir.stop().await?;
         if let Some(encoder) = self.encoder.take() {
             encoder.kill().await?;
         }
