@@ -3,6 +3,8 @@ SHELL := /bin/bash
 CARGO ?= cargo
 # Cases per property for `make fuzz`.
 CASES ?= 20000
+# Of `make soak`; `weir-soak help` lists them.
+SCENARIO ?= all
 
 ifneq ($(shell command -v cargo-nextest 2>/dev/null),)
 TEST := $(CARGO) nextest run --locked $(if $(CI),--profile ci)
@@ -43,14 +45,15 @@ test: ## Every test, real encoders and browsers included
 	$(TEST) --workspace
 
 bench: ## Benchmarks, as ratios against a peer in the same run (bench/)
-	$(CARGO) bench --workspace --locked
+	$(CARGO) bench --locked -p hub --bench fanout
 
 fuzz: ## Property tests of the pure crates and the hub, CASES each (parsers get fuzz targets with the next release)
 	PROPTEST_CASES=$(CASES) $(TEST) --release -p media -p container -p packager -p hub
 
-soak: ## The long scenarios: cuts, restarts, hostile peers
+soak: ## The long scenarios (about an hour), or one of them: make soak SCENARIO=absence
 	@deploy/setup.sh test
-	$(CARGO) run --release --locked -p testkit -- soak
+	$(CARGO) build --release --locked --bin weir --bin weir-soak
+	$(CARGO) run --release --locked --bin weir-soak -- $(SCENARIO)
 
 docker: ## Build the container image `weir`
 	docker build -t weir .

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +21,11 @@ const BUCKETS: [u64; 10] = [
     250, 500, 1_000, 2_000, 3_000, 5_000, 10_000, 25_000, 100_000, 1_000_000,
 ];
 
+/// No player waits for a server for longer than this.
+const OUTLIVED: Duration = Duration::from_secs(600);
+/// Those that do ask for what it lost within this time after the next one is live.
+const ASKED: Duration = Duration::from_secs(60);
+
 /// One stream's output: the newest snapshot, its rendered playlists, counters.
 #[derive(Debug)]
 pub struct Output {
@@ -31,6 +36,8 @@ pub struct Output {
     pub(crate) blocked: AtomicUsize,
     renders: Arc<AtomicU64>,
     release: Histogram,
+    /// The first segment that was listed, and when, where an earlier process listed others.
+    resumed: Option<OnceLock<(u64, Instant)>>,
 }
 
 /// Requests answered, by what came of them.
@@ -133,6 +140,7 @@ impl Default for Output {
             blocked: AtomicUsize::new(0),
             renders,
             release: Histogram::default(),
+            resumed: None,
         }
     }
 }
@@ -144,8 +152,21 @@ impl Output {
         Self::default()
     }
 
+    /// An output that goes on with the numbers of an earlier process, which may have been killed in
+    /// the midst of a segment.
+    #[must_use]
+    pub fn resumed() -> Self {
+        Self {
+            resumed: Some(OnceLock::new()),
+            ..Self::default()
+        }
+    }
+
     /// Replaces what is served and wakes all who wait.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        if let (Some(first), Some(media)) = (&self.resumed, snapshot.media.first()) {
+            first.get_or_init(|| (media.media_sequence(), Instant::now()));
+        }
         let state = State {
             snapshot,
             rendered: Mutex::default(),
@@ -174,6 +195,17 @@ impl Output {
 
     pub(crate) fn state(&self) -> Arc<State> {
         Arc::clone(&self.state.borrow())
+    }
+
+    /// Whether a segment number is one that only an earlier process knew, and asked for by a
+    /// player that comes from there.
+    pub(crate) fn is_lost(&self, number: u64) -> bool {
+        let resumed = self.resumed.as_ref().and_then(OnceLock::get);
+        resumed.is_some_and(|(first, at)| {
+            let longest = OUTLIVED.as_secs() / self.target_duration().as_secs().max(1);
+            let lost = first.saturating_sub(longest)..*first;
+            lost.contains(&number) && at.elapsed() < ASKED
+        })
     }
 
     pub(crate) fn note_viewer(&self, address: IpAddr, agent: &[u8]) {

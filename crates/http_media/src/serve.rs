@@ -115,6 +115,9 @@ impl Outputs {
         asked: &Asked<'_>,
     ) -> Result<Response, Refusal> {
         let directives = Directives::parse(asked.query).ok_or(Refusal::Directive)?;
+        if let Some(closing) = closing(output, id, directives) {
+            return Ok(playlist_response(&closing, output, true, asked));
+        }
         let found = |state: &State| -> Result<Option<Rendered>, Refusal> {
             let (index, media) = find(state, id)?;
             let ready = playlist::is_ready(media, directives)?;
@@ -221,6 +224,14 @@ fn find<'a>(state: &'a State, id: &str) -> Result<(usize, &'a Arc<Media>), Refus
     }
     let mut numbered = media.iter().enumerate();
     numbered.find(|(_, m)| m.id == id).ok_or(Refusal::NotFound)
+}
+
+/// The answer to a reload that waits for what was lost with the process before this one.
+fn closing(output: &Output, id: &str, directives: Directives) -> Option<Rendered> {
+    let number = directives.msn.filter(|n| output.is_lost(*n))?;
+    let state = output.state();
+    let (_, media) = find(&state, id).ok()?;
+    state.snapshot.closing(media, number).map(Rendered::new)
 }
 
 fn multivariant(output: &Output, asked: &Asked<'_>) -> Result<Response, Refusal> {

@@ -80,6 +80,39 @@ impl Snapshot {
         Ok(())
     }
 
+    /// A low-latency playlist of segment `number` alone, which an earlier process may have begun
+    /// and did not live to end: it is a gap, and complete. A player that holds parts of it would
+    /// wait for the others for ever (Shaka); it asks for what follows, and so gets to what is.
+    #[must_use]
+    pub fn closing(&self, media: &Media, number: u64) -> Option<String> {
+        let first = media.segments.first()?;
+        let before = i64::try_from(first.number.checked_sub(number)?).ok()?;
+        let start = first.start - first.duration.times(before);
+        let mut out = String::with_capacity(1024);
+        let written = self.write_closing(&mut out, media, first, (number, start));
+        written.ok().map(|()| out)
+    }
+
+    fn write_closing(
+        &self,
+        out: &mut String,
+        media: &Media,
+        first: &Segment,
+        (number, start): (u64, Timestamp),
+    ) -> std::fmt::Result {
+        let (id, td) = (&media.id, media.target_duration);
+        let duration = seconds(first.duration);
+        writeln!(out, "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:{td}")?;
+        self.server_control(out, media)?;
+        let discontinuity = media.discontinuity_sequence;
+        writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{number}")?;
+        writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity}")?;
+        writeln!(out, "#EXT-X-MAP:URI=\"{id}_init_{}.mp4\"", first.init.hash)?;
+        writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", date_time(start))?;
+        writeln!(out, "#EXT-X-GAP\n#EXTINF:{duration},\n{id}_{number}.m4s")?;
+        self.media.iter().try_for_each(|other| report(out, other))
+    }
+
     fn header(
         &self,
         out: &mut String,

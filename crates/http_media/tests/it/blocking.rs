@@ -1,6 +1,8 @@
 //! Blocking reloads and hinted parts (RFC 8216bis 6.2.5.2, rules H10 to H13, H19, H20).
 
-use http_media::Outputs;
+use std::time::Duration;
+
+use http_media::{Output, Outputs};
 use tokio::task::JoinHandle;
 
 use crate::source::{Answer, Live, get};
@@ -125,4 +127,50 @@ async fn a_thousand_waiters_cost_one_rendering() {
         assert_eq!(answer.await.unwrap().status, 200);
     }
     assert_eq!(live.output.figures().renders - before.renders, 1);
+}
+
+/// Shaka, which holds parts of a segment, waits for its end whatever else is listed.
+#[tokio::test(start_paused = true)]
+async fn players_that_outlived_a_server_are_led_from_what_it_lost_to_what_is() {
+    let mut live = Live::with(Output::resumed());
+    live.play(309);
+    let first = get(&live.outputs, "a/news/v0.m3u8").await;
+    let sequence = |text: &str| -> u64 {
+        let line = text
+            .lines()
+            .find_map(|l| l.strip_prefix("#EXT-X-MEDIA-SEQUENCE:"));
+        line.unwrap().parse().unwrap()
+    };
+    let first = sequence(&first.text());
+    for number in first - 3..first {
+        let reload = format!("a/news/v0.m3u8?_HLS_msn={number}&_HLS_part=4");
+        let closing = get(&live.outputs, &reload).await.text();
+        assert_eq!(sequence(&closing), number);
+        assert!(closing.contains("#EXT-X-GAP") && !closing.contains("PRELOAD-HINT"));
+    }
+    let ask = async |number: u64| {
+        let reload = format!("a/news/v0.m3u8?_HLS_msn={number}");
+        sequence(&get(&live.outputs, &reload).await.text())
+    };
+    assert_eq!(ask(first).await, first);
+    assert_eq!(ask(first - 1000).await, first, "nobody waited for so long");
+    tokio::time::advance(Duration::from_secs(61)).await;
+    assert_eq!(
+        ask(first - 1).await,
+        first,
+        "who outlived it has asked by now"
+    );
+}
+
+#[tokio::test]
+async fn a_stream_that_is_new_has_lost_nothing() {
+    let mut live = Live::new();
+    live.play(309);
+    let (msn, _) = live.edge();
+    let old = get(
+        &live.outputs,
+        &format!("a/news/v0.m3u8?_HLS_msn={}", msn - 20),
+    )
+    .await;
+    assert!(!old.text().contains("#EXT-X-GAP"));
 }

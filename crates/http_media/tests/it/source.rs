@@ -46,6 +46,10 @@ impl Answer {
 
 impl Live {
     pub(crate) fn new() -> Self {
+        Self::with(Output::new())
+    }
+
+    pub(crate) fn with(output: Output) -> Self {
         let mut packager = Packager::new(Config::default(), None, EPOCH);
         let rendition = packager.add_rendition("source");
         let h264 = CodecConfig::H264(H264Config::parse(AVCC.into()).unwrap());
@@ -53,7 +57,7 @@ impl Live {
         let tracks = [Track::new(TrackId(0), h264), Track::new(TrackId(1), aac)];
         packager.group(rendition, &tracks, EPOCH).unwrap();
         let outputs = Outputs::new(Limits::default());
-        let output = Arc::new(Output::new());
+        let output = Arc::new(output);
         outputs.insert("a/news", Arc::clone(&output));
         Self {
             outputs,

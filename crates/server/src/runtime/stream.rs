@@ -93,7 +93,10 @@ impl Stream {
         (hub, outputs, ledger): (&Hub, &Outputs, &Arc<Ledger>),
     ) -> Result<Arc<Self>, hub::NameTaken> {
         let presentation = hub.announce(&config.name)?;
-        let output = Arc::new(Output::new());
+        let output = Arc::new(match restored {
+            Some(_) => Output::resumed(),
+            None => Output::new(),
+        });
         let (inputs, feeds) = mpsc::channel(4);
         let packaging = Packaging::new(&config.name, hub, &output, ledger);
         let stream = Arc::new(Self {

@@ -35,10 +35,9 @@ pub(super) async fn absence(weir: PathBuf, absences: &[u64]) -> anyhow::Result<(
 }
 
 pub(super) async fn restart(weir: PathBuf) -> anyhow::Result<()> {
-    let asked = ["page", "hls-ll", "hls", "shaka-ll", "shaka"];
-    restarts(weir.clone(), "stopped", &asked).await?;
-    // Shaka in low latency waits for the rest of a segment that nobody has any more.
-    restarts(weir, "killed", &["page", "hls-ll", "hls", "shaka"]).await
+    const KINDS: [&str; 5] = ["page", "hls-ll", "hls", "shaka-ll", "shaka"];
+    restarts(weir.clone(), "stopped", &KINDS).await?;
+    restarts(weir, "killed", &KINDS).await
 }
 
 async fn restarts(weir: PathBuf, how: &str, kinds: &[&str]) -> anyhow::Result<()> {
