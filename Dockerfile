@@ -16,7 +16,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
 FROM debian:bookworm-slim
 # The uid is fixed so that a volume's owner can be set from outside.
 RUN groupadd --gid 10001 weir && useradd --uid 10001 --gid weir --home-dir /data --no-create-home weir \
-    && install -d -o weir -g weir /data
+    && install -d -m 0700 -o weir -g weir /data
 COPY --from=build /usr/local/bin/weir /usr/local/bin/weir
 USER 10001:10001
 WORKDIR /data

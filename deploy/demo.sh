@@ -48,7 +48,7 @@ build() {
 
 serve() {
   rm -rf "$DIR/data"
-  mkdir -p "$DIR/data"
+  mkdir -p -m 700 "$DIR/data"
   WEIR_DATA__DIR=$DIR/data WEIR_HTTP__LISTEN="[::]:$HTTP_PORT" WEIR_RTMP__LISTEN="[::]:$RTMP_PORT" \
     "$WEIR" serve </dev/null >"$DIR/weir.log" 2>&1 &
   server=$!
