@@ -12,6 +12,9 @@ const WATCH: Span = Span::from_secs(10);
 /// The watch is kept in steps of this length.
 const STEP: Span = Span::from_secs(1);
 
+/// A frame that lasts longer is the first one after a pause.
+const LONGEST_FRAME: Span = Span::from_millis(100);
+
 /// Bounds of the programme timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
@@ -37,12 +40,21 @@ pub struct Counters {
     pub sources: u64,
     /// Silences longer than a segment.
     pub declared_gaps: u64,
-    /// Times that a source which lagged for good was moved on to UTC.
+    /// Times that a source which lagged for good, or ran ahead, was moved to where it belongs.
     pub reanchored: u64,
     /// Frames dropped because the source ran ahead of UTC by more than the lead allows.
     pub too_fast: u64,
     /// Frames dropped because they lay before what the programme already holds.
     pub overlapped: u64,
+}
+
+/// How far one track of the programme has come.
+#[derive(Debug)]
+struct Progress {
+    id: TrackId,
+    last: Timestamp,
+    /// From the frame before the last to the last: how long the last will be, presumably.
+    interval: Span,
 }
 
 /// Maps one input's frames onto the programme.
@@ -51,9 +63,8 @@ pub struct Timeline {
     config: Config,
     /// Programme time minus source time.
     offset: Option<Span>,
-    /// The latest programme DTS of each track; a handful, so a list.
-    last: Vec<(TrackId, Timestamp)>,
-    end: Option<Timestamp>,
+    /// A handful, so a list.
+    tracks: Vec<Progress>,
     watch: Watch,
     slewed: Option<Timestamp>,
     skipping: bool,
@@ -67,8 +78,7 @@ impl Timeline {
         Self {
             config,
             offset: None,
-            last: Vec::new(),
-            end: None,
+            tracks: Vec::new(),
             watch: Watch::default(),
             slewed: None,
             skipping: true,
@@ -96,7 +106,7 @@ impl Timeline {
         }
         let offset = self.offset?;
         let dts = frame.dts + offset;
-        if dts > now + self.config.max_lead {
+        if self.is_ahead(dts, now) {
             self.skipping = true;
         }
         if self.skipping {
@@ -137,33 +147,55 @@ impl Timeline {
                 self.counters.reanchored += 1;
                 self.anchor(frame, now);
             }
-            Some(offset) => {
-                self.skipping = frame.dts + offset > now + self.config.max_lead;
+            Some(offset) if self.is_ahead(frame.dts + offset, now) => {
+                self.counters.reanchored += 1;
+                self.anchor(frame, now);
             }
+            Some(_) => self.skipping = false,
         }
     }
 
+    /// The programme goes on where it ended, or at UTC after a silence that is a gap: a shorter one
+    /// leaves no hole, and what it lags is caught up with by slewing.
     fn anchor(&mut self, frame: &Frame, now: Timestamp) {
-        let earliest = self.end.map_or(now, |end| end.max(now));
-        if self.end.is_some_and(|end| now - end > self.config.gap) {
-            self.counters.declared_gaps += 1;
-        }
-        self.offset = Some(earliest - frame.dts);
+        let start = match self.end() {
+            Some(end) if now - end <= self.config.gap => end,
+            Some(_) => {
+                self.counters.declared_gaps += 1;
+                now
+            }
+            None => now,
+        };
+        self.offset = Some(start - frame.dts);
         self.watch = Watch::default();
         self.slewed = None;
-        self.skipping = false;
+        // Where the programme itself runs ahead, it waits for UTC.
+        self.skipping = self.is_ahead(start, now);
+    }
+
+    fn is_ahead(&self, dts: Timestamp, now: Timestamp) -> bool {
+        dts > now + self.config.max_lead
+    }
+
+    /// Where every track's last frame is over.
+    fn end(&self) -> Option<Timestamp> {
+        self.tracks.iter().map(|t| t.last + t.interval).max()
     }
 
     /// Notes the frame's place; `false` where the track already holds that time.
-    fn advance(&mut self, track: TrackId, dts: Timestamp) -> bool {
-        let known = self.last.iter_mut().find(|(id, _)| *id == track);
-        match known {
-            Some((_, last)) if dts <= *last => return false,
-            Some((_, last)) => *last = dts,
-            None => self.last.push((track, dts)),
+    fn advance(&mut self, id: TrackId, dts: Timestamp) -> bool {
+        match self.tracks.iter_mut().find(|t| t.id == id) {
+            Some(track) if dts <= track.last => return false,
+            Some(track) => {
+                track.interval = (dts - track.last).min(LONGEST_FRAME);
+                track.last = dts;
+            }
+            None => self.tracks.push(Progress {
+                id,
+                last: dts,
+                interval: Span::from_millis(1),
+            }),
         }
-        let after = dts + Span::from_millis(1);
-        self.end = Some(self.end.map_or(after, |end| end.max(after)));
         true
     }
 

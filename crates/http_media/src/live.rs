@@ -60,6 +60,8 @@ struct Histogram {
 pub(crate) struct State {
     pub(crate) snapshot: Arc<Snapshot>,
     rendered: Mutex<HashMap<(usize, Form), Rendered>>,
+    /// Low latency and classic.
+    multivariant: [OnceLock<Option<Rendered>>; 2],
     renders: Arc<AtomicU64>,
 }
 
@@ -86,6 +88,24 @@ impl Rendered {
 }
 
 impl State {
+    fn new(snapshot: Arc<Snapshot>, renders: &Arc<AtomicU64>) -> Self {
+        Self {
+            snapshot,
+            rendered: Mutex::default(),
+            multivariant: Default::default(),
+            renders: Arc::clone(renders),
+        }
+    }
+
+    /// The multivariant playlist; `None` where there is none yet.
+    pub(crate) fn multivariant(&self, low_latency: bool) -> Option<Rendered> {
+        let rendered = self.multivariant[usize::from(low_latency)].get_or_init(|| {
+            self.renders.fetch_add(1, Relaxed);
+            self.snapshot.multivariant(low_latency).map(Rendered::new)
+        });
+        rendered.clone()
+    }
+
     /// The media playlist at `index` of the snapshot.
     pub(crate) fn playlist(&self, index: usize, form: Form) -> Option<Rendered> {
         let media = self.snapshot.media.get(index)?;
@@ -127,11 +147,7 @@ pub struct Figures {
 impl Default for Output {
     fn default() -> Self {
         let renders = Arc::new(AtomicU64::new(0));
-        let state = State {
-            snapshot: Arc::default(),
-            rendered: Mutex::default(),
-            renders: Arc::clone(&renders),
-        };
+        let state = State::new(Arc::default(), &renders);
         Self {
             state: watch::Sender::new(Arc::new(state)),
             viewers: Viewers::default(),
@@ -167,11 +183,7 @@ impl Output {
         if let (Some(first), Some(media)) = (&self.resumed, snapshot.media.first()) {
             first.get_or_init(|| (media.media_sequence(), Instant::now()));
         }
-        let state = State {
-            snapshot,
-            rendered: Mutex::default(),
-            renders: Arc::clone(&self.renders),
-        };
+        let state = State::new(snapshot, &self.renders);
         self.state.send_replace(Arc::new(state));
     }
 

@@ -5,7 +5,8 @@ use packager::Media;
 use crate::error::Refusal;
 use crate::resource::Directives;
 
-/// Whether `media` holds what is asked for. A frozen or ended playlist answers everybody.
+/// Whether `media` holds what is asked for. An ended playlist answers everybody, a frozen one all
+/// who do not ask for what lies too far ahead.
 ///
 /// # Errors
 /// What lies too far ahead to wait for.
@@ -16,14 +17,14 @@ pub(crate) fn is_ready(media: &Media, directives: Directives) -> Result<bool, Re
     let Some(edge) = media.edge() else {
         return Ok(false);
     };
-    if media.ended || media.hold {
+    if media.ended {
         return Ok(true);
     }
     if msn > edge.msn + 2 {
         return Err(Refusal::TooFarAhead);
     }
     let Some(part) = directives.part else {
-        return Ok(msn < edge.msn || msn == edge.msn && edge.complete);
+        return Ok(media.hold || msn < edge.msn || msn == edge.msn && edge.complete);
     };
     if msn < edge.msn {
         // A part beyond its segment's last is the first of the next one, which is there.
@@ -34,12 +35,12 @@ pub(crate) fn is_ready(media: &Media, directives: Directives) -> Result<bool, Re
         if part > edge.parts + advance_limit(media) {
             return Err(Refusal::TooFarAhead);
         }
-        return Ok(!beyond);
+        return Ok(media.hold || !beyond);
     }
     if part > advance_limit(media) {
         return Err(Refusal::TooFarAhead);
     }
-    Ok(false)
+    Ok(media.hold)
 }
 
 /// Three parts, or three seconds' worth of short ones.

@@ -236,8 +236,8 @@ fn closing(output: &Output, id: &str, directives: Directives) -> Option<Rendered
 
 fn multivariant(output: &Output, asked: &Asked<'_>) -> Result<Response, Refusal> {
     let classic = asked.query.split('&').any(|p| p == "ll=0");
-    let text = output.snapshot().multivariant(!classic);
-    let rendered = Rendered::new(text.ok_or(Refusal::NotLive)?);
+    let rendered = output.state().multivariant(!classic);
+    let rendered = rendered.ok_or(Refusal::NotLive)?;
     Ok(playlist_response(&rendered, output, false, asked))
 }
 

@@ -27,6 +27,18 @@ impl<'a> Bits<'a> {
         self.bits(count).map(|_| ())
     }
 
+    /// An unsigned Exp-Golomb number below 2^32 - 1 (H.265 9.2); signed ones are as long.
+    pub(crate) fn ue(&mut self) -> Option<u32> {
+        let mut zeros = 0;
+        while !self.bit()? {
+            zeros += 1;
+        }
+        if zeros > 31 {
+            return None;
+        }
+        Some(self.bits(zeros)? + ((1_u32 << zeros) - 1))
+    }
+
     /// AV1 4.10.3 `uvlc()`.
     pub(crate) fn uvlc(&mut self) -> Option<u32> {
         let mut zeros = 0;

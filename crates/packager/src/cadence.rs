@@ -17,7 +17,12 @@ pub(crate) struct Cadence {
     last_raw: Option<i64>,
     last: Option<i64>,
     end: Option<i64>,
+    /// Steps in a row that were far too long: a hole is one, a slower source many.
+    misfits: u8,
 }
+
+/// So many in a row are the new pace.
+const MISFITS: u8 = 4;
 
 impl Cadence {
     pub(crate) fn new(track: &Track, timescale: u32) -> Self {
@@ -38,6 +43,7 @@ impl Cadence {
             last_raw: None,
             last: None,
             end: None,
+            misfits: 0,
         }
     }
 
@@ -94,10 +100,21 @@ impl Cadence {
             return;
         };
         let step = (raw - last) * 16;
+        let fits = self.measured.is_none_or(|mean| step < mean * 3);
+        if step <= 0 {
+            return;
+        }
+        self.misfits = if fits { 0 } else { self.misfits + 1 };
         self.measured = match self.measured {
-            None if step > 0 => Some(step),
-            Some(mean) if step > 0 && step < mean * 3 => Some(mean + (step - mean) / 16),
-            same => same,
+            Some(mean) if fits => Some(mean + (step - mean) / 16),
+            Some(mean) if self.misfits < MISFITS || step > i64::from(self.timescale) * 32 => {
+                self.misfits = self.misfits.min(MISFITS);
+                Some(mean)
+            }
+            _ => {
+                self.misfits = 0;
+                Some(step)
+            }
         };
     }
 

@@ -51,6 +51,11 @@ impl GopMeter {
         Some((interval, frames))
     }
 
+    /// Where the next random-access point is due.
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        Some(self.last? + self.interval?)
+    }
+
     /// The latest interval.
     pub(crate) fn interval(&self) -> Option<Span> {
         self.interval

@@ -8,6 +8,12 @@ use crate::numbering::Grid;
 /// A hole shorter than this is jitter.
 const HOLE: Span = Span::from_millis(200);
 
+/// What a segment may last beyond the target duration, far less than what its rounding forgives.
+const OVER: Span = Span::from_millis(20);
+
+/// Sources with fewer pictures than one in so long have holes.
+const SLOWEST: Span = Span::from_secs(2);
+
 /// No segment is shorter while time goes on: each playlist needs a sample in it.
 const SHORTEST: Span = Span::from_millis(200);
 
@@ -22,6 +28,8 @@ pub(crate) struct Lead {
     /// Presentation behind decoding at the last random-access point.
     shift: Span,
     step: Option<Span>,
+    /// The distance of the last two frames, whatever it means.
+    distance: Option<Span>,
     last: Option<Timestamp>,
     start: Timestamp,
     /// Where media came back after the latest hole.
@@ -45,9 +53,12 @@ impl Lead {
         }
         if let Some(last) = self.last.replace(frame.dts) {
             let step = frame.dts - last;
-            if step > Span::ZERO && step < HOLE {
+            let same = |d: Span| (step - d).abs().times(4) < d;
+            let slow = step < SLOWEST && self.distance.is_some_and(same);
+            if step > Span::ZERO && (step < HOLE || slow) {
                 self.step = Some(step);
             }
+            self.distance = Some(step);
         }
         if frame.random_access {
             self.shift = frame.pts - frame.dts;
@@ -69,7 +80,7 @@ impl Lead {
     /// The hole before `frame`; jitter is none.
     pub(crate) fn hole(&self, frame: &Frame) -> Option<Span> {
         let hole = frame.dts - self.end?;
-        (hole > HOLE).then_some(hole)
+        (hole > HOLE.max(self.step().times(3))).then_some(hole)
     }
 
     pub(crate) fn begin(&mut self, at: Timestamp, grid_time: Timestamp) {
@@ -113,12 +124,18 @@ impl Lead {
     }
 
     /// Whether a segment must begin at `t` although no random-access point came in time.
-    pub(crate) fn forces(&self, t: Timestamp, number: u64, grid: &Grid) -> bool {
+    pub(crate) fn forces(&self, t: Timestamp, number: u64, grid: &Grid, gop: &GopMeter) -> bool {
         let d = grid.row.d.as_nanos();
         // A regular source's keyframe at the very edge of its window is waited for.
         let grace = if grid.row.regular { d / 4 } else { 0 };
         let window_end = grid.time(number) + Span::from_nanos(d / 2 + grace);
-        t >= window_end || t + self.step() > self.limit(grid) + Span::from_millis(2)
+        // One that is known to come after that is not: a cut now, in the middle of the window, leaves
+        // it the next number, where one at the window's end would be followed by it at once.
+        let too_late = |next: Timestamp| next > t && next > window_end;
+        let slips = grid.row.regular && gop.next().is_some_and(too_late);
+        slips && t >= grid.time(number)
+            || t >= window_end
+            || t + self.step() > self.limit(grid) + OVER
     }
 
     /// Whether the keyframe that should have ended the open segment is missing at `t`.

@@ -67,6 +67,12 @@ impl Media {
         })
     }
 
+    /// Whether every listed segment starts with a keyframe, and those to come are expected to.
+    #[must_use]
+    pub fn is_independent(&self) -> bool {
+        self.independent_segments && self.segments.iter().all(|s| s.independent)
+    }
+
     /// The last complete listed segment's number.
     #[must_use]
     pub fn last_complete(&self) -> Option<u64> {

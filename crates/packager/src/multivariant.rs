@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use media::TrackKind;
+use media::{Span, TrackKind};
 
 use crate::media::{Media, Snapshot};
 
@@ -18,7 +18,7 @@ impl Snapshot {
         let query = if low_latency { "" } else { "?ll=0" };
         let version = if low_latency { 9 } else { 6 };
         let mut out = format!("#EXTM3U\n#EXT-X-VERSION:{version}\n");
-        if self.media.iter().all(|m| m.independent_segments) {
+        if self.media.iter().all(|m| m.is_independent()) {
             out.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
         }
         let Ok(()) = self.variants(&mut out, query) else {
@@ -143,9 +143,14 @@ fn quotable(text: &str) -> String {
     text.replace(['"', '\r', '\n'], " ")
 }
 
+/// RFC 8216bis 4.4.6.2: the peak is over at least half a target duration, where there is as much.
 fn peak_bitrate(m: &Media) -> u64 {
     let complete = m.segments.iter().filter(|s| s.complete);
-    complete.map(|s| s.bitrate()).max().unwrap_or(0)
+    let half = Span::from_millis(500 * i64::from(m.target_duration));
+    let long = complete.clone().filter(|s| s.duration >= half);
+    let peak = long.map(|s| s.bitrate()).max();
+    peak.or_else(|| complete.map(|s| s.bitrate()).max())
+        .unwrap_or(0)
 }
 
 fn mean_bitrate(m: &Media) -> u64 {

@@ -12,12 +12,8 @@ use crate::gop::{self, Choice, GopMeter};
 use crate::lead::Lead;
 use crate::media::{Media, Snapshot};
 use crate::numbering::{self, Grid, Restored, Row, Start};
-use crate::track::{Face, TrackPackager};
+use crate::track::{Face, SILENT_BEHIND, TrackPackager};
 
-/// Sound that is this much behind the pictures is taken for lost and filled with silence.
-const SILENT_AFTER: Span = Span::from_millis(1_000);
-/// Once it is, this is how far the silence stays behind.
-const SILENT_BEHIND: Span = Span::from_millis(250);
 /// A player is not kept waiting for a track beyond this many segments of the lead track.
 const WAIT_SEGMENTS: usize = 2;
 
@@ -70,6 +66,8 @@ struct Rendition {
     id: RenditionId,
     name: String,
     tracks: Vec<TrackPackager>,
+    /// What CMAF cannot carry, which was said once.
+    refused: Vec<Track>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +151,7 @@ impl Packager {
             id,
             name: name.to_owned(),
             tracks: Vec::new(),
+            refused: Vec::new(),
         });
         id
     }
@@ -206,7 +205,11 @@ impl Packager {
         let packageable = |t: &&Track| matches!(t.kind, TrackKind::Video | TrackKind::Audio);
         let mut result = Ok(());
         let mut kept = Vec::with_capacity(tracks.len());
+        rendition.refused.retain(|known| tracks.contains(known));
         for track in tracks.iter().filter(packageable) {
+            if rendition.refused.contains(track) {
+                continue;
+            }
             let same = |p: &TrackPackager| p.track.id == track.id && p.track.kind == track.kind;
             let known = rendition.tracks.iter().position(same);
             let packager = match known.map(|at| rendition.tracks.remove(at)) {
@@ -216,15 +219,18 @@ impl Packager {
                     p.reconfigure(track.clone()).map(|()| p)
                 }
                 None => {
-                    *changed = true;
                     let id = media_id(track, (!first).then_some(&rendition.name));
                     let name = &rendition.name;
-                    TrackPackager::new(id, name, track.clone(), durations, discontinuity)
+                    let made =
+                        TrackPackager::new(id, name, track.clone(), durations, discontinuity);
+                    *changed |= made.is_ok();
+                    made
                 }
             };
             match packager {
                 Ok(p) => kept.push(p),
                 Err(source) => {
+                    rendition.refused.push(track.clone());
                     result = Err(Error {
                         track: track.id,
                         source,
@@ -369,9 +375,11 @@ impl Packager {
     /// Decides whether `frame` of the lead track begins a segment; `false` drops it.
     fn advance(&mut self, frame: &Frame, now: Timestamp) -> bool {
         let hole = self.lead.hole(frame);
-        let absent = hole.is_some_and(|hole| hole > self.patience());
+        let absent = hole.is_some_and(|hole| hole > self.patience().min(self.config.segment));
         if absent && self.phase == Phase::Live {
             self.enter_hold();
+            // Readers see the hint go before the jump.
+            self.refresh();
         }
         let placed = match self.phase {
             Phase::Waiting => frame.random_access && self.begin_list(frame, now),
@@ -392,7 +400,7 @@ impl Packager {
         let t = self.lead.time(frame);
         let number = last + 1;
         if !frame.random_access {
-            if self.lead.forces(t, number, &grid) {
+            if self.lead.forces(t, number, &grid, &self.gop) {
                 self.counters.forced_cuts += 1;
                 self.cut(Kind::Forced, number, frame.dts, now);
             } else if grid.row.regular && self.lead.is_overdue(t, &grid) {
@@ -562,12 +570,8 @@ impl Packager {
         let since = self.lead.resumed;
         for track in self.all_tracks_mut() {
             if track.track.kind == TrackKind::Audio {
-                let patience = if track.is_filling() {
-                    SILENT_BEHIND
-                } else {
-                    SILENT_AFTER
-                };
-                track.fill((since, edge - SILENT_BEHIND), patience - SILENT_BEHIND, now);
+                let patience = track.patience() - SILENT_BEHIND;
+                track.fill((since, edge - SILENT_BEHIND), patience, now);
             }
         }
     }

@@ -16,6 +16,13 @@ use crate::segment::{Init, Part, PartName, Segment};
 /// Frames that wait for the first cut: more than any interleaving of sound and pictures.
 const EARLY: usize = 512;
 
+/// Sound that is this much behind the pictures is taken for lost and filled with silence.
+const SILENT_AFTER: Span = Span::from_millis(1_000);
+/// Once it is, this is how far the silence stays behind.
+pub(crate) const SILENT_BEHIND: Span = Span::from_millis(250);
+/// Sound that comes later than this is not waited for.
+const LATEST: Span = Span::from_millis(3_500);
+
 /// What a playlist needs besides the track's own state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Face {
@@ -58,6 +65,9 @@ pub(crate) struct TrackPackager {
     next_part: PartName,
     sequence: u32,
     filling: bool,
+    /// Whether sound came while silence stood in its place.
+    late: bool,
+    patience: Span,
     /// Whether captions were ever seen inside the video.
     captions: bool,
     published: Option<Arc<Media>>,
@@ -110,6 +120,8 @@ impl TrackPackager {
             },
             sequence: 0,
             filling: false,
+            late: false,
+            patience: SILENT_AFTER,
             captions: false,
             published: None,
             face: None,
@@ -160,9 +172,12 @@ impl TrackPackager {
     }
 
     pub(crate) fn push(&mut self, frame: Frame, now: Timestamp) {
-        while let Some(cut) = self.cuts.front().copied() {
+        while let Some(mut cut) = self.cuts.front().copied() {
             if !self.reaches(&frame, cut) {
-                break;
+                if !self.is_late_for(&frame) {
+                    break;
+                }
+                cut.kind = Kind::Forced;
             }
             self.cuts.pop_front();
             self.start_segment(cut, &frame, now);
@@ -173,6 +188,14 @@ impl TrackPackager {
             (false, None) => self.keep_early(frame),
             (false, Some(_)) => self.counters.dropped += 1,
         }
+    }
+
+    /// Whether a video that does not lead had no keyframe for a whole segment.
+    fn is_late_for(&self, frame: &Frame) -> bool {
+        let beyond = |cut: &Cut| frame.dts >= cut.at;
+        self.track.kind == TrackKind::Video
+            && self.open.is_some()
+            && self.cuts.get(1).is_some_and(beyond)
     }
 
     /// Whether sound runs ahead of the pictures into what will be the next segment.
@@ -230,9 +253,10 @@ impl TrackPackager {
     fn append(&mut self, frame: &Frame) {
         let Some(dts) = self.cadence.place(frame, self.filling) else {
             self.counters.dropped += 1;
+            self.note_lateness(frame);
             return;
         };
-        self.filling = false;
+        (self.filling, self.late) = (false, false);
         let duration = self.cadence.duration(frame);
         self.make_room(dts, duration);
         let composition = (frame.pts - frame.dts).to_ticks(self.timescale);
@@ -246,6 +270,22 @@ impl TrackPackager {
             payload: frame.payload.clone(),
         });
         self.close_full_part();
+    }
+
+    /// Sound that comes, but later than it was waited for: from now on it is waited for longer.
+    fn note_lateness(&mut self, frame: &Frame) {
+        self.late = true;
+        let behind = self.end().map_or(Span::ZERO, |end| end - frame.dts);
+        self.patience = (self.patience.max(behind) + SILENT_BEHIND + SILENT_BEHIND).min(LATEST);
+    }
+
+    /// How far this track may fall behind the pictures before silence takes its place.
+    pub(crate) fn patience(&self) -> Span {
+        if self.filling && !self.late {
+            SILENT_BEHIND
+        } else {
+            self.patience
+        }
     }
 
     /// The latest sample lasts until `dts`, if its part can take that and the sample after it;
@@ -299,6 +339,7 @@ impl TrackPackager {
         if self.samples.is_empty() {
             return;
         }
+        self.fit_part();
         let samples = std::mem::take(&mut self.samples);
         let part = Arc::new(self.build_part(&samples));
         self.samples = samples;
@@ -312,6 +353,18 @@ impl TrackPackager {
         self.name_next();
         self.counters.parts += 1;
         self.list_open();
+    }
+
+    /// A source that slows down has samples that last longer than a part may: the next `tfdt`
+    /// absorbs the difference.
+    fn fit_part(&mut self) {
+        let Some(target) = self.part_target else {
+            return;
+        };
+        let over = self.open_ticks() - target.to_ticks(self.timescale);
+        if let Some(last) = self.samples.last_mut().filter(|_| over > 0) {
+            last.duration = (last.duration - over).max(1);
+        }
     }
 
     /// Where the segment is expected to end here, the next part bears the next segment's name.
@@ -384,7 +437,10 @@ impl TrackPackager {
     fn trim(&mut self, now: Timestamp) {
         let mut total = self.listed_duration();
         let expiry = now + total;
-        while self.listed.len() > 1 && total - self.listed[0].duration >= self.window {
+        // RFC 8216bis 6.2.2: at least three target durations stay.
+        let least = self.face.map_or(0, |f| 3 * i64::from(f.target_duration));
+        let window = self.window.max(Span::from_secs(least));
+        while self.listed.len() > 1 && total - self.listed[0].duration >= window {
             let gone = self.listed.remove(0);
             total -= gone.duration;
             self.discontinuity_sequence += u64::from(gone.discontinuity);
@@ -453,11 +509,6 @@ impl TrackPackager {
             at = self.end().unwrap_or(at + step).max(at + step);
         }
         self.filling = true;
-    }
-
-    /// Whether the latest sample is silence of ours.
-    pub(crate) fn is_filling(&self) -> bool {
-        self.filling
     }
 
     fn fill_from(&self) -> Option<Timestamp> {

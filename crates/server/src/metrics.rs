@@ -7,7 +7,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
 use crate::families::Families;
-use crate::runtime::Manager;
+use crate::runtime::{Manager, clock_error};
 use crate::{logging, stream_metrics};
 
 /// What the server itself counts.
@@ -103,6 +103,9 @@ impl Metrics {
             .metrics()
             .num_alive_tasks();
         families.gauge("weir_tasks", "Tasks of the runtime", &[], tasks as f64);
+        let help = "How far the system's clock is ahead of the one that media goes by";
+        let error = clock_error().as_secs_f64();
+        families.gauge("weir_clock_error_seconds", help, &[], error);
         let panics = "Defects of ours; each cost a request, a session or a moment of one stream";
         families.counter("weir_panics_total", panics, &[], logging::panics());
         let degraded = f64::from(u8::from(manager.ledger.is_degraded()));

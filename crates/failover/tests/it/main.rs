@@ -97,6 +97,37 @@ fn a_source_faster_than_time_is_held_to_the_lead() {
 }
 
 #[test]
+fn a_source_that_starts_with_a_burst_is_not_starved() {
+    let mut t = Timeline::new(Config::default());
+    // Four seconds at once, as a relay sends its cache; then a minute at its pace.
+    let out = (0..1600_i64).filter_map(|i| {
+        let now = EPOCH + ms((i - 100).max(0) * 40);
+        t.map(
+            frame(VIDEO, Timestamp::from_millis(i * 40)),
+            i % 25 == 0,
+            now,
+        )
+    });
+    let out: Vec<_> = out.collect();
+    assert!(out.len() > 1500, "{}", out.len());
+    assert!(out.windows(2).all(|w| w[1].dts > w[0].dts));
+}
+
+#[test]
+fn a_short_silence_leaves_no_hole() {
+    let mut t = Timeline::new(Config::default());
+    let first = play(&mut t, 0, EPOCH, 4000);
+    t.source_changed();
+    let out = play(&mut t, 700_000, EPOCH + ms(5_300), 1000);
+    assert_eq!(out[0] - *first.last().unwrap(), ms(40));
+    assert_eq!(t.counters().declared_gaps, 0);
+    // The next one counts from where the programme is, so lags do not add up.
+    t.source_changed();
+    let out = play(&mut t, 0, EPOCH + ms(7_500), 1000);
+    assert_eq!(out[0], EPOCH + ms(7_500));
+}
+
+#[test]
 fn drift_is_repaid_within_200_ppm() {
     let mut t = Timeline::new(Config::default());
     let mut worst = Span::ZERO;

@@ -1,9 +1,9 @@
 //! H.265: the `HEVCDecoderConfigurationRecord` (ISO/IEC 14496-15 8.3.3.1) and its SPS.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use scuffle_h265::{HEVCDecoderConfigurationRecord, NALUnitType, SpsNALUnit};
+use scuffle_h265::{HEVCDecoderConfigurationRecord, NALUnitType};
 
-use super::{CodecError, VideoInfo, reduce};
+use super::{CodecError, VideoInfo, h265_sps};
 
 /// H.265 decoder configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,8 @@ impl H265Config {
         let mut arrays = hvcc.arrays.iter();
         let sps = arrays.find(|a| a.nal_unit_type == NALUnitType::SpsNut);
         let sps = sps.and_then(|a| a.nalus.first());
-        let video = read_sps(sps.ok_or_else(|| error("no SPS"))?)?;
+        let sps = sps.ok_or_else(|| error("no SPS"))?;
+        let video = h265_sps::read(sps).ok_or_else(|| error("unreadable SPS"))?;
         Ok(Self { record, video })
     }
 
@@ -124,34 +125,4 @@ fn read_array<'a>(rest: &mut &'a [u8], sets: &mut Vec<&'a [u8]>) -> Option<()> {
         *rest = after;
     }
     Some(())
-}
-
-fn read_sps(nal: &[u8]) -> Result<VideoInfo, CodecError> {
-    let unit = SpsNALUnit::parse(std::io::Cursor::new(nal)).map_err(|e| error(e.to_string()))?;
-    let sps = &unit.rbsp;
-    let (width, height) = cropped(sps).ok_or_else(|| error("crops more than it has"))?;
-    let timing = sps.vui_parameters.as_ref();
-    let timing = timing.and_then(|v| v.vui_timing_info.as_ref());
-    let frame_rate = timing.and_then(|t| reduce(t.time_scale.get(), t.num_units_in_tick.get()));
-    Ok(VideoInfo {
-        width,
-        height,
-        frame_rate,
-    })
-}
-
-/// The crate's own sum trusts the window, which a peer wrote.
-fn cropped(sps: &scuffle_h265::SpsRbsp) -> Option<(u32, u32)> {
-    let window = &sps.conformance_window;
-    let x = window
-        .conf_win_left_offset
-        .checked_add(window.conf_win_right_offset)?
-        .checked_mul(u64::from(sps.sub_width_c()))?;
-    let y = window
-        .conf_win_top_offset
-        .checked_add(window.conf_win_bottom_offset)?
-        .checked_mul(u64::from(sps.sub_height_c()))?;
-    let width = sps.pic_width_in_luma_samples.get().checked_sub(x)?;
-    let height = sps.pic_height_in_luma_samples.get().checked_sub(y)?;
-    Some((u32::try_from(width).ok()?, u32::try_from(height).ok()?))
 }

@@ -7,6 +7,7 @@ mod aac;
 mod av1;
 mod h264;
 mod h265;
+mod h265_sps;
 mod mp3;
 mod opus;
 

@@ -35,6 +35,20 @@ fn h264() {
     );
 }
 
+/// x265, 640x360 at 30, Main.
+const HVCC: &str = "0101600000009000000000003ff000fcfdf8f800000f03a00001001840010c01ffff0160000003009000\
+    0003000003003f959409a10001002b42010101600000030090000003000003003fa005020171f2e59595\
+    2930bc05a020000003002000000303c1a2000100064401c073c189";
+
+#[test]
+fn h265() {
+    let c = H265Config::parse(hex(HVCC)).unwrap();
+    let v = c.video();
+    assert_eq!((v.width, v.height, v.frame_rate), (640, 360, Some((30, 1))));
+    assert_eq!(c.rfc6381(), "hvc1.1.6.L63.90");
+    assert_eq!(c.parameter_sets().len(), 3);
+}
+
 #[test]
 fn aac() {
     for (asc, kind, rate, channels, samples) in [

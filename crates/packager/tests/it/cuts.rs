@@ -228,3 +228,58 @@ fn sound_that_ceases_becomes_silence() {
     );
     assert!(v.msn - a.msn <= 1);
 }
+
+/// An encoder whose clock is slow lets its keyframes drift out of their windows: one number is cut
+/// without one, and no more than that.
+#[test]
+fn a_slow_clock_costs_one_forced_cut_per_segment_of_drift() {
+    let mut e = encoder();
+    e.with_audio = false;
+    e.send(&[60; 10]);
+    e.rate = 29_970;
+    e.send(&[60; 1100]);
+    let forced = e.packager.counters().forced_cuts;
+    assert!((1..=2).contains(&forced), "{forced}");
+}
+
+#[test]
+fn a_track_that_cannot_be_carried_is_said_once_and_harms_no_other() {
+    let mut e = encoder();
+    let flac = media::codec::OpaqueConfig {
+        kind: media::TrackKind::Audio,
+        fourcc: *b"fLaC",
+        data: bytes::Bytes::new(),
+    };
+    let flac = media::Track::new(media::TrackId(9), media::CodecConfig::Opaque(flac));
+    let tracks = [video(), flac];
+    e.with_audio = false;
+    let mut said = 0;
+    for _ in 0..5 {
+        said += u32::from(e.packager.group(e.rendition, &tracks, e.now).is_err());
+        let start = e.now;
+        for i in 0..60 {
+            let at = start + Span::from_nanos(i * 1_000_000_000 / 30);
+            e.wait_until(at);
+            e.frame(crate::source::VIDEO, at, i == 0, 900);
+        }
+        e.wait_until(start + ms(2_000));
+    }
+    assert_eq!(said, 1);
+    assert!(e.packager.snapshot().is_live());
+    assert_eq!(e.packager.counters().discontinuities, 0);
+}
+
+#[test]
+fn a_camera_that_slows_down_at_night_keeps_true_durations() {
+    let mut e = encoder();
+    e.with_audio = false;
+    e.rate = 25_000;
+    e.send(&[50; 10]);
+    e.rate = 5_000;
+    e.send(&[10; 20]);
+    let v = media(&e, "v0");
+    let complete: Vec<_> = v.segments.iter().filter(|s| s.complete).collect();
+    let late = &complete[complete.len() - 8..];
+    let sum = late.iter().fold(Span::ZERO, |sum, s| sum + s.duration);
+    assert!((sum - ms(16_000)).abs() < ms(300), "{sum:?}");
+}

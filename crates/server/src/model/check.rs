@@ -43,8 +43,9 @@ pub(super) fn check(config: &StreamConfig) -> Result<(), Problem> {
 }
 
 fn check_failover(failover: &Failover) -> Result<(), Problem> {
-    let lead = failover.max_lead_ms.unwrap_or_default();
-    within("failover.max_lead_ms", lead, 0, 2_000)?;
+    // Less would take a source's jitter for a source that runs ahead.
+    let lead = failover.max_lead_ms.unwrap_or(2_000);
+    within("failover.max_lead_ms", lead, 200, 2_000)?;
     let hold = failover.hold_s.unwrap_or_default();
     within("failover.hold_s", hold, 0, 604_800)
 }

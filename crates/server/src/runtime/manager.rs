@@ -11,6 +11,7 @@ use store::{Store, StreamRecord};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::clock;
 use super::numbering::{self, Ledger};
 use super::packaging::Stop;
 use super::stream::Stream;
@@ -147,6 +148,7 @@ impl Manager {
 
     /// Called every second or so.
     pub(crate) fn sample(&self) {
+        clock::follow();
         let now = Instant::now();
         for stream in self.all() {
             stream.sample(now);
