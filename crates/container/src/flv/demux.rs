@@ -46,15 +46,17 @@ impl Demux {
     /// Keeps a configuration and tells of it where it is a new one.
     pub(super) fn configure(&mut self, track: TrackId, config: CodecConfig, out: &mut Vec<Item>) {
         let full = self.configs.len() >= TRACKS;
+        // Access units go on with lengths of four bytes, whatever they came with.
+        let published = config.with_nal_length_size(4);
         match self.configs.iter_mut().find(|(id, _)| *id == track) {
             Some((_, known)) if *known == config => return,
-            Some((_, known)) => known.clone_from(&config),
+            Some((_, known)) => *known = config,
             None if full => {
                 out.push(Item::Ignored("too many tracks"));
                 return;
             }
-            None => self.configs.push((track, config.clone())),
+            None => self.configs.push((track, config)),
         }
-        out.push(Item::Config(track, config));
+        out.push(Item::Config(track, published));
     }
 }

@@ -77,6 +77,34 @@ fn parameter_sets_in_band_leave_the_payload() {
 }
 
 #[test]
+fn lengths_of_two_bytes_become_four_in_samples_and_configuration() {
+    let mut record = AVCC.to_vec();
+    record[4] = 0xfd;
+    let mut d = Demux::new();
+    let items = video(&mut d, avc(0, &record));
+    let [Item::Config(VIDEO, config)] = &items[..] else {
+        panic!("{items:?}");
+    };
+    assert_eq!(config.nal_length_size(), 4);
+    for _ in 0..2 {
+        let items = video(&mut d, avc(1, &[0, 2, 0x65, 1]));
+        let [Item::Frame(unit)] = &items[..] else {
+            panic!("{items:?}");
+        };
+        assert_eq!(unit.payload[..], [0, 0, 0, 2, 0x65, 1]);
+        // Another PPS in band: what follows on the wire is as it was.
+        let sets = [
+            &[0, 25],
+            &AVCC[8..33],
+            &[0, 4, 0x68, 0xde, 0x0f, 0xc8, 0, 2, 0x65, 1],
+        ]
+        .concat();
+        let items = video(&mut d, avc(1, &sets));
+        assert!(matches!(items.last(), Some(Item::Frame(_))), "{items:?}");
+    }
+}
+
+#[test]
 fn enhanced_multitrack_audio_is_told_apart() {
     let mut d = Demux::new();
     let body: Bytes = [&[0x95, 0x00][..], b"mp4a", &[1, 0x11, 0x90]]

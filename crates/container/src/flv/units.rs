@@ -50,7 +50,7 @@ impl Units {
             random_access: survey.random_access,
             leading: survey.leading,
             payload,
-            config: changed(config, &sets)?,
+            config: changed(config, &sets)?.map(|c| c.with_nal_length_size(length_size)),
         }))
     }
 }

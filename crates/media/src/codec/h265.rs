@@ -58,6 +58,19 @@ impl H265Config {
         &self.record
     }
 
+    /// The same with another size of NAL unit lengths, 1, 2 or 4 bytes.
+    #[must_use]
+    pub fn with_nal_length_size(&self, size: usize) -> Self {
+        let mut record = self.record.to_vec();
+        if let Some(byte) = record.get_mut(21) {
+            *byte = super::length_size(*byte, size);
+        }
+        Self {
+            record: record.into(),
+            ..self.clone()
+        }
+    }
+
     /// Bytes in a NAL unit's length field, as the record tells: 1, 2 or 4.
     #[must_use]
     pub fn nal_length_size(&self) -> usize {

@@ -103,6 +103,26 @@ impl CodecConfig {
         }
     }
 
+    /// The same with another size of NAL unit lengths, where there are any.
+    #[must_use]
+    pub fn with_nal_length_size(&self, size: usize) -> Self {
+        match self {
+            Self::H264(c) => Self::H264(c.with_nal_length_size(size)),
+            Self::H265(c) => Self::H265(c.with_nal_length_size(size)),
+            other => other.clone(),
+        }
+    }
+
+    /// Bytes in a NAL unit's length field; 4 where there are no NAL units.
+    #[must_use]
+    pub fn nal_length_size(&self) -> usize {
+        match self {
+            Self::H264(c) => c.nal_length_size(),
+            Self::H265(c) => c.nal_length_size(),
+            _ => 4,
+        }
+    }
+
     /// The codec's short name, as used in the API, in logs and in metric labels.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -153,6 +173,11 @@ impl CodecConfig {
             Self::Opaque(_) => None,
         }
     }
+}
+
+/// A record's byte that tells the size of lengths (less one) in its lowest two bits.
+fn length_size(byte: u8, size: usize) -> u8 {
+    byte & !3 | u8::try_from(size.clamp(1, 4) - 1).unwrap_or(3)
 }
 
 /// A rate in lowest terms; `None` where either part is zero.

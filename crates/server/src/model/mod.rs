@@ -88,7 +88,7 @@ pub(crate) enum SecondPublisher {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Failover {
-    /// How far the programme may run ahead of UTC; 0..=2000, default 2000.
+    /// How far the programme may run ahead of UTC; 200..=2000, default 2000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_lead_ms: Option<u32>,
     /// Seconds without media after which players are told that the stream has ended; 0..=604800,
