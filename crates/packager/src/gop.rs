@@ -13,6 +13,10 @@ const TOLERANCE: Span = Span::from_millis(3);
 /// An interval must be seen this often before the grid follows it: one lost keyframe moves nothing.
 const SEEN: u32 = 2;
 
+/// Short ones of which none is like the one before: an encoder that comes and goes has a few, a
+/// source with irregular keyframes has no others.
+const ODD: u32 = 6;
+
 /// After so many intervals that fit, earlier ones that did not are forgotten.
 const FORGET: u32 = 32;
 
@@ -25,6 +29,7 @@ pub(crate) struct GopMeter {
     previous: Option<Span>,
     longest: Span,
     misfits: u32,
+    odd: u32,
     fits: u32,
 }
 
@@ -72,21 +77,30 @@ impl GopMeter {
         let k = multiples(row.d, interval);
         let whole = (interval.times(k) - row.d).abs() <= TOLERANCE.times(k);
         let shorter = interval <= row.d + TOLERANCE;
+        let again = self
+            .previous
+            .is_some_and(|p| (p - interval).abs() <= TOLERANCE);
         if shorter && (whole || !row.regular) || interval > LONGEST {
             self.fits += 1;
-        } else {
+        } else if again || !shorter {
             self.misfits += 1;
+        } else {
+            self.odd += 1;
         }
         if self.fits >= FORGET {
-            (self.fits, self.misfits) = (0, 0);
+            self.forget();
         }
-        self.misfits >= SEEN
+        self.misfits >= SEEN || self.odd >= ODD
+    }
+
+    fn forget(&mut self) {
+        (self.fits, self.misfits, self.odd) = (0, 0, 0);
     }
 
     /// What fits the source now that `row` ceased to. Neither the target duration nor an irregular
     /// source's windows shrink: longer segments may still be listed, longer intervals come again.
     pub(crate) fn choose(&mut self, segment: Span, row: &Row) -> Choice {
-        (self.fits, self.misfits) = (0, 0);
+        self.forget();
         let choice = match (self.previous, self.interval) {
             (Some(a), Some(b)) if (a - b).abs() <= TOLERANCE => regular(segment, b),
             _ => irregular(segment, self.longest.max(row.d)),

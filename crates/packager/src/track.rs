@@ -20,6 +20,8 @@ const EARLY: usize = 512;
 const SILENT_AFTER: Span = Span::from_millis(1_000);
 /// Once it is, this is how far the silence stays behind.
 pub(crate) const SILENT_BEHIND: Span = Span::from_millis(250);
+/// How far apart the sound of two encoders may lie where the pictures follow each other.
+const CHANGE: Span = Span::from_millis(150);
 /// Sound that comes later than this is not waited for.
 const LATEST: Span = Span::from_millis(3_500);
 
@@ -251,6 +253,31 @@ impl TrackPackager {
     }
 
     fn append(&mut self, frame: &Frame) {
+        self.bridge(frame);
+        self.append_one(frame);
+    }
+
+    /// Sound of another encoder begins a moment after the last one's ended: a short hole is silence,
+    /// players stumble over none.
+    fn bridge(&mut self, frame: &Frame) {
+        let (Some(end), Some(payload)) = (self.end(), fill::silent_frame(&self.track.config))
+        else {
+            return;
+        };
+        let step = Span::from_ticks(self.cadence.nominal(), self.timescale);
+        let hole = frame.dts - end;
+        if self.open.is_none() || step <= Span::ZERO || hole > CHANGE {
+            return;
+        }
+        // Up to half a frame is for the cadence to absorb.
+        let frames = (hole.as_nanos() * 2 / step.as_nanos() + 1) / 2;
+        for n in 0..frames {
+            self.counters.silent_frames += 1;
+            self.append_one(&silence(&self.track, end + step.times(n), payload.clone()));
+        }
+    }
+
+    fn append_one(&mut self, frame: &Frame) {
         let Some(dts) = self.cadence.place(frame, self.filling) else {
             self.counters.dropped += 1;
             self.note_lateness(frame);
@@ -260,6 +287,7 @@ impl TrackPackager {
         let duration = self.cadence.duration(frame);
         self.make_room(dts, duration);
         let composition = (frame.pts - frame.dts).to_ticks(self.timescale);
+        self.place_start(frame, dts);
         self.captions =
             self.captions || media::nal::has_captions(&self.track.config, &frame.payload);
         self.samples.push(Sample {
@@ -270,6 +298,15 @@ impl TrackPackager {
             payload: frame.payload.clone(),
         });
         self.close_full_part();
+    }
+
+    /// A segment starts where its first sample was placed.
+    fn place_start(&mut self, frame: &Frame, dts: i64) {
+        let first = self.samples.is_empty();
+        if let Some(open) = self.open.as_mut().filter(|s| first && s.parts.is_empty()) {
+            let placed = Span::from_ticks(dts, self.timescale);
+            open.start = frame.pts + (placed - (frame.dts - Timestamp::ZERO));
+        }
     }
 
     /// Sound that comes, but later than it was waited for: from now on it is waited for longer.

@@ -9,15 +9,15 @@ use tokio::time::sleep;
 use super::stage::{Stage, say};
 use crate::actors::Footprint;
 
-/// Rounds after which everything that is allocated once has been.
-const WARM_UP: u32 = 10;
+/// Rounds after which everything that is allocated once has been, and the window is full.
+const WARM_UP: usize = 40;
 
 pub(super) async fn encoder(weir: PathBuf, rounds: u32) -> anyhow::Result<()> {
     say(&format!("\n## {rounds} encoders killed"));
     let mut stage = Stage::set(&weir, 0).await?;
     let mut prints = Vec::new();
     for round in 0..rounds {
-        sleep(Duration::from_millis(u64::from(round * 370 % 2000))).await;
+        sleep(Duration::from_millis(1000 + u64::from(round * 370 % 2000))).await;
         stage.cut().await?;
         prints.push(stage.weir.footprint().await?);
         stage.push()?;
@@ -59,7 +59,7 @@ fn tell(prints: &[Footprint]) {
 
 /// What a round leaves behind would show.
 fn flat(prints: &[Footprint]) -> anyhow::Result<()> {
-    let warm = prints.get(WARM_UP as usize..).unwrap_or_default();
+    let warm = prints.get(WARM_UP..).unwrap_or_default();
     let (Some(first), Some(last)) = (warm.first(), warm.last()) else {
         return Ok(());
     };
