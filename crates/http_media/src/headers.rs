@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::error::Refusal;
 
 pub(crate) const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 
 /// How long a cache may keep an answer (rule H27). A blocked answer is asked for by one exact
-/// state and may be kept long; another is out of date at the next change.
-pub(crate) fn playlist_age(target: Duration, blocking: bool) -> HeaderValue {
+/// state and may be kept long; another is out of date at the next change. A frozen one is no
+/// answer to what was asked.
+pub(crate) fn playlist_age(target: Duration, blocking: bool, frozen: bool) -> HeaderValue {
+    if frozen {
+        return max_age(Duration::ZERO);
+    }
     if blocking {
         return max_age(target * 6);
     }
@@ -16,8 +22,12 @@ pub(crate) fn playlist_age(target: Duration, blocking: bool) -> HeaderValue {
     max_age((target / 2).max(Duration::from_secs(1)))
 }
 
-pub(crate) fn refusal_age(target: Duration, blocking: bool) -> HeaderValue {
-    max_age(if blocking { target * 4 } else { target })
+/// What is not there may be kept for a while; what is not there *yet* may not.
+pub(crate) fn refusal_age(target: Duration, refusal: Refusal) -> HeaderValue {
+    match refusal.status() {
+        StatusCode::NOT_FOUND if refusal != Refusal::NotLive => max_age(target),
+        _ => HeaderValue::from_static("no-store"),
+    }
 }
 
 /// A name is never used twice with other bytes.

@@ -224,6 +224,12 @@ impl Output {
         self.viewers.note(address, agent, Instant::now());
     }
 
+    /// Forgets who has not been seen of late.
+    pub fn forget_viewers(&self) {
+        let window = self.target_duration() * 3;
+        self.viewers.count(window, Instant::now());
+    }
+
     /// The longest target duration of all playlists, in seconds.
     pub(crate) fn target_duration(&self) -> Duration {
         let snapshot = self.snapshot();

@@ -65,16 +65,18 @@ impl Outputs {
             return Refusal::Method.into_response();
         }
         let Some(output) = self.get(stream) else {
-            return Refusal::UnknownStream.into_response();
+            let mut response = Refusal::UnknownStream.into_response();
+            let age = HeaderValue::from_static("no-store");
+            response.headers_mut().insert(header::CACHE_CONTROL, age);
+            return response;
         };
         let agent = asked.headers.get(header::USER_AGENT);
         output.note_viewer(peer, agent.map_or(&[], |v| v.as_bytes()));
-        let blocking = asked.query.contains("_HLS_msn");
         let result = self.serve(&output, resource, asked).await;
         result.unwrap_or_else(|refusal| {
             output.requests.refused.fetch_add(1, Relaxed);
             let mut response = refusal.into_response();
-            let age = headers::refusal_age(output.target_duration(), blocking);
+            let age = headers::refusal_age(output.target_duration(), refusal);
             response.headers_mut().insert(header::CACHE_CONTROL, age);
             response
         })
@@ -260,7 +262,8 @@ fn playlist_response(
         HeaderValue::from_static(headers::PLAYLIST),
     );
     head.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    let age = headers::playlist_age(output.target_duration(), blocking);
+    let frozen = output.snapshot().media.iter().any(|m| m.hold);
+    let age = headers::playlist_age(output.target_duration(), blocking, frozen);
     head.insert(header::CACHE_CONTROL, age);
     if gzip {
         head.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));

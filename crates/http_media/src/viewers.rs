@@ -22,8 +22,9 @@ impl Viewers {
         let mut hasher = DefaultHasher::new();
         (address, agent).hash(&mut hasher);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() < MOST {
-            seen.insert(hasher.finish(), now);
+        let viewer = hasher.finish();
+        if seen.len() < MOST || seen.contains_key(&viewer) {
+            seen.insert(viewer, now);
         }
     }
 

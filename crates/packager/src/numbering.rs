@@ -53,12 +53,16 @@ pub struct Restored {
     pub run_ahead: u64,
     /// The discontinuity number of the newest segment.
     pub discontinuity: u64,
-    /// The highest number known to have been issued; it may be up to five seconds old.
+    /// The highest number known to have been issued.
     pub highest: u64,
+    /// UTC when `highest` was written; `None` where it is exact.
+    pub as_of: Option<Timestamp>,
 }
 
-/// How old `Restored::highest` may be.
-const HIGHEST_AGE: Span = Span::from_secs(5);
+/// How much longer than it says `Restored::highest` may have been the last to be written.
+const WRITTEN_EVERY: Span = Span::from_secs(5);
+/// No segments follow each other faster for long.
+const FASTEST: Span = Span::from_millis(250);
 
 /// Where numbering begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,8 +108,11 @@ pub(crate) fn resume(
     };
     let horizon = r.row.index(now + max_lead);
     let bound = horizon.saturating_add(r.run_ahead);
-    if r.highest > bound || r.row.segment != segment {
-        let unwritten = HIGHEST_AGE.as_nanos() / r.row.d.as_nanos().max(1) + 2;
+    let stepped_back = r.as_of.is_some_and(|at| now < at);
+    if stepped_back || r.highest > bound || r.row.segment != segment {
+        // Whatever was issued since then, under whatever row.
+        let since = r.as_of.map(|at| (now - at).abs() + WRITTEN_EVERY);
+        let unwritten = since.unwrap_or(Span::ZERO).as_nanos() / FASTEST.as_nanos() + 2;
         let beyond = r.highest.saturating_add(unwritten.unsigned_abs());
         return Start::Append(beyond.max(bound.saturating_add(1)));
     }

@@ -336,6 +336,7 @@ impl Packager {
             run_ahead: grid.ahead,
             discontinuity: self.discontinuity_number(),
             highest: self.last?,
+            as_of: None,
         })
     }
 

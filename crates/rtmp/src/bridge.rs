@@ -129,7 +129,9 @@ impl Bridge {
     fn configure(&mut self, track: TrackId, config: CodecConfig) {
         self.configs.insert(track, config);
         if self.waiting.is_none() {
-            self.stale.push(track);
+            if !self.stale.contains(&track) {
+                self.stale.push(track);
+            }
             self.announce_tracks();
         }
     }

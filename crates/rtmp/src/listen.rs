@@ -334,7 +334,10 @@ impl Publishing {
                         kind,
                         timestamp,
                         body,
-                    } => bridge.media(kind, timestamp, body, now)?,
+                    } => {
+                        stats.heard();
+                        bridge.media(kind, timestamp, body, now)?;
+                    }
                     Event::Metadata(metadata) => bridge.metadata(metadata),
                     Event::Ignored(reason) => stats.ignored(reason),
                     Event::Finished => return Ok(EndReason::Finished),
@@ -342,6 +345,9 @@ impl Publishing {
                 }
             }
             let patience = self.connection.config.read_timeout;
+            if stats.silence() > patience {
+                return Err(ErrorKind::TimedOut("waiting for media"));
+            }
             let read = timeout(patience, self.connection.fill(READ)).await;
             let read = read.map_err(|_| ErrorKind::TimedOut("waiting for media"))?;
             let len = match read {
@@ -351,7 +357,7 @@ impl Publishing {
             if len == 0 {
                 return Ok(EndReason::Dropped);
             }
-            stats.heard(len);
+            stats.read(len);
         }
     }
 }

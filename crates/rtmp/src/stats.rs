@@ -79,7 +79,7 @@ impl Stats {
         Self::default()
     }
 
-    /// How long nothing was heard of the peer.
+    /// How long no media came from the peer.
     #[must_use]
     pub fn silence(&self) -> Duration {
         let heard = Duration::from_millis(self.heard.load(Relaxed));
@@ -92,8 +92,11 @@ impl Stats {
         self.started.elapsed()
     }
 
-    pub(crate) fn heard(&self, bytes: usize) {
+    pub(crate) fn read(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn heard(&self) {
         let since = self.started.elapsed().as_millis();
         self.heard
             .store(u64::try_from(since).unwrap_or(u64::MAX), Relaxed);

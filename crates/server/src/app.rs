@@ -1,6 +1,6 @@
 //! The whole server: what is started, in which order, and how it ends.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -73,6 +73,22 @@ impl Signals {
     }
 }
 
+/// Two processes on one directory would give the same numbers to different bytes.
+fn lock_dir(dir: &Path) -> Result<File> {
+    let path = dir.join("lock");
+    let file = File::create(&path).with_context(|| path.display().to_string())?;
+    let locked = file.try_lock();
+    locked.with_context(|| format!("{}: another process uses this directory", dir.display()))?;
+    Ok(file)
+}
+
+/// Keys are for nobody else's eyes, whoever made the directory.
+fn make_private_file(path: &Path) -> Result<()> {
+    let mut options = OpenOptions::new();
+    let opened = options.create(true).append(true).mode(0o600).open(path);
+    opened.map(drop).with_context(|| path.display().to_string())
+}
+
 /// A server whose ports are bound and whose streams are loaded.
 pub struct Server {
     config: Config,
@@ -81,6 +97,8 @@ pub struct Server {
     manager: Arc<Manager>,
     auth: Arc<Auth>,
     metrics: Arc<Metrics>,
+    /// Held until the process ends.
+    _lock: File,
 }
 
 impl Server {
@@ -90,6 +108,8 @@ impl Server {
     /// Whatever of that cannot be had.
     pub async fn bind(config: Config) -> Result<Self> {
         make_private_dir(&config.data.dir)?;
+        let lock = lock_dir(&config.data.dir)?;
+        make_private_file(&config.data.dir.join("weir.db"))?;
         let store = Store::open(&config.database_url())
             .await
             .context("database")?;
@@ -103,7 +123,7 @@ impl Server {
         let rtmp = rtmp.transpose()?;
         let outputs = Outputs::new(Limits {
             blocked: config.http.max_blocked,
-            ..Limits::default()
+            blocked_per_stream: config.http.max_blocked,
         });
         let rtmp_port = rtmp.as_ref().map(TcpListener::local_addr).transpose()?;
         let rtmp_port = rtmp_port.map(|addr| addr.port());
@@ -120,6 +140,7 @@ impl Server {
             http,
             rtmp,
             manager,
+            _lock: lock,
         })
     }
 

@@ -251,7 +251,7 @@ impl Config {
             ("http.write_timeout_s", http.write_timeout_s, 1, 3_600),
             ("rtmp.request_timeout_s", rtmp.request_timeout_s, 1, 3_600),
             ("rtmp.read_timeout_s", rtmp.read_timeout_s, 1, 3_600),
-            ("shutdown.drain_s", self.shutdown.drain_s, 0, 3_600),
+            ("shutdown.drain_s", self.shutdown.drain_s, 3, 3_600),
         ] {
             within(key, value, least, most)?;
         }

@@ -146,5 +146,12 @@ async fn connection(
         () = activity.idle(first, later) => {}
     }
     connection.as_mut().graceful_shutdown();
-    connection.await
+    // A peer that takes nothing of what it asked for is not waited for.
+    match tokio::time::timeout(stall, connection).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            shared.metrics.http_stalled.inc();
+            Ok(())
+        }
+    }
 }

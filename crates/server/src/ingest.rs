@@ -152,7 +152,10 @@ async fn session(
 
 async fn publish(request: PublishRequest, manager: &Manager, metrics: &Metrics) {
     let target = request.target();
-    Span::current().record("stream", shown(&target.name));
+    // What is no stream may hold a key that was mistyped into the name.
+    if manager.knows(&target.name) {
+        Span::current().record("stream", shown(&target.name));
+    }
     let stream = manager.get(&target.name).filter(|_| target.app == APP);
     let (why, request) = match stream {
         Some(stream) => match Box::pin(stream.publish(request)).await {

@@ -52,6 +52,8 @@ pub struct NumberingState {
     pub discontinuity: i64,
     /// The highest number saved; 0 until saved.
     pub highest: i64,
+    /// When state was last saved, Unix milliseconds; 0 until saved.
+    pub updated_ms: i64,
 }
 
 /// A change of one stream's state; what is `None` stays as it is.
@@ -69,7 +71,8 @@ pub struct StateUpdate {
 
 const NEWEST: &str = "SELECT r.seq, r.t0_ns, r.n0, r.d_ns, r.target_duration, r.regular,
         r.segment_ns, COALESCE(s.run_ahead, 0) AS run_ahead,
-        COALESCE(s.discontinuity, 0) AS discontinuity, COALESCE(s.highest, 0) AS highest
+        COALESCE(s.discontinuity, 0) AS discontinuity, COALESCE(s.highest, 0) AS highest,
+        COALESCE(s.updated_ms, 0) AS updated_ms
     FROM numbering_rows r LEFT JOIN numbering_state s ON s.stream = r.stream
     WHERE r.stream = $1 ORDER BY r.seq DESC LIMIT 1";
 

@@ -26,6 +26,7 @@ impl Store {
                         run_ahead: 0,
                         discontinuity: old.map_or(0, |s| s.discontinuity),
                         highest: old.map_or(0, |s| s.highest),
+                        as_of: None,
                     });
                 }
             }

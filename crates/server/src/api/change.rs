@@ -3,6 +3,7 @@
 use http::{HeaderMap, header};
 use serde_json::Value;
 use store::StreamRecord;
+use tokio::sync::MutexGuard;
 use tracing::Instrument as _;
 
 use super::view::etag;
@@ -25,7 +26,7 @@ pub(super) async fn find(api: &Api, name: &str) -> Result<Stored, Problem> {
 
 pub(super) async fn create(api: Api, config: StreamConfig) -> Result<Stored, Problem> {
     to_the_end(async move {
-        let _change = api.manager.changes.lock().await;
+        let _change = begin(&api).await?;
         let prepared = api.manager.prepare(&config).await?;
         let text = to_text(&config)?;
         let store = &api.manager.store;
@@ -37,6 +38,15 @@ pub(super) async fn create(api: Api, config: StreamConfig) -> Result<Stored, Pro
     .await
 }
 
+/// One change at a time, and none once the server stops.
+async fn begin(api: &Api) -> Result<MutexGuard<'_, ()>, Problem> {
+    let guard = api.manager.changes.lock().await;
+    if api.manager.is_stopping() {
+        return Err(Problem::stopping());
+    }
+    Ok(guard)
+}
+
 /// What is refused changes nothing; what changes nothing keeps its tag.
 pub(super) async fn change(
     api: Api,
@@ -45,7 +55,7 @@ pub(super) async fn change(
     edit: impl FnOnce(Value) -> Result<Value, Problem> + Send + 'static,
 ) -> Result<Stored, Problem> {
     to_the_end(async move {
-        let _change = api.manager.changes.lock().await;
+        let _change = begin(&api).await?;
         let (record, current) = find(&api, &name).await?;
         check_match(&headers, &record)?;
         let edited = edit(model::shown(&current, false))?;
@@ -68,7 +78,7 @@ pub(super) async fn change(
 
 pub(super) async fn remove(api: Api, name: String, headers: HeaderMap) -> Result<(), Problem> {
     to_the_end(async move {
-        let _change = api.manager.changes.lock().await;
+        let _change = begin(&api).await?;
         // Even one that cannot be read can be removed.
         let record = api.manager.store.get(&name).await?;
         let record = record.ok_or_else(|| Problem::not_found("stream"))?;
@@ -86,7 +96,7 @@ pub(super) async fn remove(api: Api, name: String, headers: HeaderMap) -> Result
 
 pub(super) async fn restart(api: Api, name: String) -> Result<(), Problem> {
     to_the_end(async move {
-        let _change = api.manager.changes.lock().await;
+        let _change = begin(&api).await?;
         find(&api, &name).await?;
         let Some(stream) = api.manager.get(&name) else {
             let why = "the stream is disabled";

@@ -59,6 +59,11 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", why)
     }
 
+    pub(crate) fn stopping() -> Self {
+        let why = "the server is stopping";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", why)
+    }
+
     pub(crate) fn database() -> Self {
         let why = "the database is not available";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", why)

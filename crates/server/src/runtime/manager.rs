@@ -1,6 +1,7 @@
 //! Makes running streams follow what the store holds.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::future::join_all;
@@ -31,6 +32,7 @@ pub(crate) struct Manager {
     streams: RwLock<BTreeMap<String, Option<Arc<Stream>>>>,
     /// One change at a time: a request reads, checks, saves and applies.
     pub(crate) changes: Mutex<()>,
+    stopping: AtomicBool,
 }
 
 /// What must be read before a configuration is saved, so that applying it cannot fail.
@@ -47,6 +49,7 @@ impl Manager {
             rtmp_port,
             streams: RwLock::default(),
             changes: Mutex::default(),
+            stopping: AtomicBool::new(false),
         }
     }
 
@@ -120,6 +123,7 @@ impl Manager {
     /// Publishers leave and playlists freeze: players wait for the next start. Tells whether there
     /// is anything for them to look at.
     pub(crate) async fn freeze_all(&self) -> bool {
+        self.stopping.store(true, Relaxed);
         let _change = self.changes.lock().await;
         let streams = std::mem::take(&mut *self.write());
         let running: Vec<_> = streams.values().flatten().collect();
@@ -129,6 +133,11 @@ impl Manager {
             .map(|s| s.shut_down(&self.outputs, Stop::Freeze));
         join_all(frozen).await;
         served
+    }
+
+    /// Whether what is changed now would only be undone.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
     }
 
     /// A stream that runs.

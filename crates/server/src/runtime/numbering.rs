@@ -188,6 +188,7 @@ fn restored(state: &NumberingState) -> Restored {
         run_ahead: unsigned(state.run_ahead),
         discontinuity: unsigned(state.discontinuity),
         highest: unsigned(state.highest),
+        as_of: Some(Timestamp::from_millis(state.updated_ms)),
     }
 }
 

@@ -309,6 +309,7 @@ impl Stream {
     /// Called every second or so.
     pub(crate) fn sample(&self, now: Instant) {
         lock(&self.sessions).sample(now);
+        self.output.forget_viewers();
     }
 
     pub(crate) fn rates(&self) -> Option<Rates> {
