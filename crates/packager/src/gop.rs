@@ -13,7 +13,7 @@ const TOLERANCE: Span = Span::from_millis(3);
 /// An interval must be seen this often before the grid follows it: one lost keyframe moves nothing.
 const SEEN: u32 = 2;
 
-/// Short ones of which none is like the one before: an encoder that comes and goes has a few, a
+/// Odd ones of which none is like the one before, nor far too long: an encoder that comes and goes has a few, a
 /// source with irregular keyframes has no others.
 const ODD: u32 = 6;
 
@@ -82,7 +82,7 @@ impl GopMeter {
             .is_some_and(|p| (p - interval).abs() <= TOLERANCE);
         if shorter && (whole || !row.regular) || interval > LONGEST {
             self.fits += 1;
-        } else if again || !shorter {
+        } else if again || interval.times(4) > row.d.times(5) {
             self.misfits += 1;
         } else {
             self.odd += 1;

@@ -170,7 +170,7 @@ impl Page<'_> {
             ),
             (
                 "weir_timeline_reanchored_total",
-                "Times that a source which lagged for good was moved on",
+                "Times that a source which lagged for good, or ran ahead, was moved",
                 c.reanchored,
             ),
             (

@@ -19,7 +19,7 @@ pub(super) async fn run(weir: PathBuf, minutes: u64, readers: usize) -> anyhow::
     ));
     let mut stage = Stage::set(&weir, readers).await?;
     let end = Instant::now() + whole / 2;
-    for away in [1, 3, 10, 30].into_iter().cycle() {
+    for away in [3, 10, 30].into_iter().cycle() {
         if Instant::now() >= end {
             break;
         }

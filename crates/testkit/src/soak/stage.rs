@@ -19,6 +19,8 @@ pub(super) struct Stage {
     pub(super) weir: Weir,
     encoder: Option<Encoder>,
     state: watch::Sender<State>,
+    /// What is the case all the time.
+    always: State,
     linter: JoinHandle<anyhow::Result<Report>>,
 }
 
@@ -27,21 +29,32 @@ impl Stage {
 
     /// A live stream with the linter and `readers` on it.
     pub(super) async fn set(binary: &Path, readers: usize) -> anyhow::Result<Self> {
-        Self::with(binary, readers, Limits::default()).await
+        Self::with(binary, readers, Limits::default(), State::NORMAL).await
     }
 
     /// The same on a machine that a browser full of players keeps busy.
     pub(super) async fn crowded(binary: &Path) -> anyhow::Result<Self> {
         let slack = Span::from_secs(2);
-        Self::with(binary, 0, Limits { slack }).await
+        Self::with(binary, 0, Limits { slack }, State::NORMAL).await
     }
 
-    async fn with(binary: &Path, readers: usize, limits: Limits) -> anyhow::Result<Self> {
+    /// The same with encoders that follow each other so fast that their keyframes come when they will.
+    pub(super) async fn restless(binary: &Path) -> anyhow::Result<Self> {
+        let slack = Span::from_secs(2);
+        Self::with(binary, 0, Limits { slack }, State::FORCED_CUT).await
+    }
+
+    async fn with(
+        binary: &Path,
+        readers: usize,
+        limits: Limits,
+        always: State,
+    ) -> anyhow::Result<Self> {
         let weir = Weir::start(binary).await?;
         weir.create(NAME).await?;
         let encoder = Encoder::push(&weir.publish_url(NAME))?;
         weir.until(NAME, "live").await?;
-        let (state, told) = watch::channel(State::NORMAL);
+        let (state, told) = watch::channel(always);
         let config = poll::Config {
             readers,
             limits,
@@ -53,6 +66,7 @@ impl Stage {
             weir,
             encoder: Some(encoder),
             state,
+            always,
             linter,
         };
         stage.until_live().await?;
@@ -116,7 +130,7 @@ impl Stage {
 
     fn tell(&self, state: State) {
         // The linter only ends with the stage.
-        let _ = self.state.send(state);
+        let _ = self.state.send(state.and(self.always));
     }
 
     /// What the linter found, which should be nothing.
