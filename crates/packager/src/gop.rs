@@ -13,8 +13,8 @@ const TOLERANCE: Span = Span::from_millis(3);
 /// An interval must be seen this often before the grid follows it: one lost keyframe moves nothing.
 const SEEN: u32 = 2;
 
-/// Odd ones of which none is like the one before, nor far too long: an encoder that comes and goes has a few, a
-/// source with irregular keyframes has no others.
+/// Odd ones of which none is like the one before, nor far too long: an encoder that comes and goes
+/// has a few, a source with irregular keyframes has many.
 const ODD: u32 = 6;
 
 /// After so many intervals that fit, earlier ones that did not are forgotten.

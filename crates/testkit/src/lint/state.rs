@@ -39,7 +39,8 @@ impl State {
     pub const fn bends(rule: Rule) -> Self {
         match rule {
             Rule::H6 => Self::HOLD.and(Self::SWITCH),
-            Rule::H8 => Self::RESTART,
+            // What is too far ahead of the old process's edge need not be of the new one's.
+            Rule::H8 | Rule::H12 | Rule::H27 => Self::RESTART,
             Rule::H9 => Self::HOLD.and(Self::RESTART),
             Rule::H10 | Rule::H13 | Rule::H18 | Rule::H30 => Self::HOLD,
             Rule::H22 => Self::FORCED_CUT,
@@ -137,10 +138,10 @@ mod tests {
             let meets = |r: &&Rule| State::bends(**r).meets(state);
             Rule::ALL.iter().filter(meets).copied().collect::<Vec<_>>()
         };
-        use Rule::{H6, H8, H9, H10, H13, H18, H22, H30, Serve};
+        use Rule::{H6, H8, H9, H10, H12, H13, H18, H22, H27, H30, Serve};
         assert_eq!(bent(State::HOLD), [H6, H9, H10, H13, H18, H30]);
         assert_eq!(bent(State::SWITCH), [H6]);
-        assert_eq!(bent(State::RESTART), [H8, H9, Serve]);
+        assert_eq!(bent(State::RESTART), [H8, H9, H12, H27, Serve]);
         assert_eq!(bent(State::FORCED_CUT), [H22]);
     }
 }

@@ -20,6 +20,8 @@ pub(super) async fn encoder(weir: PathBuf, rounds: u32) -> anyhow::Result<()> {
         sleep(Duration::from_millis(1000 + u64::from(round * 370 % 2000))).await;
         stage.cut().await?;
         prints.push(stage.weir.footprint().await?);
+        // Longer than a segment: an absence, and not a source with irregular keyframes.
+        sleep(Duration::from_millis(2500)).await;
         stage.push()?;
         stage.until_live().await?;
     }
