@@ -75,13 +75,13 @@ export class HlsEngine {
     this.faults = {};
   }
 
-  /** Nothing moved for `seconds` though the stream goes on, or loading died without a word. */
-  stuck(seconds, advanced) {
+  /** Nothing moves, though the playlist has been growing for `growing` seconds; or loading died without a word. */
+  stuck(_, growing) {
     if (this.retry) return;
     const silent = performance.now() - this.heard > 15_000;
-    if (silent || (advanced && seconds > 12)) {
+    if (silent || growing > 12) {
       this.act("rebuild");
-    } else if (advanced && seconds > 5 && seconds < 6.5) {
+    } else if (growing > 5 && growing < 6.5) {
       this.toLive();
       this.hls.startLoad();
     }

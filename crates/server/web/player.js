@@ -4,6 +4,7 @@ import { HlsEngine, NativeEngine } from "./engine.js";
 import { streamName, streamUrl, tooFarBehind } from "./recovery.js";
 
 const TICK_MS = 250;
+const NUDGE_S = 0.03;
 const KEPT_ERRORS = 50;
 
 const query = new URLSearchParams(location.search);
@@ -17,7 +18,8 @@ const seen = {
   position: 0,
   moved: performance.now(),
   started: false,
-  advanced: false,
+  // When the playlist first grew while the picture stood still.
+  growing: null,
   following: true,
   faulty: false,
   ended: false,
@@ -58,13 +60,13 @@ function fault(error) {
 }
 
 function progress() {
-  seen.advanced = true;
+  seen.growing ??= performance.now();
   seen.faulty = false;
 }
 
 /** A fresh source counts its own positions: no step back by the viewer. */
 function restart() {
-  Object.assign(seen, { position: 0, following: true });
+  Object.assign(seen, { position: 0, growing: null, following: true });
 }
 
 /** The programme is over; look now and then whether it began again. */
@@ -110,9 +112,10 @@ element("live").addEventListener("click", () => {
 
 function tick() {
   const now = performance.now();
-  if (video.currentTime !== seen.position && video.readyState >= 2) moved(now);
+  // hls.js nudges a starved player on by a hair: that is no motion.
+  if (Math.abs(video.currentTime - seen.position) > NUDGE_S && video.readyState >= 2) moved(now);
   const still = (now - seen.moved) / 1000;
-  if (!video.paused && !seen.ended && still > 1) engine?.stuck(still, seen.advanced);
+  if (!video.paused && !seen.ended && still > 1) engine?.stuck(still, seen.growing === null ? 0 : (now - seen.growing) / 1000);
   if (still > 1 && document.visibilityState === "visible" && video.paused && !seen.started) video.play().catch(() => {});
   show(state(still), engine?.figures() ?? {});
 }
@@ -123,7 +126,7 @@ function moved(now) {
     seen.stalledMs += now - seen.stalledAt;
     seen.stalledAt = null;
   }
-  Object.assign(seen, { position: video.currentTime, moved: now, started: true, advanced: false, faulty: false });
+  Object.assign(seen, { position: video.currentTime, moved: now, started: true, growing: null, faulty: false });
   engine.healthy();
   const { latency, target, segment } = engine.figures();
   if (seen.following && segment && tooFarBehind(latency, target, segment)) engine.toLive();
