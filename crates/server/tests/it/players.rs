@@ -8,6 +8,9 @@ use testkit::actors::{Encoder, PlayerReport, Players};
 use crate::server::Running;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Small enough that six players keep up on a machine that is busy.
+const SIZE: &str = "160x90";
+const FPS: u32 = 10;
 
 /// `docs/time-and-numbering.md`, absence: no reload, no dead player, whatever the player.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -18,12 +21,12 @@ async fn every_player_comes_back_when_the_encoder_does() {
     let stream = json!({"name": "n", "inputs": [input]});
     assert_eq!(s.api("POST", "/streams", &stream).await.status, 201);
     let url = format!("rtmp://{}/live/n", s.rtmp);
-    let encoder = Encoder::push(&url).unwrap();
+    let encoder = Encoder::push(&url, SIZE, FPS).unwrap();
     s.until("/n/v0.m3u8", |a| a.body.contains("PRELOAD-HINT"))
         .await;
     let kinds = ["page", "hls-ll", "hls", "shaka-ll", "shaka", "native"];
     let mut players = Players::open(s.http, "n", &kinds).await.unwrap();
-    players.playing(60, PATIENCE).await.unwrap();
+    players.playing(30, PATIENCE).await.unwrap();
 
     encoder.kill().await.unwrap();
     s.until("/n/v0.m3u8", |a| !a.body.contains("PRELOAD-HINT"))
@@ -32,8 +35,8 @@ async fn every_player_comes_back_when_the_encoder_does() {
     let dry = |r: &PlayerReport| r.silent.is_some_and(|s| s > 1.5);
     players.until(PATIENCE, dry).await.unwrap();
     players.mark("back").await.unwrap();
-    let _encoder = Encoder::push(&url).unwrap();
-    let moving = |r: &PlayerReport| r.back_after("back", 60).is_some();
+    let _encoder = Encoder::push(&url, SIZE, FPS).unwrap();
+    let moving = |r: &PlayerReport| r.back_after("back", 30).is_some();
     players.until(PATIENCE, moving).await.unwrap();
     s.stop().await;
 }

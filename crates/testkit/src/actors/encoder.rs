@@ -7,20 +7,21 @@ use tokio::process::{Child, Command};
 
 use super::in_repository;
 
-/// An encoder that pushes until it is killed: 640x360 at 30 fps with a keyframe every two seconds,
-/// and a tone.
+/// An encoder that pushes until it is killed: a picture with a keyframe every two seconds, and a
+/// tone.
 #[derive(Debug)]
 pub struct Encoder(Child);
 
 impl Encoder {
-    /// Begins to push to an RTMP URL.
+    /// Begins to push to an RTMP URL: `size` as in `640x360`, `fps` pictures a second.
     ///
     /// # Errors
     /// Where `make setup` did not run.
-    pub fn push(url: &str) -> anyhow::Result<Self> {
+    pub fn push(url: &str, size: &str, fps: u32) -> anyhow::Result<Self> {
+        let gop = 2 * fps;
         let args = format!(
-            "-v error -re -f lavfi -i testsrc2=s=640x360:r=30 -f lavfi -i sine=f=440:r=48000 \
-             -c:v libx264 -preset ultrafast -tune zerolatency -g 60 -b:v 800k -c:a aac -b:a 96k -f flv {url}"
+            "-v error -re -f lavfi -i testsrc2=s={size}:r={fps} -f lavfi -i sine=f=440:r=48000 \
+             -c:v libx264 -preset ultrafast -tune zerolatency -g {gop} -b:v 800k -c:a aac -b:a 96k -f flv {url}"
         );
         let child = Command::new(in_repository(".tools/ffmpeg"))
             .args(args.split_whitespace())

@@ -52,7 +52,7 @@ impl Stage {
     ) -> anyhow::Result<Self> {
         let weir = Weir::start(binary).await?;
         weir.create(NAME).await?;
-        let encoder = Encoder::push(&weir.publish_url(NAME))?;
+        let encoder = Encoder::push(&weir.publish_url(NAME), "640x360", 30)?;
         weir.until(NAME, "live").await?;
         let (state, told) = watch::channel(always);
         let config = poll::Config {
@@ -84,7 +84,7 @@ impl Stage {
 
     /// Another encoder begins to push.
     pub(super) fn push(&mut self) -> anyhow::Result<()> {
-        self.encoder = Some(Encoder::push(&self.weir.publish_url(NAME))?);
+        self.encoder = Some(Encoder::push(&self.weir.publish_url(NAME), "640x360", 30)?);
         Ok(())
     }
 
