@@ -117,8 +117,8 @@ impl Outputs {
         asked: &Asked<'_>,
     ) -> Result<Response, Refusal> {
         let directives = Directives::parse(asked.query).ok_or(Refusal::Directive)?;
-        if let Some(closing) = closing(output, id, directives) {
-            return Ok(playlist_response(&closing, output, true, asked));
+        if let Some(rendered) = after_loss(output, id, directives) {
+            return Ok(playlist_response(&rendered, output, true, asked));
         }
         let found = |state: &State| -> Result<Option<Rendered>, Refusal> {
             let (index, media) = find(state, id)?;
@@ -229,11 +229,11 @@ fn find<'a>(state: &'a State, id: &str) -> Result<(usize, &'a Arc<Media>), Refus
 }
 
 /// The answer to a reload that waits for what was lost with the process before this one.
-fn closing(output: &Output, id: &str, directives: Directives) -> Option<Rendered> {
+fn after_loss(output: &Output, id: &str, directives: Directives) -> Option<Rendered> {
     let number = directives.msn.filter(|n| output.is_lost(*n))?;
     let state = output.state();
     let (_, media) = find(&state, id).ok()?;
-    state.snapshot.closing(media, number).map(Rendered::new)
+    state.snapshot.after_loss(media, number).map(Rendered::new)
 }
 
 fn multivariant(output: &Output, asked: &Asked<'_>) -> Result<Response, Refusal> {

@@ -1,6 +1,7 @@
 //! Writes media playlists (RFC 8216bis, draft-pantos-hls-rfc8216bis).
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
 
 use media::{Span, Timestamp};
@@ -52,25 +53,12 @@ impl Snapshot {
         } else {
             0
         };
-        self.header(out, media, listed, form)?;
+        let first = listed.first().map_or(0, |s| s.number);
+        self.header(out, media, (first, listed), form)?;
         if skipped > 0 {
             writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")?;
         }
-        let parts_from = first_with_parts(listed, media.target_duration);
-        let mut init = None;
-        for (i, segment) in listed.iter().enumerate() {
-            let new_init = init.replace(&segment.init.hash) != Some(&segment.init.hash);
-            if i < skipped {
-                continue;
-            }
-            // Shaka takes a delta update for the whole where it is its first: it must find the MAP.
-            let new_init = new_init || i == skipped && skipped > 0;
-            segment_head(out, media, segment, new_init)?;
-            if form.low_latency && i >= parts_from {
-                parts(out, media, &segment.parts)?;
-            }
-            segment_tail(out, media, segment)?;
-        }
+        body(out, media, (listed, skipped), form)?;
         if form.low_latency {
             self.footer(out, media)?;
         }
@@ -80,44 +68,49 @@ impl Snapshot {
         Ok(())
     }
 
-    /// A low-latency playlist of segment `number` alone, which an earlier process may have begun
-    /// and did not live to end: it is a gap, and complete. A player that holds parts of it would
-    /// wait for the others for ever (Shaka); it asks for what follows, and so gets to what is.
+    /// A whole low-latency playlist that begins with segment `number`, which an earlier process may
+    /// have begun and did not live to end: it and all up to those that are there are gaps. A player
+    /// that holds parts of it would wait for the others for ever (Shaka).
     #[must_use]
-    pub fn closing(&self, media: &Media, number: u64) -> Option<String> {
+    pub fn after_loss(&self, media: &Media, number: u64) -> Option<String> {
         let first = media.segments.first()?;
-        let before = i64::try_from(first.number.checked_sub(number)?).ok()?;
-        let start = first.start - first.duration.times(before);
-        let mut out = String::with_capacity(1024);
-        let written = self.write_closing(&mut out, media, first, (number, start));
+        let lost = number..first.number;
+        let mut out = String::with_capacity(4096);
+        let written = self.write_after_loss(&mut out, media, first, lost);
         written.ok().map(|()| out)
     }
 
-    fn write_closing(
+    fn write_after_loss(
         &self,
         out: &mut String,
         media: &Media,
         first: &Segment,
-        (number, start): (u64, Timestamp),
+        lost: Range<u64>,
     ) -> std::fmt::Result {
-        let (id, td) = (&media.id, media.target_duration);
-        let duration = seconds(first.duration);
-        writeln!(out, "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:{td}")?;
-        self.server_control(out, media)?;
-        let discontinuity = media.discontinuity_sequence;
-        writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{number}")?;
-        writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity}")?;
-        writeln!(out, "#EXT-X-MAP:URI=\"{id}_init_{}.mp4\"", first.init.hash)?;
-        writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", date_time(start))?;
-        writeln!(out, "#EXT-X-GAP\n#EXTINF:{duration},\n{id}_{number}.m4s")?;
-        self.media.iter().try_for_each(|other| report(out, other))
+        let form = Form {
+            low_latency: true,
+            skip: Skip::No,
+        };
+        let listed = listed(media, form);
+        self.header(out, media, (lost.start, listed), form)?;
+        let (id, hash) = (&media.id, &first.init.hash);
+        writeln!(out, "#EXT-X-MAP:URI=\"{id}_init_{hash}.mp4\"")?;
+        for number in lost {
+            let before = i64::try_from(first.number - number).unwrap_or(i64::MAX);
+            let start = date_time(first.start - first.duration.times(before));
+            let duration = seconds(first.duration);
+            writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{start}")?;
+            writeln!(out, "#EXT-X-GAP\n#EXTINF:{duration},\n{id}_{number}.m4s")?;
+        }
+        body(out, media, (listed, 0), form)?;
+        self.footer(out, media)
     }
 
     fn header(
         &self,
         out: &mut String,
         media: &Media,
-        listed: &[Arc<Segment>],
+        (first, listed): (u64, &[Arc<Segment>]),
         form: Form,
     ) -> std::fmt::Result {
         let td = media.target_duration;
@@ -127,7 +120,6 @@ impl Snapshot {
         if form.low_latency {
             self.server_control(out, media)?;
         }
-        let first = listed.first().map_or(0, |s| s.number);
         writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{first}")?;
         let discontinuity = media.discontinuity_sequence;
         writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity}")?;
@@ -171,6 +163,31 @@ impl Snapshot {
         }
         Ok(())
     }
+}
+
+/// The segments but the first `skipped`.
+fn body(
+    out: &mut String,
+    media: &Media,
+    (listed, skipped): (&[Arc<Segment>], usize),
+    form: Form,
+) -> std::fmt::Result {
+    let parts_from = first_with_parts(listed, media.target_duration);
+    let mut init = None;
+    for (i, segment) in listed.iter().enumerate() {
+        let new_init = init.replace(&segment.init.hash) != Some(&segment.init.hash);
+        if i < skipped {
+            continue;
+        }
+        // Shaka takes a delta update for the whole where it is its first: it must find the MAP.
+        let new_init = new_init || i == skipped && skipped > 0;
+        segment_head(out, media, segment, new_init)?;
+        if form.low_latency && i >= parts_from {
+            parts(out, media, &segment.parts)?;
+        }
+        segment_tail(out, media, segment)?;
+    }
+    Ok(())
 }
 
 fn report(out: &mut String, media: &Media) -> std::fmt::Result {

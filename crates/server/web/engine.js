@@ -1,5 +1,5 @@
 // Two ways to play one HLS stream, behind one face: hls.js on MediaSource, and the browser's own HLS.
-// An engine reports through `on`: `fault(error)`, `progress()` (the playlist grew), `restart()` (positions begin anew), `ended()`.
+// An engine reports through `on`: `fault(error)`, `progress(segment)` (the playlist grew; seconds), `restart()` (positions begin anew), `ended()`.
 import { backoff, remedy } from "./recovery.js";
 
 /** hls.js with the recovery that live streams need; by itself it stops at the first refused connection. */
@@ -38,7 +38,7 @@ export class HlsEngine {
   }
 
   updated(details) {
-    if (details.advanced) this.on.progress();
+    if (details.advanced) this.on.progress(details.targetduration);
     if (!details.live) this.on.ended();
   }
 
@@ -75,7 +75,7 @@ export class HlsEngine {
     this.faults = {};
   }
 
-  /** Nothing moves, though the playlist has been growing for `growing` seconds; or loading died without a word. */
+  /** Nothing moves, though the playlist has grown for `growing` seconds; or loading died without a word. */
   stuck(_, growing) {
     if (this.retry) return;
     const silent = performance.now() - this.heard > 15_000;
@@ -87,9 +87,10 @@ export class HlsEngine {
     }
   }
 
+  /** Never back: in front of a frozen edge that would show the same again and again. */
   toLive() {
     const position = this.hls.liveSyncPosition;
-    if (position) this.video.currentTime = position;
+    if (position > this.video.currentTime) this.video.currentTime = position;
   }
 
   figures() {
@@ -152,7 +153,7 @@ export class NativeEngine {
   toLive() {
     const edge = this.edge();
     if (edge === null) this.load();
-    else this.video.currentTime = edge;
+    else if (edge > this.video.currentTime) this.video.currentTime = edge;
   }
 
   /** Where the browser says live is; some say only that there is no end. */

@@ -1,7 +1,7 @@
 // The page at `/{name}/`: picks an engine, watches that the picture moves, and says what it sees.
 // `?ll=0` asks for classic HLS, `?player=native` for the browser's own player. `weir()` returns the figures for scripts.
 import { HlsEngine, NativeEngine } from "./engine.js";
-import { streamName, streamUrl, tooFarBehind } from "./recovery.js";
+import { Growth, streamName, streamUrl, tooFarBehind } from "./recovery.js";
 
 const TICK_MS = 250;
 const NUDGE_S = 0.03;
@@ -18,8 +18,8 @@ const seen = {
   position: 0,
   moved: performance.now(),
   started: false,
-  // When the playlist first grew while the picture stood still.
-  growing: null,
+  // Of the playlist, while the picture stands still.
+  growth: new Growth(),
   following: true,
   faulty: false,
   ended: false,
@@ -59,14 +59,14 @@ function fault(error) {
   if (error.details === "manifestIncompatibleCodecsError") notice("This browser cannot decode the stream's codecs.");
 }
 
-function progress() {
-  seen.growing ??= performance.now();
+function progress(segment) {
+  seen.growth.grew(performance.now(), segment);
   seen.faulty = false;
 }
 
 /** A fresh source counts its own positions: no step back by the viewer. */
 function restart() {
-  Object.assign(seen, { position: 0, growing: null, following: true });
+  Object.assign(seen, { position: 0, growth: new Growth(), following: true });
 }
 
 /** The programme is over; look now and then whether it began again. */
@@ -115,7 +115,7 @@ function tick() {
   // hls.js nudges a starved player on by a hair: that is no motion.
   if (Math.abs(video.currentTime - seen.position) > NUDGE_S && video.readyState >= 2) moved(now);
   const still = (now - seen.moved) / 1000;
-  if (!video.paused && !seen.ended && still > 1) engine?.stuck(still, seen.growing === null ? 0 : (now - seen.growing) / 1000);
+  if (!video.paused && !seen.ended && still > 1) engine?.stuck(still, seen.growth.seconds);
   if (still > 1 && document.visibilityState === "visible" && video.paused && !seen.started) video.play().catch(() => {});
   show(state(still), engine?.figures() ?? {});
 }
@@ -126,7 +126,7 @@ function moved(now) {
     seen.stalledMs += now - seen.stalledAt;
     seen.stalledAt = null;
   }
-  Object.assign(seen, { position: video.currentTime, moved: now, started: true, growing: null, faulty: false });
+  Object.assign(seen, { position: video.currentTime, moved: now, started: true, growth: new Growth(), faulty: false });
   engine.healthy();
   const { latency, target, segment } = engine.figures();
   if (seen.following && segment && tooFarBehind(latency, target, segment)) engine.toLive();

@@ -37,3 +37,19 @@ export function remedy({ type, details }, seen) {
 export function tooFarBehind(latency, target, segment) {
   return latency > target + Math.max(2 * segment, 3);
 }
+
+/** For how long a playlist has been growing without a pause. What it says last before it freezes counts for little. */
+export class Growth {
+  first = null;
+  last = null;
+
+  /** `now` in milliseconds, the longest segment in seconds. */
+  grew(now, segment) {
+    if (this.last === null || now - this.last > 3000 * segment) this.first = now;
+    this.last = now;
+  }
+
+  get seconds() {
+    return this.last === null ? 0 : (this.last - this.first) / 1000;
+  }
+}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { backoff, remedy, streamName, streamUrl, tooFarBehind } from "./recovery.js";
+import { Growth, backoff, remedy, streamName, streamUrl, tooFarBehind } from "./recovery.js";
 
 test("the stream's address follows the page's", () => {
   assert.equal(streamUrl("/demo/"), "/demo/index.m3u8");
@@ -36,4 +36,15 @@ test("a decoder that fails twice gets a new player", () => {
 test("only a long delay is worth a jump", () => {
   assert.equal(tooFarBehind(2.5, 0.65, 2), false);
   assert.equal(tooFarBehind(8, 0.65, 2), true);
+});
+
+test("a playlist grows from the end of its last pause", () => {
+  const growth = new Growth();
+  assert.equal(growth.seconds, 0);
+  growth.grew(1000, 2);
+  growth.grew(2500, 2);
+  assert.equal(growth.seconds, 1.5);
+  growth.grew(62_500, 2);
+  growth.grew(68_500, 2);
+  assert.equal(growth.seconds, 6);
 });

@@ -144,9 +144,11 @@ async fn players_that_outlived_a_server_are_led_from_what_it_lost_to_what_is() {
     let first = sequence(&first.text());
     for number in first - 3..first {
         let reload = format!("a/news/v0.m3u8?_HLS_msn={number}&_HLS_part=4");
-        let closing = get(&live.outputs, &reload).await.text();
-        assert_eq!(sequence(&closing), number);
-        assert!(closing.contains("#EXT-X-GAP") && !closing.contains("PRELOAD-HINT"));
+        let after_loss = get(&live.outputs, &reload).await.text();
+        assert_eq!(sequence(&after_loss), number);
+        let gaps = after_loss.matches("#EXT-X-GAP").count() as u64;
+        assert_eq!(gaps, first - number);
+        assert!(after_loss.contains(&format!("v0_{first}.m4s")) && after_loss.contains("HINT"));
     }
     let ask = async |number: u64| {
         let reload = format!("a/news/v0.m3u8?_HLS_msn={number}");
