@@ -31,9 +31,9 @@ pub enum Refusal {
     /// Not GET, HEAD or OPTIONS.
     #[error("method not allowed")]
     Method,
-    /// A range beyond the resource.
+    /// A range beyond the resource, which has so many bytes.
     #[error("range not satisfiable")]
-    Range,
+    Range(usize),
 }
 
 impl Refusal {
@@ -45,7 +45,7 @@ impl Refusal {
             Self::Directive | Self::TooFarAhead => StatusCode::BAD_REQUEST,
             Self::Stalled | Self::Crowded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Range => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
         }
     }
 
@@ -67,6 +67,11 @@ impl IntoResponse for Refusal {
         if self == Self::Method {
             let allowed = HeaderValue::from_static("GET, HEAD, OPTIONS");
             headers.insert(header::ALLOW, allowed);
+        }
+        if let Self::Range(len) = self
+            && let Ok(range) = HeaderValue::try_from(format!("bytes */{len}"))
+        {
+            headers.insert(header::CONTENT_RANGE, range);
         }
         response
     }

@@ -2,11 +2,18 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::error::Refusal;
 
 pub(crate) const PLAYLIST: &str = "application/vnd.apple.mpegurl";
+
+/// What is more urgent than what (RFC 9218, rule H24): without a playlist nothing goes on, and
+/// sound that is late is worse than a picture.
+pub(crate) const PRIORITY: HeaderName = HeaderName::from_static("priority");
+pub(crate) const URGENT: HeaderValue = HeaderValue::from_static("u=1");
+pub(crate) const AUDIO: HeaderValue = HeaderValue::from_static("u=2");
+pub(crate) const VIDEO: HeaderValue = HeaderValue::from_static("u=3");
 
 /// How long a cache may keep an answer (rule H27). A blocked answer is asked for by one exact
 /// state and may be kept long; another is out of date at the next change. A frozen one is no

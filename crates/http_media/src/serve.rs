@@ -262,6 +262,7 @@ fn playlist_response(
         HeaderValue::from_static(headers::PLAYLIST),
     );
     head.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    head.insert(headers::PRIORITY, headers::URGENT);
     let frozen = output.snapshot().media.iter().any(|m| m.hold);
     let age = headers::playlist_age(output.target_duration(), blocking, frozen);
     head.insert(header::CACHE_CONTROL, age);
@@ -314,12 +315,13 @@ fn not_modified(id: &str, name: &str, asked: &Asked<'_>) -> Option<Response> {
 }
 
 fn describe(response: &mut Response, id: &str, name: &str) {
-    let kind = if id.starts_with('a') {
-        "audio/mp4"
+    let (kind, urgency) = if id.starts_with('a') {
+        ("audio/mp4", headers::AUDIO)
     } else {
-        "video/mp4"
+        ("video/mp4", headers::VIDEO)
     };
     let head = response.headers_mut();
+    head.insert(headers::PRIORITY, urgency);
     head.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     head.insert(header::CACHE_CONTROL, headers::IMMUTABLE);
     head.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -339,7 +341,11 @@ fn parts_response(
         return Ok(unchanged);
     }
     let whole: usize = parts.iter().map(|p| p.len).sum();
-    let range = headers::range(asked.headers, whole).map_err(|()| Refusal::Range)?;
+    // A range means something to GET alone (RFC 9110 14.2).
+    let range = match *asked.method {
+        Method::GET => headers::range(asked.headers, whole).map_err(|()| Refusal::Range(whole))?,
+        _ => None,
+    };
     let (start, end) = range.unwrap_or((0, whole));
     let body = match *asked.method {
         Method::HEAD => Body::empty(),

@@ -48,9 +48,9 @@ pub(crate) fn write(values: &Vec<Value>) -> Bytes {
         .unwrap_or_default()
 }
 
-pub(crate) fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+pub(crate) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     let own = |(name, value): (&str, Value)| (name.to_owned(), value);
-    Value::Object(HashMap::from(members.map(own)))
+    Value::Object(members.into_iter().map(own).collect::<HashMap<_, _>>())
 }
 
 pub(crate) fn text(text: &str) -> Value {

@@ -1,4 +1,4 @@
-//! RTMP: takes what encoders publish and bridges it to frames.
+//! RTMP: takes what encoders publish and bridges it to frames, and sends frames to players.
 //!
 //! [`Listener`] yields connections, a [`Connection`] yields a [`Request`] before any media flows,
 //! and the caller accepts or rejects it. The crate refuses to know streams, keys or viewers, and
@@ -6,11 +6,15 @@
 
 mod amf;
 mod bridge;
+mod capabilities;
 pub mod chunk;
 mod config;
 mod error;
 mod listen;
 mod metadata;
+mod muxer;
+mod outgoing;
+mod play;
 mod reply;
 mod session;
 mod stats;
@@ -18,8 +22,11 @@ mod target;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind};
-pub use listen::{Connection, Listener, PlayRequest, PublishRequest, Publishing, Request, Stopper};
+pub use listen::{
+    Connection, Listener, PlayRequest, PublishRequest, Publishing, Request, Stopper, Transport,
+};
 pub use metadata::Metadata;
+pub use play::{Gone, PlayStats, Playing};
 pub use reply::Reject;
 pub use session::{Event, MediaKind, Session};
 pub use stats::{Figures, Stats};

@@ -1,5 +1,6 @@
 //! Sockets: connections, requests before any media flows, and the loop that reads a publisher.
 
+use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,14 +8,16 @@ use std::time::Duration;
 
 use hub::{EndReason, Publisher};
 use media::{Span, Timestamp};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use crate::bridge::Bridge;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
+use crate::play::Playing;
 use crate::reply::Reject;
 use crate::session::{Event, Session};
 use crate::stats::Stats;
@@ -23,7 +26,12 @@ use crate::target::Target;
 /// One read takes at most this much.
 const READ: usize = 64 << 10;
 /// Before a request less is enough: an idle peer costs little.
-const READ_REQUEST: usize = 4 << 10;
+pub(crate) const READ_REQUEST: usize = 4 << 10;
+/// After a minute at most nobody is taken to be there.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(30))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(3);
 /// A refusal is given this long to arrive before the connection closes.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -56,8 +64,10 @@ impl Listener {
     pub async fn accept(&self) -> io::Result<Connection> {
         let (stream, peer) = self.socket.accept().await?;
         stream.set_nodelay(true)?;
+        // A player is sent nothing while its stream holds: a dead one must be noticed all the same.
+        SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE)?;
         Ok(Connection {
-            stream,
+            stream: Box::new(stream),
             peer,
             config: self.config,
             session: Session::new(self.config),
@@ -65,13 +75,18 @@ impl Listener {
     }
 }
 
+/// What a session runs over: TCP, or TLS on it.
+pub trait Transport: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Transport for T {}
+
 /// A connection whose peer has not said what it wants.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    pub(crate) stream: Box<dyn Transport>,
     peer: SocketAddr,
-    config: Config,
-    session: Session,
+    pub(crate) config: Config,
+    pub(crate) session: Session,
 }
 
 /// What a peer wants.
@@ -88,6 +103,41 @@ impl Connection {
     #[must_use]
     pub const fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// Puts a layer between the socket and the session, such as TLS, within the time for a request.
+    ///
+    /// # Errors
+    /// As the layer says.
+    pub async fn layered<T, F>(
+        self,
+        layer: impl FnOnce(Box<dyn Transport>) -> F,
+    ) -> Result<Self, Error>
+    where
+        T: Transport + 'static,
+        F: Future<Output = io::Result<T>>,
+    {
+        let Self {
+            stream,
+            peer,
+            config,
+            session,
+        } = self;
+        let error = |kind| Error {
+            peer,
+            position: 0,
+            kind,
+        };
+        let layered = timeout(config.request_timeout, layer(stream)).await;
+        let stream = layered
+            .map_err(|_| error(ErrorKind::TimedOut("shaking hands")))?
+            .map_err(|e| error(ErrorKind::Io(e)))?;
+        Ok(Self {
+            stream: Box::new(stream),
+            peer,
+            config,
+            session,
+        })
     }
 
     /// Shakes hands and waits for a request, within the bounds of time and bytes.
@@ -148,7 +198,7 @@ impl Connection {
         }
     }
 
-    async fn fill(&mut self, most: usize) -> Result<usize, ErrorKind> {
+    pub(crate) async fn fill(&mut self, most: usize) -> Result<usize, ErrorKind> {
         let input = self.session.input();
         input.reserve(most);
         let len = self.stream.read_buf(input).await?;
@@ -173,7 +223,7 @@ impl Connection {
 
     /// Sends what is left and closes, so that the peer reads the answer and not a reset: what it
     /// sent meanwhile must be taken from the socket first.
-    async fn say_goodbye(&mut self) -> Result<(), ErrorKind> {
+    pub(crate) async fn say_goodbye(&mut self) -> Result<(), ErrorKind> {
         self.flush().await?;
         self.stream.shutdown().await?;
         self.drain().await;
@@ -193,7 +243,7 @@ impl Connection {
         let _ = timeout(LINGER, drain).await;
     }
 
-    const fn error(&self, kind: ErrorKind) -> Error {
+    pub(crate) const fn error(&self, kind: ErrorKind) -> Error {
         Error {
             peer: self.peer,
             position: self.session.position(),
@@ -261,6 +311,12 @@ impl PlayRequest {
         self.connection.peer
     }
 
+    /// Lets the peer listen.
+    #[must_use]
+    pub fn accept(self) -> Playing {
+        Playing::new(self.connection)
+    }
+
     /// Tells the peer why not, and closes.
     ///
     /// # Errors
@@ -270,11 +326,15 @@ impl PlayRequest {
     }
 }
 
-/// Ends a publisher from outside.
+/// Ends a publisher or a player from outside.
 #[derive(Debug, Clone)]
 pub struct Stopper(watch::Sender<bool>);
 
 impl Stopper {
+    pub(crate) const fn new(stop: watch::Sender<bool>) -> Self {
+        Self(stop)
+    }
+
     /// Closes the connection. More than once does nothing more.
     pub fn stop(&self) {
         self.0.send_replace(true);

@@ -6,11 +6,15 @@ use crate::amf::{self, Value, object, text};
 use crate::chunk::Writer;
 
 /// Our chunks, once announced: one write per message.
-const CHUNK_SIZE: u32 = 65_536;
+pub(crate) const CHUNK_SIZE: u32 = 65_536;
 /// After so many bytes the peer is to acknowledge, and we are.
 pub(crate) const WINDOW: u32 = 2_500_000;
 /// There is one message stream per connection.
-const STREAM: u32 = 1;
+pub(crate) const STREAM: u32 = 1;
+
+/// User control events (7.1.7).
+const STREAM_BEGIN: u16 = 0;
+const STREAM_EOF: u16 = 1;
 
 const COMMAND: u8 = 20;
 const CONTROL_STREAM: u8 = 2;
@@ -163,14 +167,31 @@ impl Replies {
     }
 
     pub(crate) fn publish_started(&mut self, name: &str) {
-        let mut begin = 0_u16.to_be_bytes().to_vec();
-        begin.extend(STREAM.to_be_bytes());
-        self.control(4, &begin);
+        self.user_control(STREAM_BEGIN);
         self.on_status("status", "NetStream.Publish.Start", name);
     }
 
     pub(crate) fn publish_ended(&mut self) {
         self.on_status("status", "NetStream.Unpublish.Success", "");
+    }
+
+    pub(crate) fn play_started(&mut self, name: &str) {
+        self.user_control(STREAM_BEGIN);
+        self.on_status("status", "NetStream.Play.Reset", name);
+        self.on_status("status", "NetStream.Play.Start", name);
+    }
+
+    /// Nothing more will come.
+    pub(crate) fn play_ended(&mut self, name: &str) {
+        self.user_control(STREAM_EOF);
+        self.on_status("status", "NetStream.Play.UnpublishNotify", name);
+        self.on_status("status", "NetStream.Play.Stop", name);
+    }
+
+    fn user_control(&mut self, event: u16) {
+        let mut body = event.to_be_bytes().to_vec();
+        body.extend(STREAM.to_be_bytes());
+        self.control(4, &body);
     }
 
     pub(crate) fn refuse_publish(&mut self, why: Reject) {

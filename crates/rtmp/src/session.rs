@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use rml_rtmp::handshake::{Handshake, HandshakeProcessResult, PeerType};
 
 use crate::amf::{self, Value};
+use crate::capabilities::Capabilities;
 use crate::chunk::{Limits, Message, Reader};
 use crate::config::Config;
 use crate::error::ErrorKind;
@@ -16,7 +17,7 @@ use crate::target::Target;
 pub enum Event {
     /// The client asks to publish; answer with `accept_publish` or `reject`.
     Publish(Target),
-    /// The client asks to play; answer with `reject`.
+    /// The client asks to play; answer with `accept_play` or `reject`.
     Play(Target),
     /// `onMetaData`.
     Metadata(Metadata),
@@ -51,6 +52,7 @@ enum Phase {
     /// A request waits for its answer.
     Asked,
     Publishing,
+    Playing,
     Refused,
 }
 
@@ -65,6 +67,7 @@ pub struct Session {
     app: String,
     asks_play: bool,
     stream: String,
+    capabilities: Capabilities,
     received: u64,
     acknowledged: u64,
     window: u64,
@@ -96,6 +99,7 @@ impl Session {
             app: String::new(),
             asks_play: false,
             stream: String::new(),
+            capabilities: Capabilities::default(),
             received: 0,
             acknowledged: 0,
             window: u64::from(WINDOW),
@@ -155,6 +159,18 @@ impl Session {
             streams: self.config.chunk_streams,
         });
         self.replies.publish_started(&self.stream);
+    }
+
+    /// The player will be sent media; what it says from here on is read within the same bounds.
+    pub(crate) fn accept_play(&mut self) -> Capabilities {
+        self.phase = Phase::Playing;
+        self.replies.play_started(&self.stream);
+        std::mem::take(&mut self.capabilities)
+    }
+
+    /// The player is told that nothing more will come.
+    pub(crate) fn end_play(&mut self) {
+        self.replies.play_ended(&self.stream);
     }
 
     /// The request is refused; nothing more will be read.
@@ -309,8 +325,9 @@ impl Session {
             return Some(Event::Finished);
         };
         self.app.clone_from(app);
-        self.replies
-            .connected(transaction, members.contains_key("fourCcList"));
+        self.capabilities = Capabilities::read(&members);
+        let enhanced = self.capabilities.is_enhanced();
+        self.replies.connected(transaction, enhanced);
         None
     }
 
@@ -324,11 +341,14 @@ impl Session {
     }
 
     fn finish(&mut self, transaction: f64) -> Option<Event> {
-        if self.phase != Phase::Publishing {
-            self.replies.result(transaction, Value::Undefined);
-            return None;
+        match self.phase {
+            Phase::Publishing => self.replies.publish_ended(),
+            Phase::Playing => {}
+            _ => {
+                self.replies.result(transaction, Value::Undefined);
+                return None;
+            }
         }
-        self.replies.publish_ended();
         Some(Event::Finished)
     }
 }

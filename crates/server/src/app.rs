@@ -2,6 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Api, Auth};
@@ -23,7 +25,8 @@ use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::pages::{self, Pages};
 use crate::runtime::Manager;
-use crate::{http_server, ingest, secret};
+use crate::tls::Certificate;
+use crate::{http_server, rtmp_server, secret};
 
 /// After the drain: for what is still to be written.
 const WRITING: Duration = Duration::from_secs(5);
@@ -92,8 +95,9 @@ fn make_private_file(path: &Path) -> Result<()> {
 /// A server whose ports are bound and whose streams are loaded.
 pub struct Server {
     config: Config,
-    http: TcpListener,
-    rtmp: Option<TcpListener>,
+    http: Listeners,
+    rtmp: Option<Listeners>,
+    certificate: Option<Arc<Certificate>>,
     manager: Arc<Manager>,
     auth: Arc<Auth>,
     metrics: Arc<Metrics>,
@@ -114,31 +118,35 @@ impl Server {
             .await
             .context("database")?;
         let admin_token = admin_token(&config)?;
-        let http = http_server::bind(config.http.listen)
-            .with_context(|| format!("http.listen {}", config.http.listen))?;
-        let rtmp = config.rtmp.enabled.then(|| {
-            http_server::bind(config.rtmp.listen)
-                .with_context(|| format!("rtmp.listen {}", config.rtmp.listen))
-        });
+        let metrics = Arc::new(Metrics::new()?);
+        let load = |tls| Certificate::load(tls, metrics.tls_loads.clone());
+        let certificate = config.tls.as_ref().map(load).transpose()?;
+        let secure = certificate.is_some();
+        let (plain, tls) = (config.http.listen, config.http.tls_listen);
+        let http = Listeners::bind("http", plain, secure.then_some(tls))?;
+        let (plain, tls) = (config.rtmp.listen, config.rtmp.tls_listen);
+        let rtmp = config.rtmp.enabled;
+        let rtmp = rtmp.then(|| Listeners::bind("rtmp", plain, secure.then_some(tls)));
         let rtmp = rtmp.transpose()?;
         let outputs = Outputs::new(Limits {
             blocked: config.http.max_blocked,
             blocked_per_stream: config.http.max_blocked,
         });
-        let rtmp_port = rtmp.as_ref().map(TcpListener::local_addr).transpose()?;
+        let rtmp_port = rtmp.as_ref().map(|l| l.plain.local_addr()).transpose()?;
         let rtmp_port = rtmp_port.map(|addr| addr.port());
         let manager = Arc::new(Manager::new(store, outputs, rtmp_port));
         let streams = manager.load().await.context("database")?;
-        tracing::info!(streams, http = %http.local_addr()?, "started");
+        tracing::info!(streams, http = %http.plain.local_addr()?, "started");
         Ok(Self {
             auth: Arc::new(Auth {
                 admin_token,
                 trust_loopback: config.auth.trust_loopback,
             }),
-            metrics: Arc::new(Metrics::new()?),
+            metrics,
             config,
             http,
             rtmp,
+            certificate,
             manager,
             _lock: lock,
         })
@@ -148,14 +156,27 @@ impl Server {
     ///
     /// # Errors
     /// As the socket says.
-    pub fn http_addr(&self) -> std::io::Result<std::net::SocketAddr> {
-        self.http.local_addr()
+    pub fn http_addr(&self) -> std::io::Result<SocketAddr> {
+        self.http.plain.local_addr()
+    }
+
+    /// The address of HTTPS, where there is a certificate.
+    #[must_use]
+    pub fn https_addr(&self) -> Option<SocketAddr> {
+        self.http.tls.as_ref().and_then(|l| l.local_addr().ok())
     }
 
     /// The address of RTMP, where it listens.
     #[must_use]
-    pub fn rtmp_addr(&self) -> Option<std::net::SocketAddr> {
-        self.rtmp.as_ref().and_then(|l| l.local_addr().ok())
+    pub fn rtmp_addr(&self) -> Option<SocketAddr> {
+        self.rtmp.as_ref().and_then(|l| l.plain.local_addr().ok())
+    }
+
+    /// The address of RTMPS, where it listens.
+    #[must_use]
+    pub fn rtmps_addr(&self) -> Option<SocketAddr> {
+        let tls = self.rtmp.as_ref()?.tls.as_ref();
+        tls.and_then(|l| l.local_addr().ok())
     }
 
     /// Serves until told to stop; then encoders are let go, players answered, numbers written.
@@ -167,6 +188,8 @@ impl Server {
         let ledger = Arc::clone(&manager.ledger);
         let ledger = tokio::spawn(ledger.run(manager.store.clone(), written.clone()));
         let sampling = tokio::spawn(sample(Arc::clone(&manager)));
+        let certificate = self.certificate.clone();
+        let following = certificate.map(|c| tokio::spawn(c.follow()));
         let rtmp = self.rtmp(&stop);
         let closing = CancellationToken::new();
         let http = self.http(&ready, &closing);
@@ -195,14 +218,22 @@ impl Server {
         if writing.await.is_err() {
             tracing::warn!("the database did not close in time");
         }
+        if let Some(following) = following {
+            following.abort();
+        }
         tracing::info!("stopped");
     }
 
     fn rtmp(&mut self, stop: &CancellationToken) -> Option<JoinHandle<()>> {
-        let listener = Listener::new(self.rtmp.take()?, rtmp_bounds(&self.config.rtmp));
-        let (manager, metrics) = (Arc::clone(&self.manager), Arc::clone(&self.metrics));
         let config = self.config.rtmp.clone();
-        let serving = ingest::serve(listener, config, manager, metrics, stop.clone());
+        let doors = self.rtmp.take()?.doors(self.certificate.as_ref(), &[]);
+        let doors = doors.map(|(socket, tls)| rtmp_server::Door {
+            listener: Listener::new(socket, rtmp_bounds(&config)),
+            tls,
+        });
+        let (manager, metrics) = (Arc::clone(&self.manager), Arc::clone(&self.metrics));
+        let doors = doors.collect();
+        let serving = rtmp_server::serve(doors, config, manager, metrics, stop.clone());
         Some(tokio::spawn(serving))
     }
 
@@ -217,9 +248,43 @@ impl Server {
             auth: self.auth,
         };
         let router = pages::router(pages, api);
-        let config = self.config.http;
-        let serving = http_server::serve(self.http, router, config, stop.clone(), self.metrics);
+        let doors = self
+            .http
+            .doors(self.certificate.as_ref(), &[b"h2", b"http/1.1"]);
+        let doors = doors.map(|(listener, tls)| http_server::Door { listener, tls });
+        let (doors, config) = (doors.collect(), self.config.http);
+        let serving = http_server::serve(doors, router, config, stop.clone(), self.metrics);
         tokio::spawn(serving)
+    }
+}
+
+/// The sockets of one protocol.
+struct Listeners {
+    plain: TcpListener,
+    tls: Option<TcpListener>,
+}
+
+impl Listeners {
+    fn bind(name: &str, plain: SocketAddr, tls: Option<SocketAddr>) -> Result<Self> {
+        let bind = |key: &str, addr| {
+            http_server::bind(addr).with_context(|| format!("{name}.{key} {addr}"))
+        };
+        Ok(Self {
+            plain: bind("listen", plain)?,
+            tls: tls.map(|addr| bind("tls_listen", addr)).transpose()?,
+        })
+    }
+
+    /// Each with what accepts TLS on it.
+    fn doors(
+        self,
+        certificate: Option<&Arc<Certificate>>,
+        protocols: &[&[u8]],
+    ) -> impl Iterator<Item = (TcpListener, Option<TlsAcceptor>)> {
+        let acceptor = certificate.map(|c| c.acceptor(protocols));
+        let secure = self.tls.zip(acceptor);
+        let secure = secure.map(|(socket, acceptor)| (socket, Some(acceptor)));
+        std::iter::once((self.plain, None)).chain(secure)
     }
 }
 

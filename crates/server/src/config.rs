@@ -14,8 +14,10 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// API, players, metrics.
     pub http: Http,
-    /// Encoders.
+    /// Encoders and players.
     pub rtmp: Rtmp,
+    /// The certificate of all that speaks TLS; without it nothing does.
+    pub tls: Option<Tls>,
     /// Where streams are kept.
     pub database: Database,
     /// Files of our own.
@@ -34,8 +36,12 @@ pub struct Config {
 pub struct Http {
     /// Address and port; `[::]` takes IPv4 too.
     pub listen: SocketAddr,
+    /// The same over TLS, where there is a certificate.
+    pub tls_listen: SocketAddr,
     /// Connections at a time.
     pub max_connections: usize,
+    /// Connections of one address at a time; a proxy in front is one.
+    pub max_per_address: usize,
     /// Seconds for a request's header to arrive; a connection that asks nothing ends then, too.
     pub header_timeout_s: u64,
     /// Seconds that an HTTP/2 connection may ask nothing after its first request.
@@ -54,6 +60,8 @@ pub struct Rtmp {
     pub enabled: bool,
     /// Address and port.
     pub listen: SocketAddr,
+    /// The same over TLS (RTMPS), where there is a certificate.
+    pub tls_listen: SocketAddr,
     /// Connections at a time.
     pub max_connections: usize,
     /// Connections of one address at a time.
@@ -66,6 +74,16 @@ pub struct Rtmp {
     pub read_timeout_s: u64,
     /// The longest message of a publisher, in bytes.
     pub max_message_bytes: usize,
+}
+
+/// `[tls]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate and those above it, PEM. Read again when it changes.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
 }
 
 /// `[database]`
@@ -140,7 +158,9 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             listen: anywhere(8080),
+            tls_listen: anywhere(8443),
             max_connections: 20_000,
+            max_per_address: 20_000,
             header_timeout_s: 10,
             idle_timeout_s: 60,
             write_timeout_s: 30,
@@ -154,6 +174,7 @@ impl Default for Rtmp {
         Self {
             enabled: true,
             listen: anywhere(1935),
+            tls_listen: anywhere(1936),
             max_connections: 10_000,
             max_per_address: 2_000,
             max_pending: 4_000,
@@ -233,6 +254,7 @@ impl Config {
         let (http, rtmp) = (&self.http, &self.rtmp);
         for (key, value, least, most) in [
             ("http.max_connections", http.max_connections, 1, 1 << 20),
+            ("http.max_per_address", http.max_per_address, 1, 1 << 20),
             ("rtmp.max_connections", rtmp.max_connections, 1, 1 << 20),
             ("rtmp.max_per_address", rtmp.max_per_address, 1, 1 << 20),
             ("rtmp.max_pending", rtmp.max_pending, 1, 1 << 20),

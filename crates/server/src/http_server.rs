@@ -1,4 +1,5 @@
-//! Sockets of HTTP: bounded connections, HTTP/1.1 and HTTP/2 in clear text, a drain with an end.
+//! Sockets of HTTP: bounded connections, HTTP/1.1 and HTTP/2, in clear text and over TLS, a drain
+//! with an end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,23 +8,32 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use futures_util::future::join_all;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::config::Http;
+use crate::crowd::{Admission, Bounds, Crowd};
 use crate::http_connection::{Activity, Unstalled};
 use crate::metrics::{Metrics, Open};
 
 const BACKLOG: i32 = 4096;
 /// A pause where accepting fails for want of descriptors.
 const BREATH: Duration = Duration::from_millis(50);
+/// Who is turned away has so long to read it.
+const FAREWELL: Duration = Duration::from_secs(1);
+const CROWDED: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Type: text/plain\r\n\
+    Content-Length: 26\r\nConnection: close\r\n\r\nthe server is at its limit";
 /// What a peer may have us hold of a request, before anybody looks at it.
 const HELD: usize = 64 << 10;
 /// Requests of one HTTP/2 connection at a time.
@@ -44,8 +54,17 @@ pub(crate) fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// Where connections come in.
+pub(crate) struct Door {
+    pub(crate) listener: TcpListener,
+    /// Whether they speak TLS.
+    pub(crate) tls: Option<TlsAcceptor>,
+}
+
 /// What all connections share.
 struct Shared {
+    crowd: Arc<Crowd>,
+    connections: TaskTracker,
     builder: Builder<TokioExecutor>,
     router: Router,
     config: Http,
@@ -55,45 +74,86 @@ struct Shared {
 
 /// Serves until told to stop, then until open requests have ended.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    doors: Vec<Door>,
     router: Router,
     config: Http,
     stop: CancellationToken,
     metrics: Arc<Metrics>,
 ) {
-    let places = Arc::new(Semaphore::new(config.max_connections));
-    let connections = TaskTracker::new();
     let shared = Arc::new(Shared {
+        crowd: Crowd::new(Bounds {
+            all: config.max_connections,
+            pending: config.max_connections,
+            per_address: config.max_per_address,
+        }),
+        connections: TaskTracker::new(),
         builder: builder(&config),
         router,
         config,
         stop,
         metrics,
     });
+    join_all(doors.into_iter().map(|door| accept(door, &shared))).await;
+    shared.connections.close();
+    shared.connections.wait().await;
+}
+
+async fn accept(door: Door, shared: &Arc<Shared>) {
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = shared.stop.cancelled() => break,
+            accepted = door.listener.accept() => accepted,
+            () = shared.stop.cancelled() => return,
         };
         let Ok((stream, peer)) = accepted else {
             tokio::time::sleep(BREATH).await;
             continue;
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            shared.metrics.http_refused.inc();
-            continue;
-        };
-        let shared = Arc::clone(&shared);
-        connections.spawn(async move {
-            let _open = Open::one_of(&shared.metrics.http_connections);
-            // How a client's connection ends is no news.
-            let _ = connection(&shared, stream, peer).await;
-            drop(place);
-        });
+        let (mine, tls) = (Arc::clone(shared), door.tls.clone());
+        match shared.crowd.enter(peer.ip()) {
+            Admission::In(mut place) => drop(shared.connections.spawn(async move {
+                place.settle();
+                let _open = Open::one_of(&mine.metrics.http_connections);
+                // How a client's connection ends is no news.
+                let _ = enter(&mine, stream, tls, peer).await;
+            })),
+            Admission::Away(place) if tls.is_none() => {
+                shared.metrics.http_refused.inc();
+                drop(shared.connections.spawn(async move {
+                    let _place = place;
+                    let _ = timeout(FAREWELL, turn_away(stream)).await;
+                }));
+            }
+            _ => shared.metrics.http_refused.inc(),
+        }
     }
-    drop(listener);
-    connections.close();
-    connections.wait().await;
+}
+
+/// Says that there is no room, and waits for the peer to have read it: a close with bytes unread
+/// would take the answer back.
+async fn turn_away(mut stream: TcpStream) -> io::Result<()> {
+    stream.write_all(CROWDED).await?;
+    stream.shutdown().await?;
+    let mut rest = [0; 1024];
+    while stream.read(&mut rest).await? > 0 {}
+    Ok(())
+}
+
+/// Shakes hands where that is asked for.
+async fn enter(
+    shared: &Shared,
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    peer: SocketAddr,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    stream.set_nodelay(true)?;
+    let stall = Duration::from_secs(shared.config.write_timeout_s);
+    let stream = Unstalled::new(stream, stall, shared.metrics.http_stalled.clone());
+    let Some(tls) = tls else {
+        return connection(shared, stream, peer).await;
+    };
+    let patience = Duration::from_secs(shared.config.header_timeout_s);
+    let stream = timeout(patience, tls.accept(stream)).await??;
+    connection(shared, stream, peer).await
 }
 
 fn builder(config: &Http) -> Builder<TokioExecutor> {
@@ -118,12 +178,9 @@ fn builder(config: &Http) -> Builder<TokioExecutor> {
 /// Carries one connection to its end; a stop and idleness let open requests finish.
 async fn connection(
     shared: &Shared,
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    stream.set_nodelay(true)?;
-    let stall = Duration::from_secs(shared.config.write_timeout_s);
-    let stream = Unstalled::new(stream, stall, shared.metrics.http_stalled.clone());
     let activity = Arc::new(Activity::default());
     let service = hyper::service::service_fn(|mut request: hyper::Request<Incoming>| {
         let busy = activity.begin();
@@ -147,7 +204,8 @@ async fn connection(
     }
     connection.as_mut().graceful_shutdown();
     // A peer that takes nothing of what it asked for is not waited for.
-    match tokio::time::timeout(stall, connection).await {
+    let stall = Duration::from_secs(shared.config.write_timeout_s);
+    match timeout(stall, connection).await {
         Ok(ended) => ended,
         Err(_) => {
             shared.metrics.http_stalled.inc();

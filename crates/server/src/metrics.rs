@@ -20,6 +20,7 @@ pub(crate) struct Metrics {
     pub(crate) http_connections: IntGauge,
     pub(crate) http_refused: IntCounter,
     pub(crate) http_stalled: IntCounter,
+    pub(crate) tls_loads: IntCounterVec,
 }
 
 /// One more, as long as it lives.
@@ -45,6 +46,10 @@ impl Metrics {
             "weir_rtmp_refused_total",
             "RTMP connections refused, by reason",
         );
+        let tls_loads = Opts::new(
+            "weir_tls_certificate_loads_total",
+            "Times that the certificate's files were read, by result",
+        );
         let metrics = Self {
             registry: Registry::new(),
             requests: Requests::default(),
@@ -55,6 +60,7 @@ impl Metrics {
                 "weir_http_refused_total",
                 "HTTP connections closed because there were too many",
             )?,
+            tls_loads: IntCounterVec::new(tls_loads, &["result"])?,
             http_stalled: IntCounter::new(
                 "weir_http_stalled_total",
                 "HTTP connections closed because the peer took nothing for too long",
@@ -67,6 +73,7 @@ impl Metrics {
         registry.register(Box::new(metrics.http_connections.clone()))?;
         registry.register(Box::new(metrics.http_refused.clone()))?;
         registry.register(Box::new(metrics.http_stalled.clone()))?;
+        registry.register(Box::new(metrics.tls_loads.clone()))?;
         Ok(metrics)
     }
 

@@ -22,6 +22,7 @@ pub(crate) fn read(families: &mut Families, manager: &Manager) {
         page.timeline(stream);
         page.packager(stream);
         page.output(&stream.output.figures());
+        page.players(stream);
     }
 }
 
@@ -164,6 +165,11 @@ impl Page<'_> {
         )]);
         self.counters([
             (
+                "weir_timeline_defects_total",
+                "Defects of ours that the programme recovered from",
+                programme.defects(),
+            ),
+            (
                 "weir_timeline_gaps_total",
                 "Silences longer than a segment",
                 c.declared_gaps,
@@ -228,6 +234,33 @@ impl Page<'_> {
                 "weir_packager_defects_total",
                 "Defects of ours that packaging recovered from",
                 stream.packaging().defects(),
+            ),
+        ]);
+    }
+
+    fn players(&mut self, stream: &Stream) {
+        let f = stream.players().figures();
+        self.gauges([("weir_rtmp_players", "RTMP players now", float(f.now))]);
+        self.counters([
+            (
+                "weir_rtmp_players_total",
+                "RTMP players that were let in",
+                f.ever,
+            ),
+            (
+                "weir_rtmp_sent_bytes_total",
+                "Bytes written to RTMP players",
+                f.bytes,
+            ),
+            (
+                "weir_rtmp_skips_total",
+                "Times that a slow RTMP player went on with the newest group",
+                f.skips,
+            ),
+            (
+                "weir_rtmp_skipped_frames_total",
+                "Frames that slow RTMP players did not get",
+                f.skipped_frames,
             ),
         ]);
     }

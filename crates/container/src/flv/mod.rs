@@ -13,7 +13,7 @@ use media::nal::CutShort;
 use media::{CodecConfig, Span, TrackId};
 
 pub use demux::Demux;
-pub use write::{aac_config, aac_frame, video_config, video_frame};
+pub use write::{Head, Mux, number_of};
 
 /// What a message body held.
 #[derive(Debug, Clone, PartialEq, Eq)]

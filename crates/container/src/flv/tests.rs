@@ -20,7 +20,8 @@ fn configured() -> Demux {
     let mut d = Demux::new();
     let mut out = Vec::new();
     d.video(avc(0, AVCC), &mut out).unwrap();
-    d.audio(aac_config(&[0x11, 0x90]), &mut out).unwrap();
+    d.audio(Bytes::from_static(&[0xaf, 0, 0x11, 0x90]), &mut out)
+        .unwrap();
     assert!(matches!(
         out[..],
         [Item::Config(VIDEO, _), Item::Config(AUDIO, _)]
@@ -128,7 +129,8 @@ fn modifiers_are_skipped() {
 fn sound_without_configuration_is_ignored() {
     let mut d = Demux::new();
     let mut out = Vec::new();
-    d.audio(aac_frame(&[1, 2]), &mut out).unwrap();
+    d.audio(Bytes::from_static(&[0xaf, 1, 1, 2]), &mut out)
+        .unwrap();
     assert_eq!(out, [Item::Ignored("audio before its configuration")]);
 }
 

@@ -11,7 +11,7 @@ pub use write::Writer;
 /// Before either side says otherwise (5.4.1).
 const DEFAULT_CHUNK_SIZE: usize = 128;
 /// A timestamp field that says that the true one follows (5.3.1.3).
-const EXTENDED: u32 = 0x00ff_ffff;
+pub(crate) const EXTENDED: u32 = 0x00ff_ffff;
 
 /// One message, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use container::flv;
 use hub::{EndReason, Event, Hub, Limits, Options, Presentation, Subscriber};
-use media::{CodecConfig, Span};
+use media::CodecConfig;
 use rtmp::{Config, Error, Listener, Request, Stats};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
 
-use crate::client::{AVCC, Client, aac, h264, listener, text};
+use crate::client::{AVCC, Client, aac, config_body, frame_body, h264, listener, text};
 
 /// An accepted publisher with one reader.
 struct Live {
@@ -58,18 +57,19 @@ impl Live {
     }
 
     async fn video_config(&mut self, config: &CodecConfig) {
-        let body = flv::video_config(config).unwrap();
+        let body = config_body(config);
         self.client.send(9, 0, &body).await;
     }
 
     async fn picture(&mut self, at: u32, key: bool) {
         let nal = [0, 0, 0, 2, if key { 0x65 } else { 0x41 }, 1];
-        let body = flv::video_frame(&h264(), key, Span::ZERO, &nal).unwrap();
+        let body = frame_body(&h264(), key, &nal);
         self.client.send(9, at, &body).await;
     }
 
     async fn sound(&mut self, at: u32) {
-        self.client.send(8, at, &flv::aac_frame(&[1, 2, 3])).await;
+        let body = frame_body(&CodecConfig::Aac(aac()), true, &[1, 2, 3]);
+        self.client.send(8, at, &body).await;
     }
 
     /// Hangs up and tells all that arrived: per group its number of tracks, per frame its track.
@@ -109,7 +109,7 @@ async fn sound_that_comes_late_joins_at_the_next_group() {
     live.video_config(&h264()).await;
     live.picture(0, true).await;
     live.client
-        .send(8, 10, &flv::aac_config(aac().record()))
+        .send(8, 10, &config_body(&CodecConfig::Aac(aac())))
         .await;
     live.sound(10).await;
     live.picture(33, false).await;
@@ -129,7 +129,7 @@ async fn pictures_that_come_late_wait_for_their_keyframe() {
     let mut live = Live::new().await;
     live.announce("audiocodecid").await;
     live.client
-        .send(8, 0, &flv::aac_config(aac().record()))
+        .send(8, 0, &config_body(&CodecConfig::Aac(aac())))
         .await;
     live.sound(0).await;
     live.video_config(&h264()).await;

@@ -37,6 +37,18 @@ pub fn h264() -> media::CodecConfig {
     media::CodecConfig::H264(media::codec::H264Config::parse(AVCC.into()).unwrap())
 }
 
+/// The body of a message that carries a configuration.
+pub fn config_body(config: &media::CodecConfig) -> bytes::Bytes {
+    let mux = container::flv::Mux::new(config, 0).unwrap();
+    mux.config(config).unwrap()
+}
+
+/// The body of a message that carries an access unit.
+pub fn frame_body(config: &media::CodecConfig, key: bool, payload: &[u8]) -> Vec<u8> {
+    let mux = container::flv::Mux::new(config, 0).unwrap();
+    [mux.frame(key, media::Span::ZERO).as_slice(), payload].concat()
+}
+
 pub fn aac() -> AacConfig {
     AacConfig::parse(bytes::Bytes::from_static(&[0x11, 0x90])).unwrap()
 }
@@ -58,7 +70,7 @@ impl Client {
             stream,
             writer: Writer::default(),
             reader: Reader::new(Limits {
-                message: 1 << 20,
+                message: 8 << 20,
                 streams: 8,
             }),
             input: BytesMut::new(),
@@ -137,24 +149,43 @@ impl Client {
         .await;
     }
 
+    /// What players say before they play; `members` go into `connect`.
+    pub async fn ask_to_play(&mut self, name: &str, members: &[(&str, Amf0Value)]) {
+        let mut connect = std::collections::HashMap::from([("app".to_owned(), text("live"))]);
+        connect.extend(members.iter().map(|(k, v)| ((*k).to_owned(), v.clone())));
+        let number = Amf0Value::Number;
+        let connect = Amf0Value::Object(connect);
+        self.command(vec![text("connect"), number(1.0), connect])
+            .await;
+        self.command(vec![text("createStream"), number(2.0), Amf0Value::Null])
+            .await;
+        self.command(vec![text("play"), number(3.0), Amf0Value::Null, text(name)])
+            .await;
+    }
+
+    /// The next message from the server, `None` where it hung up.
+    pub async fn message(&mut self) -> Option<Message> {
+        loop {
+            while let Some(message) = self.reader.read(&mut self.input).unwrap() {
+                if message.kind != 1 {
+                    return Some(message);
+                }
+                let size = u32::from_be_bytes(message.body[..4].try_into().unwrap());
+                self.reader.set_chunk_size(size).unwrap();
+            }
+            if self.stream.read_buf(&mut self.input).await.unwrap() == 0 {
+                return None;
+            }
+        }
+    }
+
     /// The next command from the server.
     pub async fn reply(&mut self) -> Vec<Amf0Value> {
         loop {
-            while let Some(Message { kind, body, .. }) = self.reader.read(&mut self.input).unwrap()
-            {
-                match kind {
-                    1 => self
-                        .reader
-                        .set_chunk_size(u32::from_be_bytes(body[..4].try_into().unwrap()))
-                        .unwrap(),
-                    20 => return rml_amf0::deserialize(&mut &body[..]).unwrap(),
-                    _ => {}
-                }
+            let message = self.message().await.expect("the server hung up");
+            if message.kind == 20 {
+                return rml_amf0::deserialize(&mut &message.body[..]).unwrap();
             }
-            assert!(
-                self.stream.read_buf(&mut self.input).await.unwrap() > 0,
-                "the server hung up"
-            );
         }
     }
 

@@ -6,4 +6,5 @@ mod chunks;
 mod client;
 mod encoders;
 mod hostile;
+mod playing;
 mod requests;

@@ -3,7 +3,7 @@
 use hub::{Event, Hub, Limits, Options};
 use rtmp::{Config, Reject, Request};
 
-use crate::client::{Client, aac, h264, listener};
+use crate::client::{Client, aac, config_body, frame_body, h264, listener};
 
 #[tokio::test]
 async fn an_obs_like_client_is_accepted_and_its_frames_arrive() {
@@ -22,11 +22,9 @@ async fn an_obs_like_client_is_accepted_and_its_frames_arrive() {
     let run = tokio::spawn(request.accept().run(publisher, Default::default()));
     assert_eq!(client.status().await, "NetStream.Publish.Start");
     let config = h264();
+    client.send(9, 0, &config_body(&config)).await;
     client
-        .send(9, 0, &container::flv::video_config(&config).unwrap())
-        .await;
-    client
-        .send(8, 0, &container::flv::aac_config(aac().record()))
+        .send(8, 0, &config_body(&media::CodecConfig::Aac(aac())))
         .await;
     // The clock wraps within the group.
     let base = u32::MAX - 20;
@@ -37,11 +35,10 @@ async fn an_obs_like_client_is_accepted_and_its_frames_arrive() {
         } else {
             &[0, 0, 0, 2, 0x41, 1]
         };
-        let body = container::flv::video_frame(&config, i == 0, media::Span::ZERO, nal).unwrap();
+        let body = frame_body(&config, i == 0, nal);
         client.send(9, at, &body).await;
-        client
-            .send(8, at, &container::flv::aac_frame(&[1, 2, 3]))
-            .await;
+        let sound = frame_body(&media::CodecConfig::Aac(aac()), true, &[1, 2, 3]);
+        client.send(8, at, &sound).await;
     }
     let mut events = Vec::new();
     while events.len() < 7 {

@@ -53,6 +53,8 @@ pub(crate) struct Runtime {
     keyframe_interval_ms: Option<u64>,
     /// HTTP viewers: (address, agent) seen within three target durations.
     viewers: u64,
+    /// RTMP players.
+    rtmp_players: u64,
     /// The number of the newest segment.
     segment: Option<u64>,
     /// What went wrong last, with a publisher or with its media.
@@ -96,6 +98,8 @@ pub(crate) struct PublishUrl {
 pub(crate) struct PlayUrls {
     page: String,
     hls: String,
+    /// Absent where RTMP is off.
+    rtmp: Option<String>,
 }
 
 /// One page of streams.
@@ -171,6 +175,7 @@ impl Viewer {
             play: PlayUrls {
                 page: format!("http://{authority}/{name}/"),
                 hls: format!("http://{authority}/{name}/index.m3u8"),
+                rtmp: rtmp_port.map(|port| self.rtmp(name, None, port)),
             },
         }
     }
@@ -235,6 +240,7 @@ fn runtime(stream: Option<&Stream>) -> Runtime {
         bitrate_kbps: rates.map(|r| r.bits_per_second / 1000),
         keyframe_interval_ms: live.map(|(f, _)| f.keyframe_interval_ms),
         viewers: stream.output.figures().viewers,
+        rtmp_players: stream.players().figures().now,
         segment: lead.and_then(|m| m.edge()).map(|edge| edge.msn),
         last_error: stream.last_error(),
         metadata: metadata.map(|m| m.members.clone()),
@@ -253,6 +259,7 @@ impl Runtime {
             bitrate_kbps: None,
             keyframe_interval_ms: None,
             viewers: 0,
+            rtmp_players: 0,
             segment: None,
             last_error: None,
             metadata: None,

@@ -4,6 +4,7 @@ mod clock;
 mod manager;
 mod numbering;
 mod packaging;
+mod players;
 mod publish;
 mod sessions;
 mod stream;

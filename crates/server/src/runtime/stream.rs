@@ -1,15 +1,17 @@
 //! One running stream: publisher, programme, packaging.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use failover::{Splice, Timeline, splice};
+use futures_util::FutureExt as _;
 use http_media::{Output, Outputs};
 use hub::{Broadcast, Hub, Limits, Options, Presentation, Publisher};
 use media::{Span, Track};
 use packager::Restored;
-use rtmp::{PublishRequest, Publishing, Reject, Stats, Target};
+use rtmp::{PlayRequest, PublishRequest, Publishing, Reject, Stats, Target};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -18,6 +20,7 @@ use utoipa::ToSchema;
 
 use super::numbering::Ledger;
 use super::packaging::{LastError, Packaging, Stop};
+use super::players::Players;
 use super::publish::{self, Holder};
 use super::sessions::{Rates, Sessions, Totals};
 use super::{lock, utc};
@@ -27,6 +30,8 @@ use crate::model::{Input, StreamConfig};
 const SPLICE_LATENCY: Span = Span::from_secs(60);
 /// How long a publisher that was told to leave is waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// After a defect of ours, so that it does not spin.
+const BREATH: Duration = Duration::from_secs(1);
 
 /// What a stream is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -60,6 +65,7 @@ pub(crate) struct Stream {
     sessions: Mutex<Sessions>,
     packaging: Arc<Packaging>,
     programme: Arc<Programme>,
+    players: Players,
     stop: CancellationToken,
 }
 
@@ -68,9 +74,15 @@ pub(crate) struct Stream {
 pub(crate) struct Programme {
     counters: Mutex<failover::Counters>,
     lead_ns: AtomicI64,
+    defects: AtomicU64,
 }
 
 impl Programme {
+    /// Times that a defect of ours stopped it.
+    pub(crate) fn defects(&self) -> u64 {
+        self.defects.load(Relaxed)
+    }
+
     pub(crate) fn counters(&self) -> failover::Counters {
         *lock(&self.counters)
     }
@@ -112,6 +124,7 @@ impl Stream {
             sessions: Mutex::default(),
             packaging: Arc::new(packaging),
             programme: Arc::default(),
+            players: Players::default(),
             stop: CancellationToken::new(),
             config: RwLock::new(config),
         });
@@ -240,6 +253,25 @@ impl Stream {
         Ok(())
     }
 
+    /// Carries a player to its end; it stays while media is away.
+    pub(crate) async fn play(&self, request: PlayRequest) -> Result<(), PlayRequest> {
+        let Some(broadcast) = self.programme_broadcast() else {
+            return Err(request);
+        };
+        tracing::info!("playing");
+        match self.players.play(request, &broadcast).await {
+            Ok(gone) => tracing::info!(?gone, "playing ended"),
+            Err(error) => tracing::info!(%error, "playing failed"),
+        }
+        Ok(())
+    }
+
+    fn programme_broadcast(&self) -> Option<Broadcast> {
+        let mut listing = self.hub.get(&self.name)?;
+        let renditions = listing.renditions();
+        Some(renditions.first()?.broadcast.clone())
+    }
+
     async fn admit(&self, target: &Target) -> Result<Input, Reject> {
         let inputs = self.config().inputs;
         let input = publish::choose(&inputs, target)?.clone();
@@ -295,15 +327,17 @@ impl Stream {
         &self.programme
     }
 
+    pub(crate) const fn players(&self) -> &Players {
+        &self.players
+    }
+
     pub(crate) fn packaging(&self) -> &Packaging {
         &self.packaging
     }
 
     /// The programme's hub counters.
     pub(crate) fn hub_counters(&self) -> Option<hub::Counters> {
-        let mut listing = self.hub.get(&self.name)?;
-        let renditions = listing.renditions();
-        Some(renditions.first()?.broadcast.counters())
+        Some(self.programme_broadcast()?.counters())
     }
 
     /// Called every second or so.
@@ -369,12 +403,20 @@ async fn run_programme(
     let mut programme = Splice::new(publisher, timeline);
     while let Some(input) = feeds.recv().await {
         programme.timeline_mut().configure(*lock(&bounds));
-        let mut reader = input.subscribe(Options {
-            max_latency: SPLICE_LATENCY,
-            ..Options::default()
-        });
         let show = |splice: &Splice| shown.show(splice.timeline());
-        splice(&mut reader, &mut programme, utc, show).await;
+        loop {
+            let mut reader = input.subscribe(Options {
+                max_latency: SPLICE_LATENCY,
+                ..Options::default()
+            });
+            let run = AssertUnwindSafe(splice(&mut reader, &mut programme, utc, show));
+            if run.catch_unwind().await.is_ok() {
+                break;
+            }
+            // A defect of ours costs this stream a moment, and nobody else anything.
+            shown.defects.fetch_add(1, Relaxed);
+            tokio::time::sleep(BREATH).await;
+        }
     }
 }
 

@@ -1,0 +1,139 @@
+//! Frames become messages: the way out, as the bridge is the way in.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use container::flv::{Mux, number_of};
+use hub::Event;
+use media::{Frame, Span, Timestamp, Track, TrackId, TrackKind};
+
+use crate::amf::{self, Value, object, text};
+use crate::capabilities::Capabilities;
+use crate::outgoing::Outgoing;
+use crate::reply::{CHUNK_SIZE, STREAM};
+
+const AUDIO: (u8, u8) = (4, 8);
+const VIDEO: (u8, u8) = (6, 9);
+const DATA: (u8, u8) = (5, 18);
+/// What a message's length field can tell.
+const LONGEST: usize = 0x00ff_ffff;
+
+/// Writes one broadcast for one player.
+#[derive(Debug)]
+pub(crate) struct Muxer {
+    capabilities: Capabilities,
+    tracks: Arc<[Track]>,
+    lanes: Vec<(TrackId, TrackKind, Mux)>,
+    /// Programme time of timestamp zero.
+    base: Option<Timestamp>,
+}
+
+impl Muxer {
+    pub(crate) fn new(capabilities: Capabilities) -> Self {
+        Self {
+            capabilities,
+            tracks: Arc::new([]),
+            lanes: Vec::new(),
+            base: None,
+        }
+    }
+
+    /// Appends what `event` means to a player.
+    pub(crate) fn event(&mut self, event: &Event, out: &mut Outgoing) {
+        match event {
+            Event::Group { id, tracks } => {
+                let base = *self.base.get_or_insert(*id);
+                if self.tracks != *tracks {
+                    self.tracks = Arc::clone(tracks);
+                    self.begin(millis(*id - base), out);
+                }
+            }
+            Event::Frame(frame) => self.frame(frame, out),
+            Event::Skipped { .. } | Event::End(_) => {}
+        }
+    }
+
+    /// Tells what follows: description and configurations.
+    fn begin(&mut self, timestamp: u32, out: &mut Outgoing) {
+        let capabilities = &self.capabilities;
+        let lane = |track: &Track| {
+            let mux = Mux::new(&track.config, number_of(track.id))?;
+            capabilities
+                .take(&mux)
+                .then_some((track.id, track.kind, mux))
+        };
+        self.lanes = self.tracks.iter().filter_map(lane).collect();
+        let description = self.metadata();
+        let at = (timestamp, STREAM);
+        out.message(DATA, at, (&[], &description), CHUNK_SIZE as usize);
+        for (id, kind, mux) in &self.lanes {
+            let track = self.tracks.iter().find(|t| t.id == *id);
+            if let Some(body) = track.and_then(|t| mux.config(&t.config)) {
+                out.message(channel(*kind), at, (&[], &body), CHUNK_SIZE as usize);
+            }
+        }
+    }
+
+    fn frame(&self, frame: &Frame, out: &mut Outgoing) {
+        let lane = self.lanes.iter().find(|(id, ..)| *id == frame.track);
+        let (Some((_, kind, mux)), Some(base)) = (lane, self.base) else {
+            return;
+        };
+        let head = mux.frame(frame.random_access, frame.pts - frame.dts);
+        if head.as_slice().len() + frame.payload.len() > LONGEST {
+            return;
+        }
+        let at = (millis(frame.dts - base), STREAM);
+        let body = (head.as_slice(), &frame.payload);
+        out.message(channel(*kind), at, body, CHUNK_SIZE as usize);
+    }
+
+    fn metadata(&self) -> Bytes {
+        let mut members = vec![("encoder", text("Weir"))];
+        for (id, kind, mux) in self.lanes.iter().filter(|(.., mux)| !mux.is_multitrack()) {
+            let track = self.tracks.iter().find(|t| t.id == *id);
+            match (kind, track) {
+                (TrackKind::Video, Some(track)) => video(track, mux, &mut members),
+                (TrackKind::Audio, Some(track)) => audio(track, mux, &mut members),
+                _ => {}
+            }
+        }
+        amf::write(&vec![text("onMetaData"), object(members)])
+    }
+}
+
+fn video(track: &Track, mux: &Mux, members: &mut Vec<(&str, Value)>) {
+    members.push(("videocodecid", Value::Number(mux.metadata_id())));
+    let Some(video) = track.config.video() else {
+        return;
+    };
+    members.push(("width", Value::Number(video.width.into())));
+    members.push(("height", Value::Number(video.height.into())));
+    if let Some((num, den)) = video.frame_rate {
+        let rate = f64::from(num) / f64::from(den);
+        members.push(("framerate", Value::Number(rate)));
+    }
+}
+
+fn audio(track: &Track, mux: &Mux, members: &mut Vec<(&str, Value)>) {
+    members.push(("audiocodecid", Value::Number(mux.metadata_id())));
+    let Some(audio) = track.config.audio() else {
+        return;
+    };
+    members.push(("audiosamplerate", Value::Number(audio.sample_rate.into())));
+    members.push(("audiochannels", Value::Number(audio.channels.into())));
+    members.push(("stereo", Value::Boolean(audio.channels == 2)));
+}
+
+const fn channel(kind: TrackKind) -> (u8, u8) {
+    match kind {
+        TrackKind::Video => VIDEO,
+        _ => AUDIO,
+    }
+}
+
+/// Milliseconds modulo 2^32. Sound that precedes the first picture shares its time.
+fn millis(since: Span) -> u32 {
+    let millis = u64::try_from(since.as_millis()).unwrap_or(0);
+    u32::try_from(millis & u64::from(u32::MAX)).unwrap_or(0)
+}

@@ -1,0 +1,185 @@
+//! RTMP peers come in: connections are bounded, requests decided, refusals told and counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rtmp::{Connection, Listener, PlayRequest, PublishRequest, Reject, Request};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, Span, field};
+
+use crate::config::Rtmp;
+use crate::crowd::{Admission, Bounds, Crowd};
+use crate::metrics::Metrics;
+use crate::runtime::Manager;
+
+/// A pause where accepting fails for want of descriptors.
+const BREATH: Duration = Duration::from_millis(50);
+/// The one application that encoders name.
+const APP: &str = "live";
+/// What a log line says of a name that is none.
+const SHOWN: usize = 128;
+
+/// Where connections come in.
+pub(crate) struct Door {
+    pub(crate) listener: Listener,
+    /// Whether they speak TLS.
+    pub(crate) tls: Option<TlsAcceptor>,
+}
+
+/// What all sessions share.
+struct Shared {
+    crowd: Arc<Crowd>,
+    serial: AtomicU64,
+    sessions: TaskTracker,
+    manager: Arc<Manager>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+}
+
+/// Takes peers until told to stop, then waits for those that were told to leave.
+pub(crate) async fn serve(
+    doors: Vec<Door>,
+    config: Rtmp,
+    manager: Arc<Manager>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) {
+    let shared = Arc::new(Shared {
+        crowd: Crowd::new(Bounds {
+            all: config.max_connections,
+            pending: config.max_pending,
+            per_address: config.max_per_address,
+        }),
+        serial: AtomicU64::new(0),
+        sessions: TaskTracker::new(),
+        manager,
+        metrics,
+        stop,
+    });
+    join_all(doors.into_iter().map(|door| accept(door, &shared))).await;
+    shared.sessions.close();
+    shared.sessions.wait().await;
+}
+
+async fn accept(door: Door, shared: &Arc<Shared>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = door.listener.accept() => accepted,
+            () = shared.stop.cancelled() => return,
+        };
+        let Ok(connection) = accepted else {
+            tokio::time::sleep(BREATH).await;
+            continue;
+        };
+        let peer = connection.peer();
+        let admission = shared.crowd.enter(peer.ip());
+        if let Admission::Shut = admission {
+            shared.metrics.refused(Reject::Overload.name());
+            continue;
+        }
+        let serial = shared.serial.fetch_add(1, Relaxed) + 1;
+        let span = tracing::info_span!("rtmp", session = serial, %peer, stream = field::Empty);
+        let (mine, tls) = (Arc::clone(shared), door.tls.clone());
+        let session = async move {
+            let _open = mine.metrics.rtmp_session();
+            Box::pin(session(connection, tls, admission, &mine)).await;
+        };
+        shared.sessions.spawn(session.instrument(span));
+    }
+}
+
+async fn session(
+    connection: Connection,
+    tls: Option<TlsAcceptor>,
+    mut admission: Admission,
+    shared: &Shared,
+) {
+    let (manager, metrics) = (&shared.manager, &shared.metrics);
+    let request = tokio::select! {
+        request = request(connection, tls) => request,
+        () = shared.stop.cancelled() => return,
+    };
+    if let Admission::In(place) = &mut admission {
+        place.settle();
+    }
+    match request {
+        Ok(request) if !matches!(admission, Admission::In(_)) => {
+            Box::pin(turn_away(request, metrics)).await;
+        }
+        Ok(Request::Publish(request)) => Box::pin(publish(request, manager, metrics)).await,
+        Ok(Request::Play(request)) => Box::pin(play(request, manager, metrics)).await,
+        Err(error) => {
+            metrics.refused(error.kind.name());
+            tracing::info!(%error, "no request");
+        }
+    }
+}
+
+async fn request(
+    mut connection: Connection,
+    tls: Option<TlsAcceptor>,
+) -> Result<Request, rtmp::Error> {
+    if let Some(tls) = tls {
+        connection = connection.layered(|stream| tls.accept(stream)).await?;
+    }
+    connection.request().await
+}
+
+async fn turn_away(request: Request, metrics: &Metrics) {
+    metrics.refused(Reject::Overload.name());
+    tracing::info!("refused: the server is at its limit");
+    // A peer that does not wait for the answer has its own.
+    let _ = match request {
+        Request::Publish(request) => request.reject(Reject::Overload).await,
+        Request::Play(request) => request.reject(Reject::Overload).await,
+    };
+}
+
+async fn publish(request: PublishRequest, manager: &Manager, metrics: &Metrics) {
+    let target = request.target();
+    // What is no stream may hold a key that was mistyped into the name.
+    if manager.knows(&target.name) {
+        Span::current().record("stream", shown(&target.name));
+    }
+    let stream = manager.get(&target.name).filter(|_| target.app == APP);
+    let (why, request) = match stream {
+        Some(stream) => match Box::pin(stream.publish(request)).await {
+            Ok(()) => return,
+            Err(refused) => refused,
+        },
+        None if target.app == APP && manager.knows(&target.name) => (Reject::Disabled, request),
+        None => (Reject::NotFound, request),
+    };
+    metrics.refused(why.name());
+    tracing::info!(reason = why.name(), "publish refused");
+    // A peer that does not wait for the answer has its own.
+    let _ = request.reject(why).await;
+}
+
+async fn play(request: PlayRequest, manager: &Manager, metrics: &Metrics) {
+    let target = request.target();
+    let known = target.app == APP && manager.knows(&target.name);
+    if known {
+        Span::current().record("stream", shown(&target.name));
+    }
+    let stream = manager.get(&target.name).filter(|_| known);
+    let (why, request) = match stream {
+        Some(stream) => match Box::pin(stream.play(request)).await {
+            Ok(()) => return,
+            Err(request) => (Reject::Disabled, request),
+        },
+        None if known => (Reject::Disabled, request),
+        None => (Reject::NotFound, request),
+    };
+    metrics.refused(why.name());
+    tracing::info!(reason = why.name(), "play refused");
+    let _ = request.reject(why).await;
+}
+
+fn shown(name: &str) -> &str {
+    &name[..name.floor_char_boundary(SHOWN)]
+}

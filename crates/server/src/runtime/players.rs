@@ -1,0 +1,63 @@
+//! Who plays one stream over RTMP: counted, and let go when the stream does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use hub::Broadcast;
+use media::Span;
+use rtmp::{Error, Gone, PlayRequest, PlayStats};
+
+/// Who is further behind than this goes on with the newest group.
+const MAX_LATENCY: Span = Span::from_secs(4);
+
+/// The players of one stream.
+#[derive(Debug, Default)]
+pub(crate) struct Players {
+    now: AtomicU64,
+    ever: AtomicU64,
+    stats: Arc<PlayStats>,
+}
+
+/// Counters at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlayFigures {
+    pub(crate) now: u64,
+    pub(crate) ever: u64,
+    pub(crate) bytes: u64,
+    pub(crate) skips: u64,
+    pub(crate) skipped_frames: u64,
+}
+
+/// One of them, as long as it lives.
+struct Seat<'a>(&'a AtomicU64);
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Players {
+    /// Carries a player to its end.
+    pub(super) async fn play(
+        &self,
+        request: PlayRequest,
+        broadcast: &Broadcast,
+    ) -> Result<Gone, Error> {
+        self.now.fetch_add(1, Relaxed);
+        self.ever.fetch_add(1, Relaxed);
+        let _seat = Seat(&self.now);
+        let stats = Arc::clone(&self.stats);
+        request.accept().run(broadcast, MAX_LATENCY, stats).await
+    }
+
+    pub(crate) fn figures(&self) -> PlayFigures {
+        PlayFigures {
+            now: self.now.load(Relaxed),
+            ever: self.ever.load(Relaxed),
+            bytes: self.stats.bytes.load(Relaxed),
+            skips: self.stats.skips.load(Relaxed),
+            skipped_frames: self.stats.skipped_frames.load(Relaxed),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! One certificate for all that speaks TLS, followed as its files change.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result};
+use prometheus::IntCounterVec;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{ServerConfig, version};
+
+use crate::config;
+
+/// How often the files are looked at: whoever renews certificates tells nobody.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// The certificate that handshakes get now.
+#[derive(Debug)]
+pub(crate) struct Certificate {
+    certificate: PathBuf,
+    key: PathBuf,
+    current: RwLock<Arc<CertifiedKey>>,
+    /// By what came of them.
+    loads: IntCounterVec,
+}
+
+/// What tells one state of the files from the next.
+type Stamp = [Option<(SystemTime, u64)>; 2];
+
+impl Certificate {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// Files that cannot be read, or a key that is not the certificate's.
+    pub(crate) fn load(config: &config::Tls, loads: IntCounterVec) -> Result<Arc<Self>> {
+        let current = read(&config.certificate, &config.key)?;
+        loads.with_label_values(&["ok"]).inc();
+        loads.with_label_values(&["failed"]).inc_by(0);
+        Ok(Arc::new(Self {
+            certificate: config.certificate.clone(),
+            key: config.key.clone(),
+            current: RwLock::new(Arc::new(current)),
+            loads,
+        }))
+    }
+
+    /// Accepts connections that speak one of `protocols` (ALPN), or any where there are none.
+    pub(crate) fn acceptor(self: &Arc<Self>, protocols: &[&[u8]]) -> TlsAcceptor {
+        let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(self) as _;
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&version::TLS13, &version::TLS12])
+            .expect("ring has ciphers for both")
+            .with_no_client_auth()
+            .with_cert_resolver(resolver);
+        config.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// Follows the files for ever. Connections that are open keep what they began with.
+    pub(crate) async fn follow(self: Arc<Self>) {
+        let mut seen = self.stamp();
+        let mut tick = tokio::time::interval(LOOK);
+        loop {
+            tick.tick().await;
+            let now = self.stamp();
+            if now != seen {
+                seen = now;
+                self.reload();
+            }
+        }
+    }
+
+    /// Takes what the files hold, or keeps what is there.
+    pub(crate) fn reload(&self) {
+        match read(&self.certificate, &self.key) {
+            Ok(new) => {
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+                self.loads.with_label_values(&["ok"]).inc();
+                tracing::info!(certificate = %self.certificate.display(), "certificate loaded");
+            }
+            Err(error) => {
+                self.loads.with_label_values(&["failed"]).inc();
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the certificate in use is kept"
+                );
+            }
+        }
+    }
+
+    fn stamp(&self) -> Stamp {
+        [&self.certificate, &self.key].map(|path| {
+            let data = std::fs::metadata(path).ok()?;
+            Some((data.modified().ok()?, data.len()))
+        })
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(&current))
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+fn read(certificate: &Path, key: &Path) -> Result<CertifiedKey> {
+    let named = |path: &Path| path.display().to_string();
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| named(certificate))?;
+    anyhow::ensure!(!chain.is_empty(), "{}: no certificate", named(certificate));
+    let secret = PrivateKeyDer::from_pem_file(key).with_context(|| named(key))?;
+    let loaded = CertifiedKey::from_der(chain, secret, &provider());
+    loaded.with_context(|| format!("{} and {}", named(certificate), named(key)))
+}
