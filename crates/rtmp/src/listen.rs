@@ -201,7 +201,18 @@ impl Connection {
     pub(crate) async fn fill(&mut self, most: usize) -> Result<usize, ErrorKind> {
         let input = self.session.input();
         input.reserve(most);
-        let len = self.stream.read_buf(input).await?;
+        // Many hang up without a word, under TLS too.
+        let len = match self.stream.read_buf(input).await {
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof
+                ) =>
+            {
+                0
+            }
+            read => read?,
+        };
         self.session.received(len);
         Ok(len)
     }
@@ -409,11 +420,7 @@ impl Publishing {
                 return Err(ErrorKind::TimedOut("waiting for media"));
             }
             let read = timeout(patience, self.connection.fill(READ)).await;
-            let read = read.map_err(|_| ErrorKind::TimedOut("waiting for media"))?;
-            let len = match read {
-                Err(ErrorKind::Io(e)) if e.kind() == io::ErrorKind::ConnectionReset => 0,
-                read => read?,
-            };
+            let len = read.map_err(|_| ErrorKind::TimedOut("waiting for media"))??;
             if len == 0 {
                 return Ok(EndReason::Dropped);
             }

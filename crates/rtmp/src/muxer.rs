@@ -24,8 +24,10 @@ pub(crate) struct Muxer {
     capabilities: Capabilities,
     tracks: Arc<[Track]>,
     lanes: Vec<(TrackId, TrackKind, Mux)>,
-    /// Programme time of timestamp zero.
+    /// Programme time of timestamp zero: the first frame's.
     base: Option<Timestamp>,
+    /// The last timestamp.
+    last: u32,
 }
 
 impl Muxer {
@@ -35,26 +37,24 @@ impl Muxer {
             tracks: Arc::new([]),
             lanes: Vec::new(),
             base: None,
+            last: 0,
         }
     }
 
     /// Appends what `event` means to a player.
     pub(crate) fn event(&mut self, event: &Event, out: &mut Outgoing) {
         match event {
-            Event::Group { id, tracks } => {
-                let base = *self.base.get_or_insert(*id);
-                if self.tracks != *tracks {
-                    self.tracks = Arc::clone(tracks);
-                    self.begin(millis(*id - base), out);
-                }
+            Event::Group { tracks, .. } if self.tracks != *tracks => {
+                self.tracks = Arc::clone(tracks);
+                self.begin(out);
             }
             Event::Frame(frame) => self.frame(frame, out),
-            Event::Skipped { .. } | Event::End(_) => {}
+            _ => {}
         }
     }
 
     /// Tells what follows: description and configurations.
-    fn begin(&mut self, timestamp: u32, out: &mut Outgoing) {
+    fn begin(&mut self, out: &mut Outgoing) {
         let capabilities = &self.capabilities;
         let lane = |track: &Track| {
             let mux = Mux::new(&track.config, number_of(track.id))?;
@@ -64,7 +64,7 @@ impl Muxer {
         };
         self.lanes = self.tracks.iter().filter_map(lane).collect();
         let description = self.metadata();
-        let at = (timestamp, STREAM);
+        let at = (self.last, STREAM);
         out.message(DATA, at, (&[], &description), CHUNK_SIZE as usize);
         for (id, kind, mux) in &self.lanes {
             let track = self.tracks.iter().find(|t| t.id == *id);
@@ -74,16 +74,18 @@ impl Muxer {
         }
     }
 
-    fn frame(&self, frame: &Frame, out: &mut Outgoing) {
+    fn frame(&mut self, frame: &Frame, out: &mut Outgoing) {
+        let base = *self.base.get_or_insert(frame.dts);
         let lane = self.lanes.iter().find(|(id, ..)| *id == frame.track);
-        let (Some((_, kind, mux)), Some(base)) = (lane, self.base) else {
+        let Some((_, kind, mux)) = lane else {
             return;
         };
         let head = mux.frame(frame.random_access, frame.pts - frame.dts);
         if head.as_slice().len() + frame.payload.len() > LONGEST {
             return;
         }
-        let at = (millis(frame.dts - base), STREAM);
+        self.last = millis(frame.dts - base);
+        let at = (self.last, STREAM);
         let body = (head.as_slice(), &frame.payload);
         out.message(channel(*kind), at, body, CHUNK_SIZE as usize);
     }

@@ -1,6 +1,5 @@
 //! An accepted player: follows a broadcast, skips where it is slow, ends when either side does.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -122,7 +121,7 @@ impl Playing {
                     }
                 }
                 read = self.connection.fill(READ_REQUEST) => {
-                    if self.hear(read)? {
+                    if read? == 0 || self.hear()? {
                         return Ok(Gone::Left);
                     }
                     out.raw(self.connection.session.output());
@@ -145,17 +144,13 @@ impl Playing {
     }
 
     /// Reads what the player says. Whether it is done.
-    fn hear(&mut self, read: Result<usize, ErrorKind>) -> Result<bool, ErrorKind> {
-        let len = match read {
-            Err(ErrorKind::Io(e)) if e.kind() == io::ErrorKind::ConnectionReset => 0,
-            read => read?,
-        };
+    fn hear(&mut self) -> Result<bool, ErrorKind> {
         while let Some(event) = self.connection.session.poll()? {
             if event == Event::Finished {
                 return Ok(true);
             }
         }
-        Ok(len == 0)
+        Ok(false)
     }
 }
 

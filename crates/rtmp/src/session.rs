@@ -306,8 +306,13 @@ impl Session {
             }
             "deleteStream" | "closeStream" => self.finish(transaction),
             // `FCUnpublish` only announces the `deleteStream` behind it.
-            "FCUnpublish" | "releaseStream" | "_checkbw" | "getStreamLength" => {
+            "FCUnpublish" | "releaseStream" | "_checkbw" => {
                 self.replies.result(transaction, Value::Undefined);
+                None
+            }
+            // Live: no end is known.
+            "getStreamLength" => {
+                self.replies.result(transaction, Value::Number(0.0));
                 None
             }
             _ => Some(Event::Ignored("command")),

@@ -65,13 +65,17 @@ impl Stage {
     }
 
     fn push(&mut self, track: u16, at: i64, random_access: bool, payload: Bytes) {
+        self.push_reordered(track, at, 0, random_access, payload);
+    }
+
+    fn push_reordered(&mut self, track: u16, at: i64, shown: i64, key: bool, payload: Bytes) {
         let dts = Timestamp::from_millis(1_700_000_000_000 + at);
         let frame = Frame {
             track: TrackId(track),
             dts,
-            pts: dts,
+            pts: dts + Span::from_millis(shown),
             duration: None,
-            random_access,
+            random_access: key,
             leading: false,
             payload,
         };
@@ -103,7 +107,7 @@ async fn media(client: &mut Client, count: usize) -> Vec<(u8, u32, Bytes)> {
 #[tokio::test]
 async fn a_player_begins_with_what_it_needs_and_a_keyframe() {
     let mut stage = Stage::new(ordinary()).await;
-    stage.push(0, 0, true, Bytes::from(vec![0x65; 200_000]));
+    stage.push_reordered(0, 0, 66, true, Bytes::from(vec![0x65; 200_000]));
     stage.push(1, 5, true, Bytes::from_static(&[1, 2, 3]));
     stage.push(0, 33, false, Bytes::from_static(&[0x41]));
     let (mut client, run) = stage.player(&[]).await;
@@ -126,7 +130,7 @@ async fn a_player_begins_with_what_it_needs_and_a_keyframe() {
     assert_eq!(members["width"], Amf0Value::Number(640.0));
     assert_eq!(members["audiosamplerate"], Amf0Value::Number(48_000.0));
     assert_eq!(found[1].2, config_body(&h264()));
-    assert_eq!(found[3].2[..5], [0x17, 1, 0, 0, 0]);
+    assert_eq!(found[3].2[..5], [0x17, 1, 0, 0, 66]);
     assert!(found[3].2.len() == 200_005 && found[3].2[5..].iter().all(|b| *b == 0x65));
     assert_eq!(found[4].2[..], [0xaf, 1, 1, 2, 3]);
     client
