@@ -23,6 +23,7 @@ use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::pages::{self, Pages};
 use crate::runtime::Manager;
+use crate::systemd::{self, Inherited};
 use crate::{http_server, ingest, secret};
 
 /// After the drain: for what is still to be written.
@@ -35,9 +36,11 @@ const LAST_LOOK: Duration = Duration::from_millis(1_500);
 ///
 /// # Errors
 /// A port, a directory or a database that cannot be had.
-pub async fn run(config: Config) -> Result<()> {
+pub async fn run(config: Config, inherited: Inherited) -> Result<()> {
     let mut signals = Signals::new()?;
-    let server = Server::bind(config).await?;
+    let longest = Duration::from_secs(config.shutdown.drain_s) + WRITING;
+    let server = Server::bind(config, inherited).await?;
+    systemd::ready();
     let stop = CancellationToken::new();
     let mut serving = std::pin::pin!(server.serve(stop.clone()));
     tokio::select! {
@@ -45,6 +48,7 @@ pub async fn run(config: Config) -> Result<()> {
         () = signals.next() => {}
     }
     tracing::info!("stopping");
+    systemd::stopping(longest);
     stop.cancel();
     tokio::select! {
         () = serving => Ok(()),
@@ -102,11 +106,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens what is needed: data directory, database, token, ports. Then brings back the streams.
+    /// Opens what is needed: data directory, database, token, ports that were not inherited. Then
+    /// brings back the streams.
     ///
     /// # Errors
     /// Whatever of that cannot be had.
-    pub async fn bind(config: Config) -> Result<Self> {
+    pub async fn bind(config: Config, mut inherited: Inherited) -> Result<Self> {
         make_private_dir(&config.data.dir)?;
         let lock = lock_dir(&config.data.dir)?;
         make_private_file(&config.data.dir.join("weir.db"))?;
@@ -114,10 +119,12 @@ impl Server {
             .await
             .context("database")?;
         let admin_token = admin_token(&config)?;
-        let http = http_server::bind(config.http.listen)
+        let http = inherited
+            .http(config.http.listen)
             .with_context(|| format!("http.listen {}", config.http.listen))?;
         let rtmp = config.rtmp.enabled.then(|| {
-            http_server::bind(config.rtmp.listen)
+            inherited
+                .rtmp(config.rtmp.listen)
                 .with_context(|| format!("rtmp.listen {}", config.rtmp.listen))
         });
         let rtmp = rtmp.transpose()?;
