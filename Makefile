@@ -13,7 +13,7 @@ TEST := $(CARGO) test --locked $(if $(CI),--no-fail-fast)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run fmt check check-deploy test bench fuzz soak docker install
+.PHONY: help setup demo run fmt check check-deploy test bench fuzz soak dist install docker
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,13 @@ soak: ## The long scenarios (about an hour), or one of them: make soak SCENARIO=
 	@deploy/setup.sh test
 	$(CARGO) build --release --locked --bin weir --bin weir-soak
 	$(CARGO) run --release --locked --bin weir-soak -- $(SCENARIO)
+
+dist: ## Build the binary that is installed: optimised as a whole, stripped
+	@deploy/setup.sh demo
+	$(CARGO) build --locked --profile dist --bin weir
+
+install: ## Install what `make dist` built, with manual, completions and systemd units (PREFIX, DESTDIR)
+	@deploy/install.sh
 
 docker: ## Build the container image `weir`
 	docker build -t weir .
