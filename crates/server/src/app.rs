@@ -25,6 +25,7 @@ use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::pages::{self, Pages};
 use crate::runtime::Manager;
+use crate::systemd::{self, Inherited};
 use crate::tls::Certificate;
 use crate::{http_server, rtmp_server, secret};
 
@@ -38,9 +39,11 @@ const LAST_LOOK: Duration = Duration::from_millis(1_500);
 ///
 /// # Errors
 /// A port, a directory or a database that cannot be had.
-pub async fn run(config: Config) -> Result<()> {
+pub async fn run(config: Config, inherited: Inherited) -> Result<()> {
     let mut signals = Signals::new()?;
-    let server = Server::bind(config).await?;
+    let longest = Duration::from_secs(config.shutdown.drain_s) + WRITING;
+    let server = Server::bind(config, inherited).await?;
+    systemd::ready();
     let stop = CancellationToken::new();
     let mut serving = std::pin::pin!(server.serve(stop.clone()));
     tokio::select! {
@@ -48,6 +51,7 @@ pub async fn run(config: Config) -> Result<()> {
         () = signals.next() => {}
     }
     tracing::info!("stopping");
+    systemd::stopping(longest);
     stop.cancel();
     tokio::select! {
         () = serving => Ok(()),
@@ -106,11 +110,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens what is needed: data directory, database, token, ports. Then brings back the streams.
+    /// Opens what is needed: data directory, database, token, ports that were not inherited. Then
+    /// brings back the streams.
     ///
     /// # Errors
     /// Whatever of that cannot be had.
-    pub async fn bind(config: Config) -> Result<Self> {
+    pub async fn bind(config: Config, mut inherited: Inherited) -> Result<Self> {
         make_private_dir(&config.data.dir)?;
         let lock = lock_dir(&config.data.dir)?;
         make_private_file(&config.data.dir.join("weir.db"))?;
@@ -123,10 +128,11 @@ impl Server {
         let certificate = config.tls.as_ref().map(load).transpose()?;
         let secure = certificate.is_some();
         let (plain, tls) = (config.http.listen, config.http.tls_listen);
-        let http = Listeners::bind("http", plain, secure.then_some(tls))?;
+        let http = Listeners::bind(&mut inherited, "http", plain, secure.then_some(tls))?;
         let (plain, tls) = (config.rtmp.listen, config.rtmp.tls_listen);
         let rtmp = config.rtmp.enabled;
-        let rtmp = rtmp.then(|| Listeners::bind("rtmp", plain, secure.then_some(tls)));
+        let rtmp =
+            rtmp.then(|| Listeners::bind(&mut inherited, "rtmp", plain, secure.then_some(tls)));
         let rtmp = rtmp.transpose()?;
         let outputs = Outputs::new(Limits {
             blocked: config.http.max_blocked,
@@ -265,13 +271,21 @@ struct Listeners {
 }
 
 impl Listeners {
-    fn bind(name: &str, plain: SocketAddr, tls: Option<SocketAddr>) -> Result<Self> {
-        let bind = |key: &str, addr| {
-            http_server::bind(addr).with_context(|| format!("{name}.{key} {addr}"))
+    fn bind(
+        inherited: &mut Inherited,
+        name: &str,
+        plain: SocketAddr,
+        tls: Option<SocketAddr>,
+    ) -> Result<Self> {
+        let mut bind = |socket: &str, key: &str, addr| {
+            let bound = inherited.socket(socket, addr);
+            bound.with_context(|| format!("{name}.{key} {addr}"))
         };
         Ok(Self {
-            plain: bind("listen", plain)?,
-            tls: tls.map(|addr| bind("tls_listen", addr)).transpose()?,
+            plain: bind(name, "listen", plain)?,
+            tls: tls
+                .map(|addr| bind(&format!("{name}s"), "tls_listen", addr))
+                .transpose()?,
         })
     }
 

@@ -1,16 +1,34 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use anyhow::{Context as _, Result};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::config::Config;
+use crate::systemd::Inherited;
 use crate::{api, app, logging};
 
+/// What a manual says beyond the options.
+const MORE: &str = "\
+Configuration is read from weir.toml, then from the environment (http.listen is WEIR_HTTP__LISTEN), \
+then from --set; the last one wins. Sockets passed by systemd under the names http and rtmp \
+win over the addresses in it.
+
+Exit status: 0 done or drained; 1 a port, the data directory or the database could not be had; \
+2 the configuration or the command line is wrong.
+
+The first start writes an admin token to admin.token in the data directory.";
+
 #[derive(Debug, Parser)]
-#[command(name = "weir", version, about = "High-availability live media server")]
+#[command(
+    name = "weir",
+    version,
+    about = "High-availability live media server",
+    after_long_help = MORE
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -26,6 +44,16 @@ enum Command {
     Openapi,
     /// Prints the version.
     Version,
+    /// Writes the manual pages into a directory.
+    Man {
+        /// Such as `/usr/local/share/man/man1`; it must exist.
+        dir: PathBuf,
+    },
+    /// Prints what a shell needs to complete commands and options.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -84,13 +112,23 @@ fn run(command: Command) -> Result<(), Failure> {
             println!("weir {}", env!("CARGO_PKG_VERSION"));
             Ok(())
         }
+        Command::Man { dir } => man(&dir).map_err(Failure::Other),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "weir", &mut std::io::stdout());
+            Ok(())
+        }
     }
+}
+
+fn man(dir: &Path) -> Result<()> {
+    clap_mangen::generate_to(Cli::command(), dir).with_context(|| dir.display().to_string())
 }
 
 fn serve(config: Config) -> Result<()> {
     logging::start(&config.log)?;
+    let inherited = Inherited::from_env()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(app::run(config))
+    runtime.block_on(app::run(config, inherited))
 }

@@ -19,4 +19,5 @@ mod rtmp_server;
 mod runtime;
 mod secret;
 mod stream_metrics;
+pub mod systemd;
 mod tls;

@@ -25,6 +25,27 @@ fn the_api_document_is_up_to_date() {
     assert!(now == written, "run: weir openapi > docs/openapi.json");
 }
 
+#[test]
+fn manual_pages_and_completions_know_the_commands() {
+    let weir = env!("CARGO_BIN_EXE_weir");
+    let dir = tempfile::tempdir().unwrap();
+    let written = std::process::Command::new(weir)
+        .arg("man")
+        .arg(dir.path())
+        .status();
+    assert!(written.unwrap().success());
+    let page = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    assert!(page("weir.1").contains("Exit status"));
+    assert!(page("weir-serve.1").contains("\\-\\-config"));
+    for shell in ["bash", "zsh", "fish"] {
+        let output = std::process::Command::new(weir)
+            .args(["completions", shell])
+            .output();
+        let script = String::from_utf8(output.unwrap().stdout).unwrap();
+        assert!(script.contains("check-config"), "{shell}");
+    }
+}
+
 #[tokio::test]
 async fn every_metric_is_documented() {
     let dir = tempfile::tempdir().unwrap();

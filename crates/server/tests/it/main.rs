@@ -6,3 +6,4 @@ mod documents;
 mod ingest;
 mod players;
 mod server;
+mod systemd;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use server::app::Server;
 use server::config::Config;
+use server::systemd::Inherited;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -55,7 +56,7 @@ impl Running {
         ];
         let own = |(k, v): (&str, &str)| (k.into(), v.into());
         let config = Config::load(None, environment.into_iter().map(own), &[]).unwrap();
-        let server = Server::bind(config).await.unwrap();
+        let server = Server::bind(config, Inherited::default()).await.unwrap();
         let (http, rtmp) = (server.http_addr().unwrap(), server.rtmp_addr().unwrap());
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.serve(stop.clone()));
