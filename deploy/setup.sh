@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what Weir needs on Debian or Ubuntu: `setup.sh demo` (server, encoder, page) or `setup.sh test` (that, and all
-# that the tests drive: browser, GStreamer, a current ffmpeg). Quick when there is nothing to do.
+# that the tests drive: browser, GStreamer, PostgreSQL, a current ffmpeg). Quick when there is nothing to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,6 +35,7 @@ missing_packages() {
   if [ "$1" = test ]; then
     { have chromium || have google-chrome; } || wanted+=(chromium)
     wanted+=(gstreamer1.0-tools gstreamer1.0-libav gstreamer1.0-plugins-{base,good,bad,ugly})
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted+=(postgresql)
     python3 -c 'import ensurepip' 2>/dev/null || wanted+=(python3-venv)
   fi
   local package
@@ -53,7 +54,14 @@ install_packages() {
   say "installing ${packages[*]}"
   local -a apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=900)
   "${apt[@]}" update
-  "${apt[@]}" install -y --no-install-recommends "${packages[@]}"
+  # The tests start a PostgreSQL of their own: its package must not make one and start it.
+  local no_cluster=/etc/postgresql-common/createcluster.d/weir-setup.conf status=0
+  case " ${packages[*]} " in *" postgresql "*)
+    "${root[@]}" install -D -m 0644 /dev/stdin "$no_cluster" <<<'create_main_cluster = false' ;;
+  esac
+  "${apt[@]}" install -y --no-install-recommends "${packages[@]}" || status=$?
+  "${root[@]}" rm -f "$no_cluster"
+  return "$status"
 }
 
 # npm's modules of a folder, unless they are those of its lock file already.
