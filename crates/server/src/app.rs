@@ -23,6 +23,7 @@ use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::pages::{self, Pages};
 use crate::runtime::Manager;
+use crate::tokens::Tokens;
 use crate::{http_server, ingest, secret};
 
 /// After the drain: for what is still to be written.
@@ -89,6 +90,16 @@ fn make_private_file(path: &Path) -> Result<()> {
     opened.map(drop).with_context(|| path.display().to_string())
 }
 
+/// The database. Where it is a file of ours, it is there before SQLite makes one that others can read.
+pub(crate) async fn open_store(config: &Config) -> Result<Store> {
+    if config.database.url.is_none() {
+        make_private_dir(&config.data.dir)?;
+        make_private_file(&config.data.dir.join("weir.db"))?;
+    }
+    let store = Store::open(&config.database_url()).await;
+    store.context("database")
+}
+
 /// A server whose ports are bound and whose streams are loaded.
 pub struct Server {
     config: Config,
@@ -109,10 +120,9 @@ impl Server {
     pub async fn bind(config: Config) -> Result<Self> {
         make_private_dir(&config.data.dir)?;
         let lock = lock_dir(&config.data.dir)?;
-        make_private_file(&config.data.dir.join("weir.db"))?;
-        let store = Store::open(&config.database_url())
-            .await
-            .context("database")?;
+        let store = open_store(&config).await?;
+        let tokens = Arc::new(Tokens::default());
+        tokens.refresh(&store).await.context("database")?;
         let admin_token = admin_token(&config)?;
         let http = http_server::bind(config.http.listen)
             .with_context(|| format!("http.listen {}", config.http.listen))?;
@@ -134,6 +144,7 @@ impl Server {
             auth: Arc::new(Auth {
                 admin_token,
                 trust_loopback: config.auth.trust_loopback,
+                tokens,
             }),
             metrics: Arc::new(Metrics::new()?),
             config,
@@ -166,6 +177,8 @@ impl Server {
         let written = CancellationToken::new();
         let ledger = Arc::clone(&manager.ledger);
         let ledger = tokio::spawn(ledger.run(manager.store.clone(), written.clone()));
+        let tokens = Arc::clone(&self.auth.tokens);
+        let tokens = tokio::spawn(tokens.run(manager.store.clone(), written.clone()));
         let sampling = tokio::spawn(sample(Arc::clone(&manager)));
         let rtmp = self.rtmp(&stop);
         let closing = CancellationToken::new();
@@ -190,6 +203,7 @@ impl Server {
         written.cancel();
         let writing = timeout(WRITING, async {
             let _ = ledger.await;
+            let _ = tokens.await;
             manager.store.close().await;
         });
         if writing.await.is_err() {

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Config;
+use crate::tokens::{self, Made, Role};
 use crate::{api, app, logging};
 
 #[derive(Debug, Parser)]
@@ -22,10 +23,28 @@ enum Command {
     Serve(Configured),
     /// Reads the configuration, says what is wrong with it, and leaves.
     CheckConfig(Configured),
+    /// Makes tokens for the API, straight in the database; a server takes them over within 5 s.
+    #[command(subcommand)]
+    Token(Token),
     /// Prints the API's description.
     Openapi,
     /// Prints the version.
     Version,
+}
+
+#[derive(Debug, Subcommand)]
+enum Token {
+    /// Makes one and prints it. It cannot be printed again.
+    Create {
+        /// What people call it.
+        #[arg(long)]
+        name: String,
+        /// What its bearer may do.
+        #[arg(long)]
+        role: Role,
+        #[command(flatten)]
+        config: Configured,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +95,11 @@ fn run(command: Command) -> Result<(), Failure> {
             println!("the configuration is valid");
             Ok(())
         }
+        Command::Token(Token::Create { name, role, config }) => {
+            let made = create_token(&config.load()?, &name, role).map_err(Failure::Other)?;
+            println!("{}", made.secret);
+            Ok(())
+        }
         Command::Openapi => {
             println!("{}", api::openapi_json());
             Ok(())
@@ -93,4 +117,20 @@ fn serve(config: Config) -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(app::run(config))
+}
+
+fn create_token(config: &Config, name: &str, role: Role) -> Result<Made> {
+    ensure!(
+        tokens::is_name(name),
+        "--name: 1 to 128 bytes without control characters"
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let store = app::open_store(config).await?;
+        let made = tokens::make(&store, name, role).await;
+        store.close().await;
+        made.context("database")
+    })
 }

@@ -18,3 +18,4 @@ mod pages;
 mod runtime;
 mod secret;
 mod stream_metrics;
+mod tokens;

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod api;
+mod database;
 mod documents;
 mod ingest;
 mod players;
 mod server;
+mod tokens;
