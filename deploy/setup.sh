@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Weir needs on Debian or Ubuntu: `setup.sh demo` (server, encoder, page), `setup.sh test` (that, and all
-# that the tests drive: browser, GStreamer, a current ffmpeg) or `setup.sh deploy` (what checks the files of deploy/).
+# that the tests drive: browser, GStreamer, PostgreSQL, a current ffmpeg) or `setup.sh deploy` (what checks the files of
+# deploy/).
 # Quick when there is nothing to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -42,7 +43,9 @@ missing_packages() {
   fi
   if [ "$1" = test ]; then
     { have chromium || have google-chrome; } || wanted+=(chromium)
+    have rtmpdump || wanted+=(rtmpdump)
     wanted+=(gstreamer1.0-tools gstreamer1.0-libav gstreamer1.0-plugins-{base,good,bad,ugly})
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted+=(postgresql)
   fi
   if [ "$1" = deploy ]; then
     have systemd-analyze || wanted+=(systemd)
@@ -54,8 +57,8 @@ missing_packages() {
   for package in "${wanted[@]}"; do installed "$package" || echo "$package"; done
 }
 
-# apt-get as root: apt WHY ARGUMENT…
-apt() {
+# as_root WHY COMMAND…
+as_root() {
   local why=$1
   shift
   local -a root=()
@@ -63,8 +66,11 @@ apt() {
     have sudo || die "not root and no sudo; as root: $why"
     root=(sudo)
   fi
-  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=900 "$@"
+  "${root[@]}" "$@"
 }
+
+# apt WHY ARGUMENT…
+apt() { as_root "$1" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=900 "${@:2}"; }
 
 install_packages() {
   local -a packages
@@ -73,7 +79,14 @@ install_packages() {
   local why="apt-get install ${packages[*]}"
   say "installing ${packages[*]}"
   apt "$why" update
-  apt "$why" install -y --no-install-recommends "${packages[@]}"
+  # The tests start a PostgreSQL of their own: its package must not make one and start it.
+  local no_cluster=/etc/postgresql-common/createcluster.d/weir-setup.conf status=0
+  case " ${packages[*]} " in *" postgresql "*)
+    as_root "$why" install -D -m 0644 /dev/stdin "$no_cluster" <<<'create_main_cluster = false' ;;
+  esac
+  apt "$why" install -y --no-install-recommends "${packages[@]}" || status=$?
+  as_root "$why" rm -f "$no_cluster"
+  return "$status"
 }
 
 # npm's modules of a folder, unless they are those of its lock file already.

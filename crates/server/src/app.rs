@@ -27,6 +27,7 @@ use crate::pages::{self, Pages};
 use crate::runtime::Manager;
 use crate::systemd::{self, Inherited};
 use crate::tls::Certificate;
+use crate::tokens::Tokens;
 use crate::{http_server, rtmp_server, secret};
 
 /// After the drain: for what is still to be written.
@@ -96,6 +97,16 @@ fn make_private_file(path: &Path) -> Result<()> {
     opened.map(drop).with_context(|| path.display().to_string())
 }
 
+/// The database. Where it is a file of ours, it is there before SQLite makes one that others can read.
+pub(crate) async fn open_store(config: &Config) -> Result<Store> {
+    if config.database.url.is_none() {
+        make_private_dir(&config.data.dir)?;
+        make_private_file(&config.data.dir.join("weir.db"))?;
+    }
+    let store = Store::open(&config.database_url()).await;
+    store.context("database")
+}
+
 /// A server whose ports are bound and whose streams are loaded.
 pub struct Server {
     config: Config,
@@ -118,10 +129,9 @@ impl Server {
     pub async fn bind(config: Config, mut inherited: Inherited) -> Result<Self> {
         make_private_dir(&config.data.dir)?;
         let lock = lock_dir(&config.data.dir)?;
-        make_private_file(&config.data.dir.join("weir.db"))?;
-        let store = Store::open(&config.database_url())
-            .await
-            .context("database")?;
+        let store = open_store(&config).await?;
+        let tokens = Arc::new(Tokens::default());
+        tokens.refresh(&store).await.context("database")?;
         let admin_token = admin_token(&config)?;
         let metrics = Arc::new(Metrics::new()?);
         let load = |tls| Certificate::load(tls, metrics.tls_loads.clone());
@@ -147,6 +157,7 @@ impl Server {
             auth: Arc::new(Auth {
                 admin_token,
                 trust_loopback: config.auth.trust_loopback,
+                tokens,
             }),
             metrics,
             config,
@@ -193,6 +204,8 @@ impl Server {
         let written = CancellationToken::new();
         let ledger = Arc::clone(&manager.ledger);
         let ledger = tokio::spawn(ledger.run(manager.store.clone(), written.clone()));
+        let tokens = Arc::clone(&self.auth.tokens);
+        let tokens = tokio::spawn(tokens.run(manager.store.clone(), written.clone()));
         let sampling = tokio::spawn(sample(Arc::clone(&manager)));
         let certificate = self.certificate.clone();
         let following = certificate.map(|c| tokio::spawn(c.follow()));
@@ -219,6 +232,7 @@ impl Server {
         written.cancel();
         let writing = timeout(WRITING, async {
             let _ = ledger.await;
+            let _ = tokens.await;
             manager.store.close().await;
         });
         if writing.await.is_err() {

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::config::Config;
 use crate::systemd::Inherited;
+use crate::tokens::{self, Made, Role};
 use crate::{api, app, logging};
 
 /// What a manual says beyond the options.
@@ -40,6 +41,9 @@ enum Command {
     Serve(Configured),
     /// Reads the configuration, says what is wrong with it, and leaves.
     CheckConfig(Configured),
+    /// Makes tokens for the API, straight in the database; a server takes them over within 5 s.
+    #[command(subcommand)]
+    Token(Token),
     /// Prints the API's description.
     Openapi,
     /// Prints the version.
@@ -53,6 +57,21 @@ enum Command {
     Completions {
         /// The shell.
         shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Token {
+    /// Makes one and prints it. It cannot be printed again.
+    Create {
+        /// What people call it.
+        #[arg(long)]
+        name: String,
+        /// What its bearer may do.
+        #[arg(long)]
+        role: Role,
+        #[command(flatten)]
+        config: Configured,
     },
 }
 
@@ -104,6 +123,11 @@ fn run(command: Command) -> Result<(), Failure> {
             println!("the configuration is valid");
             Ok(())
         }
+        Command::Token(Token::Create { name, role, config }) => {
+            let made = create_token(&config.load()?, &name, role).map_err(Failure::Other)?;
+            println!("{}", made.secret);
+            Ok(())
+        }
         Command::Openapi => {
             println!("{}", api::openapi_json());
             Ok(())
@@ -131,4 +155,20 @@ fn serve(config: Config) -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(app::run(config, inherited))
+}
+
+fn create_token(config: &Config, name: &str, role: Role) -> Result<Made> {
+    ensure!(
+        tokens::is_name(name),
+        "--name: 1 to 128 bytes without control characters"
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let store = app::open_store(config).await?;
+        let made = tokens::make(&store, name, role).await;
+        store.close().await;
+        made.context("database")
+    })
 }

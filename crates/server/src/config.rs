@@ -87,11 +87,20 @@ pub struct Tls {
 }
 
 /// `[database]`
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Database {
-    /// `sqlite:PATH`; by default `weir.db` in the data directory.
+    /// `sqlite:PATH` or `postgres://…`; by default `weir.db` in the data directory.
     pub url: Option<String>,
+}
+
+/// The URL holds a password, which stays out of logs.
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database")
+            .field("url", &self.url.as_ref().map(|_| "…"))
+            .finish()
+    }
 }
 
 /// `[data]`
@@ -251,6 +260,7 @@ impl Config {
             bail!("auth.admin_token: at least 16 characters, ASCII without spaces");
         }
         crate::logging::filter(&self.log)?;
+        store::Store::check_url(&self.database_url()).context("database.url")?;
         let (http, rtmp) = (&self.http, &self.rtmp);
         for (key, value, least, most) in [
             ("http.max_connections", http.max_connections, 1, 1 << 20),
@@ -401,12 +411,24 @@ mod tests {
             ("WEIR_HTTP__MAX_CONNECTIONS", "0", "http.max_connections"),
             ("WEIR_LOG__FORMAT", "xml", "log.format"),
             ("WEIR_LOG__LEVEL", "weir=loud", "log.level"),
+            ("WEIR_DATABASE__URL", "mysql://db/weir", "database.url"),
+            ("WEIR_DATABASE__URL", "postgres://db:x/weir", "database.url"),
         ] {
             let error = error(&[(name, value)], &[]);
             assert!(error.contains(says), "{name}={value}: {error}");
         }
         assert!(error(&[], &["http.listen"]).contains("KEY=VALUE"));
         assert!(error(&[], &["http.nope=1"]).contains("nope"));
+    }
+
+    #[test]
+    fn the_database_s_password_is_not_shown() {
+        let url = "postgres://weir:s3cret@db/weir";
+        let config = load(&[("WEIR_DATABASE__URL", url)], &[]).unwrap();
+        assert_eq!(config.database_url(), url);
+        assert!(!format!("{config:?}").contains("s3cret"));
+        let wrong = error(&[], &["database.url=postgres://weir:s3cret?@db/weir"]);
+        assert!(!wrong.contains("s3cret"), "{wrong}");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! How many connections there are, of whom, and how many of them have not said what they want.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
 
 /// Who comes when all places are taken is told so, up to this many at a time.
 const AWAY: usize = 64;
 /// One address may hold this part of the places for those who have said nothing.
-const SHARE: usize = 16;
+const SHARE: usize = 4;
 
 /// The most of each.
 #[derive(Debug, Clone, Copy)]
@@ -27,15 +29,17 @@ pub(crate) struct Crowd {
 #[derive(Debug, Default)]
 struct Counts {
     all: usize,
-    pending: usize,
     away: usize,
+    serial: u64,
+    /// Those who have said nothing, in the order in which they came.
+    pending: BTreeMap<u64, (IpAddr, Arc<Notify>)>,
     by_address: HashMap<IpAddr, Mine>,
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 struct Mine {
     all: usize,
-    pending: usize,
+    pending: VecDeque<u64>,
 }
 
 /// What becomes of a connection.
@@ -52,7 +56,8 @@ pub(crate) enum Admission {
 pub(crate) struct Place {
     crowd: Arc<Crowd>,
     address: IpAddr,
-    pending: bool,
+    serial: u64,
+    outstayed: Arc<Notify>,
 }
 
 /// A place among those who are told that there is none.
@@ -69,26 +74,24 @@ impl Crowd {
     pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Admission {
         let address = address.to_canonical();
         let mut counts = self.counts();
-        let mine = counts.by_address.get(&address).copied().unwrap_or_default();
-        let bounds = &self.bounds;
-        let room = counts.all < bounds.all
-            && counts.pending < bounds.pending
-            && mine.all < bounds.per_address
-            && mine.pending < (bounds.pending / SHARE).max(1);
-        if !room {
+        let mine = counts.by_address.get(&address).map_or(0, |m| m.all);
+        if counts.all >= self.bounds.all || mine >= self.bounds.per_address {
             return self.turn_away(&mut counts);
         }
+        counts.make_room(address, self.bounds.pending);
         counts.all += 1;
-        counts.pending += 1;
-        let mine = Mine {
-            all: mine.all + 1,
-            pending: mine.pending + 1,
-        };
-        counts.by_address.insert(address, mine);
+        counts.serial += 1;
+        let (serial, outstayed) = (counts.serial, Arc::new(Notify::new()));
+        let waiting = (address, Arc::clone(&outstayed));
+        counts.pending.insert(serial, waiting);
+        let mine = counts.by_address.entry(address).or_default();
+        mine.all += 1;
+        mine.pending.push_back(serial);
         Admission::In(Place {
             crowd: Arc::clone(self),
             address,
-            pending: true,
+            serial,
+            outstayed,
         })
     }
 
@@ -105,33 +108,53 @@ impl Crowd {
     }
 }
 
-impl Place {
-    /// It said what it wants.
-    pub(crate) fn settle(&mut self) {
-        self.give_back(0);
+impl Counts {
+    /// Who has said nothing for longest goes: an honest peer has said all within a moment.
+    fn make_room(&mut self, address: IpAddr, most: usize) {
+        let mine = self.by_address.get(&address).map(|m| &m.pending);
+        let mine = mine.filter(|mine| mine.len() >= (most / SHARE).max(1));
+        let oldest = match mine.and_then(|mine| mine.front()) {
+            Some(oldest) => Some(*oldest),
+            None if self.pending.len() >= most => self.pending.keys().next().copied(),
+            None => None,
+        };
+        if let Some(outstayed) = oldest.and_then(|oldest| self.settle(oldest)) {
+            outstayed.notify_one();
+        }
     }
 
-    fn give_back(&mut self, places: usize) {
-        let pending = usize::from(std::mem::take(&mut self.pending));
-        if places + pending == 0 {
-            return;
+    fn settle(&mut self, serial: u64) -> Option<Arc<Notify>> {
+        let (address, outstayed) = self.pending.remove(&serial)?;
+        if let Some(mine) = self.by_address.get_mut(&address) {
+            mine.pending.retain(|other| *other != serial);
         }
-        let mut counts = self.crowd.counts();
-        counts.all -= places;
-        counts.pending -= pending;
-        if let Some(mine) = counts.by_address.get_mut(&self.address) {
-            mine.all -= places;
-            mine.pending -= pending;
-            if mine.all == 0 {
-                counts.by_address.remove(&self.address);
-            }
-        }
+        Some(outstayed)
+    }
+}
+
+impl Place {
+    /// It said what it wants.
+    pub(crate) fn settle(&self) {
+        self.crowd.counts().settle(self.serial);
+    }
+
+    /// Waits until it has to go for those who came later.
+    pub(crate) async fn outstayed(&self) {
+        self.outstayed.notified().await;
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.give_back(1);
+        let mut counts = self.crowd.counts();
+        counts.settle(self.serial);
+        counts.all -= 1;
+        if let Some(mine) = counts.by_address.get_mut(&self.address) {
+            mine.all -= 1;
+            if mine.all == 0 {
+                counts.by_address.remove(&self.address);
+            }
+        }
     }
 }
 
@@ -143,7 +166,20 @@ impl Drop for Away {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
+
+    const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+    const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
+
+    fn crowd(all: usize, pending: usize, per_address: usize) -> Arc<Crowd> {
+        Crowd::new(Bounds {
+            all,
+            pending,
+            per_address,
+        })
+    }
 
     fn place(crowd: &Arc<Crowd>, address: IpAddr) -> Option<Place> {
         match crowd.enter(address) {
@@ -152,52 +188,47 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_crowd_has_bounds_and_places_come_back() {
-        let crowd = Crowd::new(Bounds {
-            all: 3,
-            pending: 32,
-            per_address: 2,
-        });
-        let (a, b) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
-        let mut first = place(&crowd, a).unwrap();
-        let mut second = place(&crowd, a).unwrap();
-        first.settle();
-        assert!(place(&crowd, a).is_none(), "two of one address");
-        let third = place(&crowd, b).unwrap();
-        second.settle();
-        assert!(place(&crowd, b).is_none(), "three in all");
-        drop((first, second, third));
-        let counts = crowd.counts();
-        let left = (counts.all, counts.pending, counts.by_address.len());
-        assert_eq!((left, counts.away), ((0, 0, 0), 0));
+    fn outstayed(places: &[Place]) -> Vec<bool> {
+        let told = |p: &Place| p.outstayed().now_or_never().is_some();
+        places.iter().map(told).collect()
     }
 
     #[test]
-    fn nobody_holds_all_places_for_those_who_say_nothing() {
-        let crowd = Crowd::new(Bounds {
-            all: 100,
-            pending: 32,
-            per_address: 100,
-        });
-        let silent = IpAddr::from([10, 0, 0, 1]);
-        let held: Vec<_> = (0..32).filter_map(|_| place(&crowd, silent)).collect();
-        assert_eq!(held.len(), 2);
-        assert!(place(&crowd, IpAddr::from([10, 0, 0, 2])).is_some());
+    fn a_crowd_has_bounds_and_places_come_back() {
+        let crowd = crowd(3, 32, 2);
+        let first = place(&crowd, A).unwrap();
+        let second = place(&crowd, A).unwrap();
+        first.settle();
+        assert!(place(&crowd, A).is_none(), "two of one address");
+        let third = place(&crowd, B).unwrap();
+        assert!(place(&crowd, B).is_none(), "three in all");
+        drop((first, second, third));
+        let counts = crowd.counts();
+        let left = (counts.pending.len(), counts.by_address.len());
+        assert_eq!((counts.all, counts.away, left), (0, 0, (0, 0)));
+    }
+
+    #[test]
+    fn who_says_nothing_for_longest_makes_room() {
+        let crowd = crowd(100, 8, 100);
+        let mine: Vec<_> = (0..3).filter_map(|_| place(&crowd, A)).collect();
+        assert_eq!(outstayed(&mine), [true, false, false], "two of one address");
+        let others = (0..6).filter_map(|i| place(&crowd, IpAddr::from([10, 0, 1, i])));
+        let others: Vec<_> = others.collect();
+        assert_eq!(outstayed(&others), [false; 6]);
+        let last = place(&crowd, B).unwrap();
+        assert_eq!(outstayed(&mine), [false, true, false], "eight in all");
+        last.settle();
+        assert_eq!(crowd.counts().pending.len(), 7);
     }
 
     #[test]
     fn not_everybody_is_told() {
-        let crowd = Crowd::new(Bounds {
-            all: 0,
-            pending: 1,
-            per_address: 1,
-        });
-        let address = IpAddr::from([10, 0, 0, 1]);
-        let told: Vec<_> = (0..AWAY).map(|_| crowd.enter(address)).collect();
+        let crowd = crowd(0, 1, 1);
+        let told: Vec<_> = (0..AWAY).map(|_| crowd.enter(A)).collect();
         assert!(told.iter().all(|a| matches!(a, Admission::Away(_))));
-        assert!(matches!(crowd.enter(address), Admission::Shut));
+        assert!(matches!(crowd.enter(A), Admission::Shut));
         drop(told);
-        assert!(matches!(crowd.enter(address), Admission::Away(_)));
+        assert!(matches!(crowd.enter(A), Admission::Away(_)));
     }
 }

@@ -110,7 +110,8 @@ async fn accept(door: Door, shared: &Arc<Shared>) {
         };
         let (mine, tls) = (Arc::clone(shared), door.tls.clone());
         match shared.crowd.enter(peer.ip()) {
-            Admission::In(mut place) => drop(shared.connections.spawn(async move {
+            Admission::In(place) => drop(shared.connections.spawn(async move {
+                let place = place;
                 place.settle();
                 let _open = Open::one_of(&mine.metrics.http_connections);
                 // How a client's connection ends is no news.

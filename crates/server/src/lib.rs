@@ -21,3 +21,4 @@ mod secret;
 mod stream_metrics;
 pub mod systemd;
 mod tls;
+mod tokens;

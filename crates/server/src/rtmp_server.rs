@@ -95,15 +95,16 @@ async fn accept(door: Door, shared: &Arc<Shared>) {
 async fn session(
     connection: Connection,
     tls: Option<TlsAcceptor>,
-    mut admission: Admission,
+    admission: Admission,
     shared: &Shared,
 ) {
     let (manager, metrics) = (&shared.manager, &shared.metrics);
     let request = tokio::select! {
         request = request(connection, tls) => request,
+        () = outstayed(&admission) => return metrics.refused(Reject::Overload.name()),
         () = shared.stop.cancelled() => return,
     };
-    if let Admission::In(place) = &mut admission {
+    if let Admission::In(place) = &admission {
         place.settle();
     }
     match request {
@@ -116,6 +117,13 @@ async fn session(
             metrics.refused(error.kind.name());
             tracing::info!(%error, "no request");
         }
+    }
+}
+
+async fn outstayed(admission: &Admission) {
+    match admission {
+        Admission::In(place) => place.outstayed().await,
+        _ => std::future::pending().await,
     }
 }
 

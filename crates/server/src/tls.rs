@@ -122,3 +122,41 @@ fn read(certificate: &Path, key: &Path) -> Result<CertifiedKey> {
     let loaded = CertifiedKey::from_der(chain, secret, &provider());
     loaded.with_context(|| format!("{} and {}", named(certificate), named(key)))
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Opts;
+
+    use super::*;
+
+    fn write(config: &config::Tls) -> Vec<u8> {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(&config.certificate, made.cert.pem()).unwrap();
+        std::fs::write(&config.key, made.signing_key.serialize_pem()).unwrap();
+        made.cert.der().to_vec()
+    }
+
+    #[test]
+    fn the_files_are_followed_and_nonsense_in_them_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let [certificate, key] = ["cert.pem", "key.pem"].map(|name| dir.path().join(name));
+        let config = config::Tls { certificate, key };
+        let loads = || IntCounterVec::new(Opts::new("loads", "loads"), &["result"]).unwrap();
+        assert!(Certificate::load(&config, loads()).is_err(), "no files");
+        let first = write(&config);
+        let loads = loads();
+        let loaded = Certificate::load(&config, loads.clone()).unwrap();
+        let served = || loaded.current.read().unwrap().cert[0].to_vec();
+        assert_eq!(served(), first);
+        let second = write(&config);
+        loaded.reload();
+        assert_eq!(served(), second);
+        let stamp = loaded.stamp();
+        std::fs::write(&config.key, "half a file").unwrap();
+        assert_ne!(loaded.stamp(), stamp);
+        loaded.reload();
+        assert_eq!(served(), second);
+        let counts = ["ok", "failed"].map(|result| loads.with_label_values(&[result]).get());
+        assert_eq!(counts, [2, 1]);
+    }
+}

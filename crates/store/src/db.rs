@@ -3,12 +3,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::SqlitePool;
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, SqlitePool};
 use tokio::time::{Instant, sleep};
 
-use crate::{Error, migrations};
+use crate::{Error, migrations, postgres};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
@@ -16,7 +16,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(10);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const FILE_CONNECTIONS: u32 = 4;
 
-/// Streams and numbering rows. Clones share one pool of connections.
+/// Streams, numbering rows and tokens. Clones share one pool of connections.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) db: Db,
@@ -25,19 +25,27 @@ pub struct Store {
 #[derive(Clone, Debug)]
 pub(crate) enum Db {
     Sqlite(SqlitePool),
+    Postgres(PgPool),
 }
 
-/// Runs a read on the pool, whichever database it belongs to.
+/// Runs a read, whichever database it is for.
 macro_rules! read {
-    ($store:expr, $pool:ident => $body:expr) => {
+    ($store:expr, $connection:ident => $body:expr) => {
         match &$store.db {
-            $crate::db::Db::Sqlite($pool) => $body,
+            $crate::db::Db::Sqlite($connection) => $body,
+            $crate::db::Db::Postgres(pool) => {
+                let mut lease = $crate::postgres::Lease::take(pool).await?;
+                let $connection = lease.connection()?;
+                let answer = $crate::postgres::within(async move { $body }).await;
+                lease.end(answer)
+            }
         }
     };
 }
 
 /// Runs statements in one transaction. An early return from the body rolls back.
-// Immediate: a deferred transaction that upgrades to writing fails at once when another wrote in between.
+// SQLite, immediate: a deferred transaction that upgrades to writing fails at once when another
+// wrote in between. PostgreSQL: what waited for a lock sees what the holder wrote.
 macro_rules! transaction {
     ($store:expr, $tx:ident => $body:expr) => {
         match &$store.db {
@@ -47,22 +55,48 @@ macro_rules! transaction {
                 $tx.commit().await?;
                 Ok(out)
             }
+            $crate::db::Db::Postgres(pool) => {
+                let mut lease = $crate::postgres::Lease::take(pool).await?;
+                let connection = lease.connection()?;
+                let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
+                let work = async move {
+                    let mut $tx = sqlx::Connection::begin_with(connection, begin).await?;
+                    let out = $body;
+                    $tx.commit().await?;
+                    Ok(out)
+                };
+                let answer = $crate::postgres::within(work).await;
+                lease.end(answer)
+            }
         }
     };
 }
 
 impl Store {
-    /// Opens `sqlite:/path/weir.db` or `sqlite::memory:`, creates it if missing and migrates it.
+    /// Opens `sqlite:/path/weir.db`, `sqlite::memory:` or `postgres://user:password@host/name`, and
+    /// brings its schema up to date. A file that is missing is made; a database on a server is not.
     ///
     /// # Errors
-    /// An unknown scheme, a file that cannot be opened, or a schema newer than this binary.
+    /// A URL that makes no sense, a database that cannot be opened or does not answer, or a schema
+    /// newer than this binary. None of them shows the URL.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        match url.split_once(':').map_or("", |(scheme, _)| scheme) {
-            "sqlite" => open_sqlite(url).await,
-            scheme => Err(Error::Scheme {
-                scheme: scheme.to_owned(),
-            }),
+        let db = match scheme(url)? {
+            Scheme::Sqlite => Db::Sqlite(open_sqlite(url).await?),
+            Scheme::Postgres => Db::Postgres(postgres::open(url).await?),
+        };
+        Ok(Self { db })
+    }
+
+    /// Reads a URL without opening anything.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`] that need no database.
+    pub fn check_url(url: &str) -> Result<(), Error> {
+        match scheme(url)? {
+            Scheme::Sqlite => SqliteConnectOptions::from_str(url).map(drop)?,
+            Scheme::Postgres => postgres::options(url).map(drop)?,
         }
+        Ok(())
     }
 
     /// Asks the database for an answer, for readiness checks.
@@ -70,17 +104,35 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn ping(&self) -> Result<(), Error> {
-        read!(self, pool => sqlx::query("SELECT 1").execute(pool).await?);
-        Ok(())
+        read!(self, connection => {
+            sqlx::query("SELECT 1").execute(connection).await?;
+            Ok(())
+        })
     }
 
     /// Finishes what runs and closes all connections, those of clones too.
     pub async fn close(&self) {
-        read!(self, pool => pool.close().await);
+        match &self.db {
+            Db::Sqlite(pool) => pool.close().await,
+            Db::Postgres(pool) => pool.close().await,
+        }
     }
 }
 
-async fn open_sqlite(url: &str) -> Result<Store, Error> {
+enum Scheme {
+    Sqlite,
+    Postgres,
+}
+
+fn scheme(url: &str) -> Result<Scheme, Error> {
+    match url.split_once(':').map_or("", |(scheme, _)| scheme) {
+        "sqlite" => Ok(Scheme::Sqlite),
+        "postgres" | "postgresql" => Ok(Scheme::Postgres),
+        _ => Err(Error::Scheme),
+    }
+}
+
+async fn open_sqlite(url: &str) -> Result<SqlitePool, Error> {
     let options = SqliteConnectOptions::from_str(url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
@@ -89,8 +141,7 @@ async fn open_sqlite(url: &str) -> Result<Store, Error> {
         .foreign_keys(true);
     let pool = connect(url, &options).await?;
     migrations::sqlite(&pool).await?;
-    let db = Db::Sqlite(pool);
-    Ok(Store { db })
+    Ok(pool)
 }
 
 /// Two processes that switch a new file to WAL at once get "busy" without SQLite waiting: try again.

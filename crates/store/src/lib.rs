@@ -1,8 +1,7 @@
-//! Streams and numbering rows in SQL.
+//! Streams, numbering rows and API tokens in SQL: SQLite, or PostgreSQL by its URL.
 //!
-//! SQLite today. SQL text keeps to what PostgreSQL reads as well (`$1` placeholders,
-//! `ON CONFLICT`, `BIGINT`-sized integers, JSON as text, times as Unix milliseconds),
-//! so that a second variant of [`Store`]'s database needs only its own migrations.
+//! One text for both: `$1` placeholders, `ON CONFLICT`, 64-bit integers, JSON as text, times as Unix
+//! milliseconds. What differs is in the folders of migrations and in how a transaction begins.
 
 #![warn(missing_docs)]
 
@@ -11,9 +10,12 @@ mod db;
 mod error;
 mod migrations;
 mod numbering;
+mod postgres;
 mod streams;
+mod tokens;
 
 pub use db::Store;
 pub use error::Error;
 pub use numbering::{NewRow, NumberingRow, NumberingState, StateUpdate};
 pub use streams::StreamRecord;
+pub use tokens::TokenRecord;

@@ -1,24 +1,38 @@
-//! The schema, embedded in the binary.
+//! The schema, embedded in the binary: a folder for each engine, with equal numbers.
+
+use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{SqlSafeStr, SqlitePool};
+use sqlx::{PgConnection, SqlSafeStr, SqlitePool};
+use tokio::time::timeout;
 
 use crate::Error;
 
-const SQLITE: &[(i64, &str, &str)] = &[
-    (
-        1,
-        "streams",
-        include_str!("../../../migrations/sqlite/0001_streams.sql"),
-    ),
-    (
-        2,
-        "numbering",
-        include_str!("../../../migrations/sqlite/0002_numbering.sql"),
-    ),
-];
+/// Another process may be migrating; a schema that is up to date takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
+macro_rules! files {
+    ($engine:literal) => {
+        &[
+            (1, "streams", sql!($engine, "0001_streams")),
+            (2, "numbering", sql!($engine, "0002_numbering")),
+            (3, "tokens", sql!($engine, "0003_tokens")),
+        ]
+    };
+}
+
+macro_rules! sql {
+    ($engine:literal, $name:literal) => {
+        include_str!(concat!("../../../migrations/", $engine, "/", $name, ".sql"))
+    };
+}
+
+type Files = &'static [(i64, &'static str, &'static str)];
+
+const SQLITE: Files = files!("sqlite");
+const POSTGRES: Files = files!("postgres");
+
+fn migrator(files: Files) -> Migrator {
     let migrations = files.iter().map(|&(version, description, sql)| {
         let kind = MigrationType::Simple;
         Migration::new(version, description.into(), kind, sql.into_sql_str(), false)
@@ -35,4 +49,12 @@ pub(crate) async fn sqlite(pool: &SqlitePool) -> Result<(), Error> {
         .await?;
     transaction.commit().await?;
     Ok(())
+}
+
+/// On PostgreSQL sqlx takes an advisory lock, so that processes that start at once take turns.
+pub(crate) async fn postgres(connection: &mut PgConnection) -> Result<(), Error> {
+    let migrator = migrator(POSTGRES);
+    let migrating = migrator.run_direct(None, connection, false);
+    let migrated = timeout(PATIENCE, migrating).await;
+    Ok(migrated.map_err(|_| Error::Timeout)??)
 }

@@ -40,6 +40,20 @@ pub struct NewRow {
     pub segment_ns: i64,
 }
 
+impl NewRow {
+    const fn at(&self, seq: i64) -> NumberingRow {
+        NumberingRow {
+            seq,
+            t0_ns: self.t0_ns,
+            n0: self.n0,
+            d_ns: self.d_ns,
+            target_duration: self.target_duration,
+            regular: self.regular,
+            segment_ns: self.segment_ns,
+        }
+    }
+}
+
 /// What a stream resumes its numbering from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct NumberingState {
@@ -69,6 +83,9 @@ pub struct StateUpdate {
     pub highest: Option<i64>,
 }
 
+/// So many are saved well within the time that a transaction has.
+const BATCH: usize = 500;
+
 const NEWEST: &str = "SELECT r.seq, r.t0_ns, r.n0, r.d_ns, r.target_duration, r.regular,
         r.segment_ns, COALESCE(s.run_ahead, 0) AS run_ahead,
         COALESCE(s.discontinuity, 0) AS discontinuity, COALESCE(s.highest, 0) AS highest,
@@ -79,10 +96,13 @@ const NEWEST: &str = "SELECT r.seq, r.t0_ns, r.n0, r.d_ns, r.target_duration, r.
 const ROWS: &str = "SELECT seq, t0_ns, n0, d_ns, target_duration, regular, segment_ns
     FROM numbering_rows WHERE stream = $1 ORDER BY seq";
 
+const LAST: &str = "SELECT seq, t0_ns, n0, d_ns, target_duration, regular, segment_ns
+    FROM numbering_rows WHERE stream = $1 ORDER BY seq DESC LIMIT 1";
+
+// Another writer may take the same place at the same time: then there is nothing to return.
 const APPEND: &str = "INSERT INTO numbering_rows
         (stream, seq, t0_ns, n0, d_ns, target_duration, regular, segment_ns)
-    SELECT $1, COALESCE(MAX(seq), -1) + 1, $2, $3, $4, $5, $6, $7
-    FROM numbering_rows WHERE stream = $1
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (stream, seq) DO NOTHING
     RETURNING seq, t0_ns, n0, d_ns, target_duration, regular, segment_ns";
 
 // CASE, because the larger of two is MAX in SQLite and GREATEST in PostgreSQL.
@@ -113,27 +133,43 @@ impl Store {
         read!(self, pool => Ok(sqlx::query_as(ROWS).bind(stream).fetch_all(pool).await?))
     }
 
-    /// Appends a row after the newest. The stream need not exist.
+    /// Appends a row after the newest. The stream need not exist. Where the newest is the same it
+    /// stays alone: what seemed to fail may have been written all the same, and is asked for again.
     ///
     /// # Errors
     /// When the database fails, or `d_ns` is not above zero.
     pub async fn append_row(&self, stream: &str, row: &NewRow) -> Result<NumberingRow, Error> {
-        transaction!(self, tx => {
-            let query = sqlx::query_as(APPEND).bind(stream).bind(row.t0_ns).bind(row.n0);
-            let query = query.bind(row.d_ns).bind(row.target_duration);
-            let query = query.bind(row.regular).bind(row.segment_ns);
-            query.fetch_one(&mut *tx).await?
+        transaction!(self, tx => loop {
+            let last = sqlx::query_as(LAST).bind(stream);
+            let last: Option<NumberingRow> = last.fetch_optional(&mut *tx).await?;
+            if let Some(same) = last.filter(|last| row.at(last.seq) == *last) {
+                break same;
+            }
+            let new = row.at(last.map_or(0, |last| last.seq + 1));
+            let query = sqlx::query_as(APPEND).bind(stream).bind(new.seq).bind(new.t0_ns);
+            let query = query.bind(new.n0).bind(new.d_ns).bind(new.target_duration);
+            let query = query.bind(new.regular).bind(new.segment_ns);
+            if let Some(appended) = query.fetch_optional(&mut *tx).await? {
+                break appended;
+            }
         })
     }
 
-    /// Saves the state of many streams in one transaction: all or none.
+    /// Saves the state of many streams, 500 in a transaction.
     ///
     /// # Errors
-    /// When the database fails; nothing is saved then.
+    /// When the database fails; what is saved again after that does no harm.
     pub async fn save_states(&self, updates: &[StateUpdate], now_ms: i64) -> Result<(), Error> {
-        if updates.is_empty() {
-            return Ok(());
+        // One order for all: writers that lock the same rows crosswise would end in a deadlock.
+        let mut updates: Vec<_> = updates.iter().collect();
+        updates.sort_by(|a, b| a.stream.cmp(&b.stream));
+        for batch in updates.chunks(BATCH) {
+            self.save_batch(batch, now_ms).await?;
         }
+        Ok(())
+    }
+
+    async fn save_batch(&self, updates: &[&StateUpdate], now_ms: i64) -> Result<(), Error> {
         transaction!(self, tx => for update in updates {
             let query = sqlx::query(SAVE).bind(&update.stream).bind(update.run_ahead);
             let query = query.bind(update.discontinuity).bind(update.highest).bind(now_ms);

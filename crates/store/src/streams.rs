@@ -31,18 +31,22 @@ const CREATE: &str = "INSERT INTO streams (name, config, version, created_ms, up
     VALUES ($1, $2, 1, $3, $3) ON CONFLICT (name) DO NOTHING
     RETURNING name, config, version, created_ms, updated_ms";
 
-const UPDATE: &str = "UPDATE streams SET config = $2, version = version + 1, updated_ms = $3
-    WHERE name = $1 RETURNING name, config, version, created_ms, updated_ms";
+// The version is part of the condition: one statement, so nobody comes between check and change.
+const UPDATE: &str = "UPDATE streams SET config = $3, version = version + 1, updated_ms = $4
+    WHERE name = $1 AND ($2 IS NULL OR version = $2)
+    RETURNING name, config, version, created_ms, updated_ms";
+
+const DELETE: &str = "DELETE FROM streams WHERE name = $1 AND ($2 IS NULL OR version = $2)
+    RETURNING version";
 
 const VERSION: &str = "SELECT version FROM streams WHERE name = $1";
 
-const DELETE: &str = "DELETE FROM streams WHERE name = $1";
-
-/// Checks inside a transaction that the caller saw the newest version.
-macro_rules! check_version {
-    ($tx:ident, $name:expr, $expected:expr) => {{
+/// Why a change found no row.
+macro_rules! refusal {
+    ($tx:ident, $name:expr) => {{
         let row = sqlx::query_scalar(VERSION).bind($name);
-        same_version(row.fetch_optional(&mut *$tx).await?, $expected)?
+        let current: Option<i64> = row.fetch_optional(&mut *$tx).await?;
+        current.map_or(Error::NotFound, |current| Error::Stale { current })
     }};
 }
 
@@ -57,9 +61,13 @@ impl Store {
         prefix: &str,
         limit: u32,
     ) -> Result<Vec<StreamRecord>, Error> {
-        let query = sqlx::query_as(LIST);
+        if known(prefix).is_err() {
+            return Ok(Vec::new());
+        }
+        // No name has a NUL, so those after `a\0b` are those after `a`.
+        let after = after.and_then(|name| name.split('\0').next()).unwrap_or("");
         read!(self, pool => {
-            let query = query.bind(after.unwrap_or("")).bind(prefix).bind(i64::from(limit));
+            let query = sqlx::query_as(LIST).bind(after).bind(prefix).bind(i64::from(limit));
             Ok(query.fetch_all(pool).await?)
         })
     }
@@ -77,6 +85,9 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn get(&self, name: &str) -> Result<Option<StreamRecord>, Error> {
+        let Ok(name) = known(name) else {
+            return Ok(None);
+        };
         read!(self, pool => Ok(sqlx::query_as(GET).bind(name).fetch_optional(pool).await?))
     }
 
@@ -107,10 +118,14 @@ impl Store {
         expected_version: Option<i64>,
         now_ms: i64,
     ) -> Result<StreamRecord, Error> {
+        let name = known(name)?;
         transaction!(self, tx => {
-            check_version!(tx, name, expected_version);
-            let row = sqlx::query_as(UPDATE).bind(name).bind(config).bind(now_ms);
-            row.fetch_one(&mut *tx).await?
+            let row = sqlx::query_as(UPDATE).bind(name).bind(expected_version);
+            let row = row.bind(config).bind(now_ms);
+            match row.fetch_optional(&mut *tx).await? {
+                Some(record) => record,
+                None => return Err(refusal!(tx, name)),
+            }
         })
     }
 
@@ -119,17 +134,21 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], or [`Error::Stale`] when another version is current.
     pub async fn delete(&self, name: &str, expected_version: Option<i64>) -> Result<(), Error> {
+        let name = known(name)?;
         transaction!(self, tx => {
-            check_version!(tx, name, expected_version);
-            sqlx::query(DELETE).bind(name).execute(&mut *tx).await?;
+            let row = sqlx::query_scalar(DELETE).bind(name).bind(expected_version);
+            let gone: Option<i64> = row.fetch_optional(&mut *tx).await?;
+            if gone.is_none() {
+                return Err(refusal!(tx, name));
+            }
         })
     }
 }
 
-fn same_version(current: Option<i64>, expected: Option<i64>) -> Result<(), Error> {
-    match (current, expected) {
-        (None, _) => Err(Error::NotFound),
-        (Some(current), Some(expected)) if current != expected => Err(Error::Stale { current }),
-        _ => Ok(()),
+/// PostgreSQL's text has no NUL, so nothing that is stored is called so.
+fn known(name: &str) -> Result<&str, Error> {
+    if name.contains('\0') {
+        return Err(Error::NotFound);
     }
+    Ok(name)
 }

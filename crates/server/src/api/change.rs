@@ -40,11 +40,21 @@ pub(super) async fn create(api: Api, config: StreamConfig) -> Result<Stored, Pro
 
 /// One change at a time, and none once the server stops.
 async fn begin(api: &Api) -> Result<MutexGuard<'_, ()>, Problem> {
+    is_possible(api)?;
     let guard = api.manager.changes.lock().await;
+    is_possible(api)?;
+    Ok(guard)
+}
+
+/// While the database is known to be away nobody queues up to find that out anew.
+pub(super) fn is_possible(api: &Api) -> Result<(), Problem> {
     if api.manager.is_stopping() {
         return Err(Problem::stopping());
     }
-    Ok(guard)
+    if api.manager.ledger.is_away() {
+        return Err(Problem::database());
+    }
+    Ok(())
 }
 
 /// What is refused changes nothing; what changes nothing keeps its tag.
@@ -114,7 +124,7 @@ pub(super) async fn restart(api: Api, name: String) -> Result<(), Problem> {
 }
 
 /// A change that was begun is finished, even when its client hangs up.
-async fn to_the_end<T: Send + 'static>(
+pub(super) async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
     let work = tokio::spawn(work.in_current_span());

@@ -8,6 +8,7 @@ mod list;
 mod problem;
 mod request;
 mod streams;
+mod tokens;
 mod view;
 
 use std::sync::Arc;
@@ -46,7 +47,8 @@ pub(crate) struct Api {
     security(("token" = [])),
     tags(
         (name = "streams", description = "Streams: what they are and what they are doing"),
-        (name = "inputs", description = "Where a stream's media comes from")
+        (name = "inputs", description = "Where a stream's media comes from"),
+        (name = "tokens", description = "Who may use the API")
     )
 )]
 struct Document;
@@ -76,7 +78,9 @@ fn described() -> (Router<Api>, utoipa::openapi::OpenApi) {
             inputs::replace,
             inputs::patch,
             inputs::remove
-        ));
+        ))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::remove));
     OpenApiRouter::with_openapi(Document::openapi())
         .nest("/api/v1", v1)
         .split_for_parts()

@@ -1,5 +1,6 @@
 //! From what a client sent to what is kept, and back to what is shown.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::check::check;
@@ -37,7 +38,14 @@ pub(crate) fn accept(
             resolve_key(i, input, current)?;
         }
     }
-    let config: StreamConfig = serde_path_to_error::deserialize(body).map_err(|e| {
+    let config: StreamConfig = typed(body)?;
+    check(&config)?;
+    Ok(config)
+}
+
+/// A body as what it should be, or which member of it is not.
+pub(crate) fn typed<T: DeserializeOwned>(body: Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(body).map_err(|e| {
         let why = e.inner().to_string();
         let code = if why.starts_with("unknown field") {
             "unknown_field"
@@ -45,9 +53,7 @@ pub(crate) fn accept(
             "invalid_field"
         };
         Problem::invalid(code, &e.path().to_string(), &why)
-    })?;
-    check(&config)?;
-    Ok(config)
+    })
 }
 
 /// Absent: the one it has, or a random one. `{"set": true}`: the one it has. Null: none.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub(crate) use edit::{accept, merge, shown};
+pub(crate) use edit::{accept, merge, shown, typed};
 
 /// A stream as it is configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

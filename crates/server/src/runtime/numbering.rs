@@ -1,6 +1,6 @@
 //! Remembers numbering beyond this process. Media never waits for SQL: changes are noted in
 //! memory and one task writes them, at once for rows and state, every five seconds for the
-//! highest numbers, in one transaction for all streams.
+//! highest numbers, in few transactions for all streams.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -26,6 +26,7 @@ pub(crate) struct Ledger {
     /// One writer at a time: who waits for a flush waits for what is under way, too.
     writing: tokio::sync::Mutex<()>,
     degraded: AtomicBool,
+    away: AtomicBool,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -56,6 +57,11 @@ impl Ledger {
     /// Whether the last write failed.
     pub(crate) fn is_degraded(&self) -> bool {
         self.degraded.load(Relaxed)
+    }
+
+    /// Whether it failed because the database did not answer.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.load(Relaxed)
     }
 
     fn note(&self, stream: &str, change: impl FnOnce(&mut Note)) {
@@ -97,6 +103,8 @@ impl Ledger {
 
     fn report(&self, written: &Result<(), store::Error>) {
         let failed = written.is_err();
+        let away = written.as_ref().is_err_and(store::Error::is_away);
+        self.away.store(away, Relaxed);
         if self.degraded.swap(failed, Relaxed) != failed {
             match written {
                 Ok(()) => tracing::info!("database: numbering is written again"),

@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod api;
+mod database;
 mod documents;
 mod ingest;
 mod players;
+mod playing;
+mod secure;
 mod server;
 mod systemd;
+mod tokens;

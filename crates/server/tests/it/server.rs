@@ -18,6 +18,8 @@ pub(crate) const TOKEN: &str = "0123456789abcdef";
 pub(crate) struct Running {
     pub(crate) http: SocketAddr,
     pub(crate) rtmp: SocketAddr,
+    pub(crate) https: Option<SocketAddr>,
+    pub(crate) rtmps: Option<SocketAddr>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -45,24 +47,36 @@ impl Answer {
     }
 }
 
+/// Ports and data of our own, and what else is said.
+pub(crate) fn config(dir: &TempDir, more: &[(&str, &str)]) -> Config {
+    let data = dir.path().display().to_string();
+    let environment = [
+        ("WEIR_DATA__DIR", data.as_str()),
+        ("WEIR_HTTP__LISTEN", "127.0.0.1:0"),
+        ("WEIR_RTMP__LISTEN", "127.0.0.1:0"),
+        ("WEIR_AUTH__ADMIN_TOKEN", TOKEN),
+    ];
+    let own = |(k, v): &(&str, &str)| (k.into(), v.into());
+    let environment = environment.iter().chain(more).map(own);
+    Config::load(None, environment, &[]).unwrap()
+}
+
 impl Running {
     pub(crate) async fn start(dir: &TempDir) -> Self {
-        let data = dir.path().display().to_string();
-        let environment = [
-            ("WEIR_DATA__DIR", data.as_str()),
-            ("WEIR_HTTP__LISTEN", "127.0.0.1:0"),
-            ("WEIR_RTMP__LISTEN", "127.0.0.1:0"),
-            ("WEIR_AUTH__ADMIN_TOKEN", TOKEN),
-        ];
-        let own = |(k, v): (&str, &str)| (k.into(), v.into());
-        let config = Config::load(None, environment.into_iter().map(own), &[]).unwrap();
+        Self::with(config(dir, &[])).await
+    }
+
+    pub(crate) async fn with(config: Config) -> Self {
         let server = Server::bind(config, Inherited::default()).await.unwrap();
         let (http, rtmp) = (server.http_addr().unwrap(), server.rtmp_addr().unwrap());
+        let (https, rtmps) = (server.https_addr(), server.rtmps_addr());
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.serve(stop.clone()));
         Self {
             http,
             rtmp,
+            https,
+            rtmps,
             stop,
             task,
         }
@@ -94,13 +108,23 @@ impl Running {
     }
 
     pub(crate) async fn api(&self, method: &str, path: &str, body: &Value) -> Answer {
+        self.api_as(TOKEN, method, path, body).await
+    }
+
+    pub(crate) async fn api_as(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Answer {
         let body = if body.is_null() {
             String::new()
         } else {
             body.to_string()
         };
         let headers =
-            format!("Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n");
+            format!("Authorization: Bearer {token}\r\nContent-Type: application/json\r\n");
         self.send(method, &format!("/api/v1{path}"), &headers, &body)
             .await
     }

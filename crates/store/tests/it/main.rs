@@ -1,36 +1,30 @@
-//! The store against real SQLite files.
+//! The store against real databases: SQLite files, and a PostgreSQL of our own.
 
 #![allow(clippy::unwrap_used)]
 
+/// Every test named here runs on both engines.
+macro_rules! on_both_engines {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::engine::Database::sqlite()).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::engine::Database::postgres()).await;
+            })+
+        }
+    };
+}
+
+mod engine;
+mod files;
+mod frozen;
 mod numbering;
 mod opening;
 mod streams;
-
-use store::{NewRow, Store};
-use tempfile::TempDir;
-
-/// The directory goes when the test ends, so it is handed out with the URL.
-fn database() -> (TempDir, String) {
-    let dir = tempfile::tempdir().unwrap();
-    let url = url(&dir);
-    (dir, url)
-}
-
-fn url(dir: &TempDir) -> String {
-    format!("sqlite:{}", dir.path().join("weir.db").display())
-}
-
-async fn memory() -> Store {
-    Store::open("sqlite::memory:").await.unwrap()
-}
-
-fn row(n0: i64) -> NewRow {
-    NewRow {
-        t0_ns: n0 * 2_000_000_000,
-        n0,
-        d_ns: 2_000_000_000,
-        target_duration: 2,
-        regular: true,
-        segment_ns: 2_000_000_000,
-    }
-}
+mod tokens;

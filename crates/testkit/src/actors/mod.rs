@@ -1,12 +1,14 @@
-//! Programs that take part in a scenario: a server that may be killed, an encoder, players in a
-//! real browser. Each ends with the value that stands for it.
+//! Programs that take part in a scenario: a server that may be killed, a database that may be
+//! frozen, an encoder, players in a real browser. Each ends with the value that stands for it.
 
 mod encoder;
 mod players;
+mod postgres;
 mod weir;
 
 pub use self::encoder::Encoder;
 pub use self::players::{After, PlayerReport, Players};
+pub use self::postgres::Postgres;
 pub use self::weir::{Footprint, Weir};
 
 use std::path::{Path, PathBuf};

@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Weir {
     binary: PathBuf,
     data: TempDir,
+    /// `None`: a file in its data.
+    database: Option<String>,
     /// Where it serves.
     pub http: SocketAddr,
     /// Where encoders push.
@@ -48,12 +50,25 @@ impl Weir {
     /// # Errors
     /// A binary that is not there or does not get ready.
     pub async fn start(binary: &Path) -> anyhow::Result<Self> {
+        Self::start_with(binary, None).await
+    }
+
+    /// Starts a server on a database of its own, by its URL.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub async fn start_on(binary: &Path, database: String) -> anyhow::Result<Self> {
+        Self::start_with(binary, Some(database)).await
+    }
+
+    async fn start_with(binary: &Path, database: Option<String>) -> anyhow::Result<Self> {
         let data = tempfile::tempdir()?;
         let (http, rtmp) = (free()?, free()?);
-        let process = run(binary, data.path(), http, rtmp)?;
+        let process = run(binary, data.path(), database.as_deref(), http, rtmp)?;
         let weir = Self {
             binary: binary.to_owned(),
             data,
+            database,
             http,
             rtmp,
             process,
@@ -89,7 +104,8 @@ impl Weir {
     /// # Errors
     /// As `start`.
     pub async fn resume(&mut self) -> anyhow::Result<()> {
-        self.process = run(&self.binary, self.data.path(), self.http, self.rtmp)?;
+        let (data, database) = (self.data.path(), self.database.as_deref());
+        self.process = run(&self.binary, data, database, self.http, self.rtmp)?;
         self.ready().await
     }
 
@@ -208,7 +224,13 @@ impl Weir {
     }
 }
 
-fn run(binary: &Path, data: &Path, http: SocketAddr, rtmp: SocketAddr) -> anyhow::Result<Child> {
+fn run(
+    binary: &Path,
+    data: &Path,
+    database: Option<&str>,
+    http: SocketAddr,
+    rtmp: SocketAddr,
+) -> anyhow::Result<Child> {
     let log = fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -219,6 +241,7 @@ fn run(binary: &Path, data: &Path, http: SocketAddr, rtmp: SocketAddr) -> anyhow
         .env("WEIR_HTTP__LISTEN", http.to_string())
         .env("WEIR_RTMP__LISTEN", rtmp.to_string())
         .env("WEIR_AUTH__ADMIN_TOKEN", TOKEN)
+        .envs(database.map(|url| ("WEIR_DATABASE__URL", url)))
         .current_dir(data)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -1,6 +1,7 @@
 //! Scenarios that push a server about, each with the linter watching. `weir-soak` runs them.
 
 mod crowd;
+mod database;
 mod kills;
 mod lint;
 mod players;
@@ -44,6 +45,12 @@ pub enum Scenario {
     },
     /// Readers that stall and publishers that say nothing slow nobody.
     Crowd,
+    /// PostgreSQL is stopped while media flows; no frame may be lost by that.
+    Database {
+        /// How long.
+        #[arg(default_value_t = 120)]
+        seconds: u64,
+    },
     /// Our own page for a minute, with a screenshot.
     Page {
         /// Where the screenshot goes.
@@ -67,10 +74,12 @@ impl Scenario {
             Self::EncoderKills { rounds } => kills::encoder(weir, rounds).await,
             Self::ServerKills { rounds } => kills::server(weir, rounds).await,
             Self::Crowd => crowd::run(weir).await,
+            Self::Database { seconds } => database::run(weir, seconds).await,
             Self::Page { screenshot } => players::page(weir, &screenshot).await,
             Self::All => {
                 lint::run(weir.clone(), 10, 50).await?;
                 crowd::run(weir.clone()).await?;
+                database::run(weir.clone(), 120).await?;
                 players::page(weir.clone(), &PathBuf::from("page.png")).await?;
                 players::absence(weir.clone(), &[2, 10, 60, 300]).await?;
                 players::restart(weir.clone()).await?;

@@ -29,28 +29,35 @@ impl Stage {
 
     /// A live stream with the linter and `readers` on it.
     pub(super) async fn set(binary: &Path, readers: usize) -> anyhow::Result<Self> {
-        Self::with(binary, readers, Limits::default(), State::NORMAL).await
+        let weir = Weir::start(binary).await?;
+        Self::with(weir, readers, Limits::default(), State::NORMAL).await
+    }
+
+    /// The same with a server that runs already.
+    pub(super) async fn of(weir: Weir) -> anyhow::Result<Self> {
+        Self::with(weir, 0, Limits::default(), State::NORMAL).await
     }
 
     /// The same on a machine that a browser full of players keeps busy.
     pub(super) async fn crowded(binary: &Path) -> anyhow::Result<Self> {
         let slack = Span::from_secs(2);
-        Self::with(binary, 0, Limits { slack }, State::NORMAL).await
+        let weir = Weir::start(binary).await?;
+        Self::with(weir, 0, Limits { slack }, State::NORMAL).await
     }
 
     /// The same with encoders that follow each other so fast that their keyframes come when they will.
     pub(super) async fn restless(binary: &Path) -> anyhow::Result<Self> {
         let slack = Span::from_secs(2);
-        Self::with(binary, 0, Limits { slack }, State::FORCED_CUT).await
+        let weir = Weir::start(binary).await?;
+        Self::with(weir, 0, Limits { slack }, State::FORCED_CUT).await
     }
 
     async fn with(
-        binary: &Path,
+        weir: Weir,
         readers: usize,
         limits: Limits,
         always: State,
     ) -> anyhow::Result<Self> {
-        let weir = Weir::start(binary).await?;
         weir.create(NAME).await?;
         let encoder = Encoder::push(&weir.publish_url(NAME), "640x360", 30)?;
         weir.until(NAME, "live").await?;
