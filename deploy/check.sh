@@ -5,7 +5,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 PATH=$PWD/.tools/lint/bin:$PWD/.tools:$PATH
 
-UNITS=(weir.service weir.socket weir-rtmp.socket)
+UNITS=(weir.service weir.socket weir-https.socket weir-rtmp.socket weir-rtmps.socket)
 OLDEST_KUBERNETES=1.29.0 # ReadWriteOncePod is stable from here on
 
 work=$(mktemp -d)

@@ -19,7 +19,7 @@ install -d "$to/share/man/man1"
 "$WEIR" completions bash | put share/bash-completion/completions/weir
 "$WEIR" completions fish | put share/fish/vendor_completions.d/weir.fish
 "$WEIR" completions zsh | put share/zsh/site-functions/_weir
-for unit in weir.service weir.socket weir-rtmp.socket; do
+for unit in weir.service weir.socket weir-https.socket weir-rtmp.socket weir-rtmps.socket; do
   sed "s|/usr/local/bin/weir|$PREFIX/bin/weir|" "deploy/$unit" | put "lib/systemd/system/$unit"
 done
 echo "installed under $to; to run it: systemctl daemon-reload && systemctl enable --now weir.socket weir-rtmp.socket weir"
