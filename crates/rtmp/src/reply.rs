@@ -252,7 +252,9 @@ fn status(level: &str, code: &str, description: &str, enhanced: bool) -> Value {
     };
     if enhanced {
         // What can be packaged; an encoder that asks picks one of them.
-        let codes = ["avc1", "hvc1", "av01", "mp4a", "Opus", ".mp3"];
+        let codes = [
+            "avc1", "hvc1", "av01", "vp09", "mp4a", "Opus", ".mp3", "ac-3", "ec-3", "fLaC",
+        ];
         let list = codes.map(text).to_vec();
         members.insert("fourCcList".to_owned(), Value::StrictArray(list));
         // Enhanced RTMP v2, CapsExMask: multitrack and ModEx are read.

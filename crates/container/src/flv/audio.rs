@@ -1,7 +1,7 @@
 //! Audio message bodies.
 
 use bytes::Bytes;
-use media::codec::{AacConfig, Mp3Config, OpaqueConfig, OpusConfig};
+use media::codec::{AacConfig, Ac3Config, FlacConfig, Mp3Config, OpaqueConfig, OpusConfig};
 use media::{CodecConfig, Span, TrackId, TrackKind};
 
 use super::{
@@ -81,6 +81,7 @@ fn config(fourcc: [u8; 4], record: Bytes) -> Result<CodecConfig, FlvError> {
     Ok(match &fourcc {
         b"mp4a" => CodecConfig::Aac(AacConfig::parse(record)?),
         b"Opus" => CodecConfig::Opus(OpusConfig::parse(&record)?),
+        b"fLaC" => CodecConfig::Flac(FlacConfig::parse(&record)?),
         _ => CodecConfig::Opaque(OpaqueConfig {
             kind: TrackKind::Audio,
             fourcc,
@@ -89,12 +90,18 @@ fn config(fourcc: [u8; 4], record: Bytes) -> Result<CodecConfig, FlvError> {
     })
 }
 
+/// Some codecs have no configuration of their own: every frame's header tells it.
+fn told_by(fourcc: [u8; 4], frame: &[u8]) -> Option<CodecConfig> {
+    match &fourcc {
+        b".mp3" => Mp3Config::parse(frame).ok().map(CodecConfig::Mp3),
+        b"ac-3" | b"ec-3" => Ac3Config::parse(frame).ok().map(CodecConfig::Ac3),
+        _ => None,
+    }
+}
+
 fn frame(demux: &mut Demux, track: TrackId, fourcc: [u8; 4], payload: Bytes, out: &mut Vec<Item>) {
-    // MP3 has no configuration of its own: every frame's header tells it.
-    if fourcc == *b".mp3"
-        && let Ok(config) = Mp3Config::parse(&payload)
-    {
-        demux.configure(track, CodecConfig::Mp3(config), out);
+    if let Some(config) = told_by(fourcc, &payload) {
+        demux.configure(track, config, out);
     }
     if demux.config(track).is_none() {
         out.push(Item::Ignored("audio before its configuration"));

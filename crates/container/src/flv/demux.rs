@@ -12,6 +12,8 @@ const TRACKS: usize = 16;
 #[derive(Debug, Default)]
 pub struct Demux {
     configs: Vec<(TrackId, CodecConfig)>,
+    /// VP9 records, whose first keyframe is still to tell the size.
+    records: Vec<(TrackId, Bytes)>,
 }
 
 impl Demux {
@@ -36,6 +38,18 @@ impl Demux {
     /// As for [`Demux::video`].
     pub fn audio(&mut self, body: Bytes, out: &mut Vec<Item>) -> Result<(), FlvError> {
         audio::read(self, body, out)
+    }
+
+    pub(super) fn keep_record(&mut self, track: TrackId, record: Bytes) {
+        self.records.retain(|(id, _)| *id != track);
+        if self.records.len() < TRACKS {
+            self.records.push((track, record));
+        }
+    }
+
+    pub(super) fn record(&self, track: TrackId) -> Option<Bytes> {
+        let mut records = self.records.iter();
+        records.find(|(id, _)| *id == track).map(|(_, r)| r.clone())
     }
 
     pub(super) fn config(&self, track: TrackId) -> Option<&CodecConfig> {

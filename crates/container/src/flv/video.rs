@@ -1,7 +1,7 @@
 //! Video message bodies.
 
 use bytes::Bytes;
-use media::codec::{Av1Config, H264Config, H265Config, OpaqueConfig};
+use media::codec::{Av1Config, H264Config, H265Config, OpaqueConfig, Vp9Config};
 use media::{CodecConfig, Span, TrackId, TrackKind};
 
 use super::units::Units;
@@ -108,6 +108,7 @@ impl Packet {
         out: &mut Vec<Item>,
     ) -> Result<(), FlvError> {
         match self.kind {
+            SEQUENCE_START if self.fourcc == *b"vp09" => demux.keep_record(self.track, body),
             SEQUENCE_START => {
                 let config = self.config(body)?;
                 demux.configure(self.track, config, out);
@@ -148,6 +149,13 @@ impl Packet {
         body: &Bytes,
         out: &mut Vec<Item>,
     ) -> Result<(), FlvError> {
+        if self.fourcc == *b"vp09"
+            && self.key
+            && let Some(record) = demux.record(self.track)
+        {
+            let config = Vp9Config::parse(record, body)?;
+            demux.configure(self.track, CodecConfig::Vp9(config), out);
+        }
         let Some(config) = demux.config(self.track) else {
             out.push(Item::Ignored("video before its configuration"));
             return Ok(());

@@ -65,7 +65,11 @@ impl Mux {
             CodecConfig::Mp3(_) => Codec::Mp3,
             CodecConfig::H265(_) => Codec::Enhanced(*b"hvc1"),
             CodecConfig::Av1(_) => Codec::Enhanced(*b"av01"),
+            CodecConfig::Vp9(_) => Codec::Enhanced(*b"vp09"),
             CodecConfig::Opus(_) => Codec::Enhanced(*b"Opus"),
+            CodecConfig::Ac3(c) if c.enhanced => Codec::Enhanced(*b"ec-3"),
+            CodecConfig::Ac3(_) => Codec::Enhanced(*b"ac-3"),
+            CodecConfig::Flac(_) => Codec::Enhanced(*b"fLaC"),
             CodecConfig::Opaque(o) => Codec::Enhanced(o.fourcc),
             _ => return None,
         };
@@ -120,7 +124,9 @@ impl Mux {
             CodecConfig::H265(c) => c.record().clone(),
             CodecConfig::Av1(c) => c.record().clone(),
             CodecConfig::Aac(c) => c.record().clone(),
+            CodecConfig::Vp9(c) => c.record().clone(),
             CodecConfig::Opus(c) => c.head(),
+            CodecConfig::Flac(c) => c.head(),
             CodecConfig::Opaque(c) if !c.data.is_empty() => c.data.clone(),
             _ => return None,
         };

@@ -1,12 +1,14 @@
 //! CMAF headers: `ftyp` + `moov` of one track.
 
 use bytes::{Bytes, BytesMut};
+use media::codec::Ac3Config;
 use media::{CodecConfig, Track, TrackKind, codec};
 use mp4_atom::esds::{DecoderConfig, DecoderSpecific, EsDescriptor, SLConfig};
 use mp4_atom::{
-    Atom as _, Audio, Av01, Av1c, Avc1, Avcc, Codec, Dinf, Dops, Dref, DrefEntry, Encode as _,
-    Esds, FixedPoint, FourCC, Ftyp, Hdlr, Hvc1, Hvcc, Mdhd, Mdia, Minf, Moov, Mp4a, Mvex, Mvhd,
-    Opus, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Visual, Vmhd,
+    Ac3, Ac3SpecificBox, Atom as _, Audio, Av01, Av1c, Avc1, Avcc, Codec, Decode as _, Dfla, Dinf,
+    Dops, Dref, DrefEntry, Eac3, Ec3IndependentSubstream, Ec3SpecificBox, Encode as _, Esds,
+    FixedPoint, Flac, FourCC, Ftyp, Hdlr, Hvc1, Hvcc, Mdhd, Mdia, Minf, Moov, Mp4a, Mvex, Mvhd,
+    Opus, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Visual, Vmhd, Vp09, VpcC,
 };
 
 use super::{Mp4Error, timescale};
@@ -157,6 +159,26 @@ fn sample_entry(config: &CodecConfig) -> Result<Codec, Mp4Error> {
             av1c: Av1c::decode_body(&mut c.record().clone())?,
             ..Av01::default()
         }),
+        CodecConfig::Vp9(c) => Codec::Vp09(Vp09 {
+            visual: visual(config),
+            vpcc: VpcC::decode(&mut whole_box(b"vpcC", c.record()))?,
+            btrt: None,
+            colr: None,
+            pasp: None,
+            spatial: None,
+        }),
+        CodecConfig::Ac3(c) => ac3(c),
+        CodecConfig::Flac(c) => {
+            // Version and flags, then the block; it is the last one.
+            let body = [&b"\x00\x00\x00\x00\x80\x00\x00\x22"[..], c.stream_info()].concat();
+            Codec::Flac(Flac {
+                audio: Audio {
+                    sample_size: c.bits_per_sample(),
+                    ..audio(c.audio())
+                },
+                dfla: Dfla::decode(&mut whole_box(b"dfLa", &body))?,
+            })
+        }
         CodecConfig::Aac(c) => mp4a(c.audio(), 0x40, Some(c.record())),
         CodecConfig::Mp3(c) => mp4a(c.audio(), 0x6b, None),
         CodecConfig::Opus(c) => Codec::Opus(Opus {
@@ -171,6 +193,45 @@ fn sample_entry(config: &CodecConfig) -> Result<Codec, Mp4Error> {
             btrt: None,
         }),
         other => return Err(Mp4Error::Codec(other.name())),
+    })
+}
+
+fn whole_box(kind: &[u8; 4], body: &[u8]) -> Bytes {
+    let len = u32::try_from(body.len() + 8).unwrap_or(u32::MAX);
+    [&len.to_be_bytes()[..], kind, body].concat().into()
+}
+
+/// ETSI TS 102 366, annex F: one independent substream.
+fn ac3(c: &Ac3Config) -> Codec {
+    let audio = audio(c.audio());
+    if !c.enhanced {
+        return Codec::Ac3(Ac3 {
+            audio,
+            dac3: Ac3SpecificBox {
+                fscod: c.fscod,
+                bsid: c.bsid,
+                bsmod: c.bsmod,
+                acmod: c.acmod,
+                lfeon: c.lfeon,
+                bit_rate_code: u8::try_from(c.rate).unwrap_or(0),
+            },
+        });
+    }
+    Codec::Eac3(Eac3 {
+        audio,
+        dec3: Ec3SpecificBox {
+            data_rate: c.rate,
+            substreams: vec![Ec3IndependentSubstream {
+                fscod: c.fscod,
+                bsid: c.bsid,
+                asvc: false,
+                bsmod: c.bsmod,
+                acmod: c.acmod,
+                lfeon: c.lfeon,
+                num_dep_sub: 0,
+                chan_loc: None,
+            }],
+        },
     })
 }
 

@@ -4,21 +4,27 @@
 //! line needs.
 
 mod aac;
+mod ac3;
 mod av1;
+mod flac;
 mod h264;
 mod h265;
 mod h265_sps;
 mod mp3;
 mod opus;
+mod vp9;
 
 use bytes::Bytes;
 
 pub use aac::AacConfig;
+pub use ac3::Ac3Config;
 pub use av1::Av1Config;
+pub use flac::FlacConfig;
 pub use h264::H264Config;
 pub use h265::H265Config;
 pub use mp3::Mp3Config;
 pub use opus::OpusConfig;
+pub use vp9::Vp9Config;
 
 use crate::TrackKind;
 
@@ -32,12 +38,18 @@ pub enum CodecConfig {
     H265(H265Config),
     /// AV1.
     Av1(Av1Config),
+    /// VP9.
+    Vp9(Vp9Config),
     /// AAC in any of its object types.
     Aac(AacConfig),
     /// Opus.
     Opus(OpusConfig),
     /// MPEG-1/2 audio layer III.
     Mp3(Mp3Config),
+    /// AC-3 and E-AC-3.
+    Ac3(Ac3Config),
+    /// FLAC.
+    Flac(FlacConfig),
     /// A codec that Weir carries without reading it.
     Opaque(OpaqueConfig),
 }
@@ -97,8 +109,10 @@ impl CodecConfig {
     #[must_use]
     pub const fn kind(&self) -> TrackKind {
         match self {
-            Self::H264(_) | Self::H265(_) | Self::Av1(_) => TrackKind::Video,
-            Self::Aac(_) | Self::Opus(_) | Self::Mp3(_) => TrackKind::Audio,
+            Self::H264(_) | Self::H265(_) | Self::Av1(_) | Self::Vp9(_) => TrackKind::Video,
+            Self::Aac(_) | Self::Opus(_) | Self::Mp3(_) | Self::Ac3(_) | Self::Flac(_) => {
+                TrackKind::Audio
+            }
             Self::Opaque(o) => o.kind,
         }
     }
@@ -130,9 +144,13 @@ impl CodecConfig {
             Self::H264(_) => "h264",
             Self::H265(_) => "h265",
             Self::Av1(_) => "av1",
+            Self::Vp9(_) => "vp9",
             Self::Aac(_) => "aac",
             Self::Opus(_) => "opus",
             Self::Mp3(_) => "mp3",
+            Self::Ac3(c) if c.enhanced => "eac3",
+            Self::Ac3(_) => "ac3",
+            Self::Flac(_) => "flac",
             Self::Opaque(_) => "opaque",
         }
     }
@@ -144,6 +162,7 @@ impl CodecConfig {
             Self::H264(c) => Some(c.video()),
             Self::H265(c) => Some(c.video()),
             Self::Av1(c) => Some(c.video()),
+            Self::Vp9(c) => Some(c.video()),
             _ => None,
         }
     }
@@ -155,6 +174,8 @@ impl CodecConfig {
             Self::Aac(c) => Some(c.audio()),
             Self::Opus(c) => Some(c.audio()),
             Self::Mp3(c) => Some(c.audio()),
+            Self::Ac3(c) => Some(c.audio()),
+            Self::Flac(c) => Some(c.audio()),
             _ => None,
         }
     }
@@ -170,6 +191,9 @@ impl CodecConfig {
             Self::Aac(c) => Some(c.rfc6381()),
             Self::Opus(_) => Some("opus".to_owned()),
             Self::Mp3(_) => Some("mp4a.40.34".to_owned()),
+            Self::Vp9(c) => Some(c.rfc6381()),
+            Self::Ac3(c) => Some(if c.enhanced { "ec-3" } else { "ac-3" }.to_owned()),
+            Self::Flac(_) => Some("fLaC".to_owned()),
             Self::Opaque(_) => None,
         }
     }

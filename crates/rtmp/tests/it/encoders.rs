@@ -118,6 +118,22 @@ async fn a_current_ffmpeg_with_hevc() {
 }
 
 #[tokio::test]
+async fn a_current_ffmpeg_with_vp9_and_flac_and_with_ac3() {
+    let seen = publish(CURRENT_FFMPEG, |url| {
+        words(&format!("{SOURCE} -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 30 -c:a flac -f flv {url}"))
+    })
+    .await;
+    assert_eq!((seen.video.len(), seen.codecs), (120, vec!["vp9", "flac"]));
+    for codec in ["ac3", "eac3"] {
+        let seen = publish(CURRENT_FFMPEG, |url| {
+            words(&format!("{SOURCE} -map 1:a -c:a {codec} -f flv {url}"))
+        })
+        .await;
+        assert_eq!((seen.audio, seen.codecs), (125, vec![codec]));
+    }
+}
+
+#[tokio::test]
 async fn pictures_alone_and_sound_alone() {
     let seen = publish("ffmpeg", |url| {
         words(&format!(
