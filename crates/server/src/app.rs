@@ -24,7 +24,7 @@ use crate::api::{Api, Auth};
 use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::pages::{self, Pages};
-use crate::runtime::Manager;
+use crate::runtime::{Manager, Ports};
 use crate::systemd::{self, Inherited};
 use crate::tls::Certificate;
 use crate::tokens::Tokens;
@@ -148,9 +148,11 @@ impl Server {
             blocked: config.http.max_blocked,
             blocked_per_stream: config.http.max_blocked,
         });
-        let rtmp_port = rtmp.as_ref().map(|l| l.plain.local_addr()).transpose()?;
-        let rtmp_port = rtmp_port.map(|addr| addr.port());
-        let manager = Arc::new(Manager::new(store, outputs, rtmp_port));
+        let ports = rtmp.as_ref().map_or_else(Ports::default, |l| Ports {
+            rtmp: port(&l.plain),
+            rtmps: l.tls.as_ref().and_then(port),
+        });
+        let manager = Arc::new(Manager::new(store, outputs, ports));
         let streams = manager.load().await.context("database")?;
         tracing::info!(streams, http = %http.plain.local_addr()?, "started");
         Ok(Self {
@@ -276,6 +278,10 @@ impl Server {
         let serving = http_server::serve(doors, router, config, stop.clone(), self.metrics);
         tokio::spawn(serving)
     }
+}
+
+fn port(socket: &TcpListener) -> Option<u16> {
+    socket.local_addr().ok().map(|addr| addr.port())
 }
 
 /// The sockets of one protocol.

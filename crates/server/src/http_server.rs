@@ -61,6 +61,10 @@ pub(crate) struct Door {
     pub(crate) tls: Option<TlsAcceptor>,
 }
 
+/// How a request came in: `http` or `https`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scheme(pub(crate) &'static str);
+
 /// What all connections share.
 struct Shared {
     crowd: Arc<Crowd>,
@@ -150,11 +154,11 @@ async fn enter(
     let stall = Duration::from_secs(shared.config.write_timeout_s);
     let stream = Unstalled::new(stream, stall, shared.metrics.http_stalled.clone());
     let Some(tls) = tls else {
-        return connection(shared, stream, peer).await;
+        return connection(shared, stream, (peer, Scheme("http"))).await;
     };
     let patience = Duration::from_secs(shared.config.header_timeout_s);
     let stream = timeout(patience, tls.accept(stream)).await??;
-    connection(shared, stream, peer).await
+    connection(shared, stream, (peer, Scheme("https"))).await
 }
 
 fn builder(config: &Http) -> Builder<TokioExecutor> {
@@ -180,12 +184,13 @@ fn builder(config: &Http) -> Builder<TokioExecutor> {
 async fn connection(
     shared: &Shared,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: SocketAddr,
+    (peer, scheme): (SocketAddr, Scheme),
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let activity = Arc::new(Activity::default());
     let service = hyper::service::service_fn(|mut request: hyper::Request<Incoming>| {
         let busy = activity.begin();
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(scheme);
         let answer = shared.router.clone().oneshot(request);
         async move {
             let _busy = busy;

@@ -120,7 +120,9 @@ async fn a_current_ffmpeg_with_hevc() {
 #[tokio::test]
 async fn a_current_ffmpeg_with_vp9_and_flac_and_with_ac3() {
     let seen = publish(CURRENT_FFMPEG, |url| {
-        words(&format!("{SOURCE} -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 30 -c:a flac -f flv {url}"))
+        words(&format!(
+            "{SOURCE} -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 30 -c:a flac -f flv {url}"
+        ))
     })
     .await;
     assert_eq!((seen.video.len(), seen.codecs), (120, vec!["vp9", "flac"]));

@@ -11,8 +11,9 @@ use serde_json::Value;
 use store::StreamRecord;
 use utoipa::ToSchema;
 
+use crate::http_server::Scheme;
 use crate::model::{self, StreamConfig};
-use crate::runtime::{LastError, Manager, Status, Stream};
+use crate::runtime::{LastError, Manager, Ports, Status, Stream};
 
 /// A stream: what was written, then what the server adds. The additions are ignored on write.
 #[derive(Debug, Serialize, ToSchema)]
@@ -91,6 +92,8 @@ pub(crate) struct PublishUrl {
     input: String,
     /// Absent where RTMP is off.
     rtmp: Option<String>,
+    /// Absent where there is no certificate.
+    rtmps: Option<String>,
 }
 
 /// Where players reach a stream.
@@ -100,6 +103,8 @@ pub(crate) struct PlayUrls {
     hls: String,
     /// Absent where RTMP is off.
     rtmp: Option<String>,
+    /// Absent where there is no certificate.
+    rtmps: Option<String>,
 }
 
 /// One page of streams.
@@ -113,7 +118,10 @@ pub(crate) struct Page {
 
 /// How the client reached us: the host it named.
 #[derive(Debug, Clone)]
-pub(super) struct Authority(String);
+pub(super) struct Authority {
+    scheme: &'static str,
+    authority: String,
+}
 
 impl<S: Sync> FromRequestParts<S> for Authority {
     type Rejection = std::convert::Infallible;
@@ -125,15 +133,19 @@ impl<S: Sync> FromRequestParts<S> for Authority {
             .and_then(|v| v.to_str().ok());
         // HTTP/2 has it in the address.
         let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
-        Ok(Self(host.unwrap_or("localhost").to_owned()))
+        let scheme = parts.extensions.get::<Scheme>();
+        Ok(Self {
+            scheme: scheme.map_or("http", |s| s.0),
+            authority: host.unwrap_or("localhost").to_owned(),
+        })
     }
 }
 
 impl Authority {
     fn host(&self) -> &str {
-        match self.0.rsplit_once(':') {
+        match self.authority.rsplit_once(':') {
             Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-            _ => &self.0,
+            _ => &self.authority,
         }
     }
 }
@@ -157,32 +169,51 @@ impl Viewer {
             written: model::shown(config, self.reveal),
             effective: model::shown(&config.effective(), self.reveal),
             runtime: runtime(running.as_deref()),
-            urls: self.urls(config, manager.rtmp_port),
+            urls: self.urls(config, manager.ports),
             version: record.version,
             created_ms: record.created_ms,
             updated_ms: record.updated_ms,
         }
     }
 
-    fn urls(&self, config: &StreamConfig, rtmp_port: Option<u16>) -> Urls {
-        let (authority, name) = (&self.authority.0, &config.name);
+    fn urls(&self, config: &StreamConfig, ports: Ports) -> Urls {
+        let Authority { scheme, authority } = &self.authority;
+        let name = &config.name;
+        let rtmp = |key| {
+            ports
+                .rtmp
+                .map(|port| self.rtmp(("rtmp", 1935), name, key, port))
+        };
+        let rtmps = |key| {
+            ports
+                .rtmps
+                .map(|port| self.rtmp(("rtmps", 443), name, key, port))
+        };
         let publish = config.inputs.iter().map(|input| PublishUrl {
             input: input.id.clone(),
-            rtmp: rtmp_port.map(|port| self.rtmp(name, input.key.as_deref(), port)),
+            rtmp: rtmp(input.key.as_deref()),
+            rtmps: rtmps(input.key.as_deref()),
         });
         Urls {
             publish: publish.collect(),
             play: PlayUrls {
-                page: format!("http://{authority}/{name}/"),
-                hls: format!("http://{authority}/{name}/index.m3u8"),
-                rtmp: rtmp_port.map(|port| self.rtmp(name, None, port)),
+                page: format!("{scheme}://{authority}/{name}/"),
+                hls: format!("{scheme}://{authority}/{name}/index.m3u8"),
+                rtmp: rtmp(None),
+                rtmps: rtmps(None),
             },
         }
     }
 
-    fn rtmp(&self, name: &str, key: Option<&str>, port: u16) -> String {
+    fn rtmp(
+        &self,
+        (scheme, usual): (&str, u16),
+        name: &str,
+        key: Option<&str>,
+        port: u16,
+    ) -> String {
         let host = self.authority.host();
-        let port = if port == 1935 {
+        let port = if port == usual {
             String::new()
         } else {
             format!(":{port}")
@@ -192,7 +223,7 @@ impl Viewer {
             Some(key) if self.reveal => format!("?key={}", in_query(key)),
             Some(_) => "?key=KEY".to_owned(),
         };
-        format!("rtmp://{host}{port}/live/{name}{query}")
+        format!("{scheme}://{host}{port}/live/{name}{query}")
     }
 }
 
@@ -277,8 +308,11 @@ mod tests {
     use super::*;
 
     fn publish(authority: &str, key: Option<&str>, reveal: bool, port: u16) -> String {
-        let authority = Authority(authority.to_owned());
-        Viewer { authority, reveal }.rtmp("a/b", key, port)
+        let authority = Authority {
+            scheme: "http",
+            authority: authority.to_owned(),
+        };
+        Viewer { authority, reveal }.rtmp(("rtmp", 1935), "a/b", key, port)
     }
 
     #[test]

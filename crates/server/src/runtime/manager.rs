@@ -26,8 +26,7 @@ pub(crate) struct Manager {
     pub(crate) hub: Hub,
     pub(crate) outputs: Outputs,
     pub(crate) ledger: Arc<Ledger>,
-    /// Where encoders come in; `None` where they do not.
-    pub(crate) rtmp_port: Option<u16>,
+    pub(crate) ports: Ports,
     /// Every stream of the store; `None` does not run. So a name is known without asking SQL.
     streams: RwLock<BTreeMap<String, Option<Arc<Stream>>>>,
     /// One change at a time: a request reads, checks, saves and applies.
@@ -35,18 +34,25 @@ pub(crate) struct Manager {
     stopping: AtomicBool,
 }
 
+/// Where RTMP peers come in; `None` where they do not.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ports {
+    pub(crate) rtmp: Option<u16>,
+    pub(crate) rtmps: Option<u16>,
+}
+
 /// What must be read before a configuration is saved, so that applying it cannot fail.
 #[derive(Debug, Default)]
 pub(crate) struct Prepared(Option<Restored>);
 
 impl Manager {
-    pub(crate) fn new(store: Store, outputs: Outputs, rtmp_port: Option<u16>) -> Self {
+    pub(crate) fn new(store: Store, outputs: Outputs, ports: Ports) -> Self {
         Self {
             store,
             hub: Hub::new(),
             outputs,
             ledger: Arc::default(),
-            rtmp_port,
+            ports,
             streams: RwLock::default(),
             changes: Mutex::default(),
             stopping: AtomicBool::new(false),

@@ -12,7 +12,7 @@ mod stream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) use clock::{error as clock_error, utc, utc_ms};
-pub(crate) use manager::{Manager, config_of};
+pub(crate) use manager::{Manager, Ports, config_of};
 pub(crate) use packaging::LastError;
 pub(crate) use stream::{Status, Stream};
 

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::server::{Running, config};
+use crate::server::{Running, TOKEN, config};
 
 /// A certificate of its own for loopback, in two files.
 fn certificate(dir: &Path) -> [String; 2] {
@@ -69,6 +69,14 @@ async fn encoders_and_players_come_in_over_tls() {
     let old =
         format!("-sS --http1.1 --cacert {cert} -o /dev/null -w %{{http_code}} https://{https}/n/");
     assert_eq!(run("curl", &old).await.stdout, b"200");
+    let ask =
+        format!("-sS --cacert {cert} --oauth2-bearer {TOKEN} https://{https}/api/v1/streams/n");
+    let shown: Value = serde_json::from_slice(&run("curl", &ask).await.stdout).unwrap();
+    assert_eq!(
+        shown["urls"]["play"]["hls"],
+        format!("https://{https}/n/index.m3u8")
+    );
+    assert_eq!(shown["urls"]["play"]["rtmps"], url);
     let clear = format!("-sS http://{https}/n/");
     assert!(
         !run("curl", &clear).await.status.success(),
