@@ -17,6 +17,8 @@ FROM debian:bookworm-slim
 # The uid is fixed so that a volume's owner can be set from outside.
 RUN groupadd --gid 10001 weir && useradd --uid 10001 --gid weir --home-dir /data --no-create-home weir \
     && install -d -m 0700 -o weir -g weir /data
+# Whom to trust over TLS: databases.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /usr/local/bin/weir /usr/local/bin/weir
 USER 10001:10001
 WORKDIR /data
