@@ -12,7 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::bridge::Bridge;
 use crate::config::Config;
@@ -32,7 +32,7 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(30))
     .with_interval(Duration::from_secs(10))
     .with_retries(3);
-/// A refusal is given this long to arrive before the connection closes.
+/// A goodbye is given this long to arrive before the connection closes.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Accepts connections.
@@ -71,6 +71,7 @@ impl Listener {
             peer,
             config: self.config,
             session: Session::new(self.config),
+            deadline: Instant::now() + self.config.request_timeout,
         })
     }
 }
@@ -87,6 +88,8 @@ pub struct Connection {
     peer: SocketAddr,
     pub(crate) config: Config,
     pub(crate) session: Session,
+    /// For the request, whatever comes before it.
+    deadline: Instant,
 }
 
 /// What a peer wants.
@@ -122,13 +125,14 @@ impl Connection {
             peer,
             config,
             session,
+            deadline,
         } = self;
         let error = |kind| Error {
             peer,
             position: 0,
             kind,
         };
-        let layered = timeout(config.request_timeout, layer(stream)).await;
+        let layered = timeout_at(deadline, layer(stream)).await;
         let stream = layered
             .map_err(|_| error(ErrorKind::TimedOut("shaking hands")))?
             .map_err(|e| error(ErrorKind::Io(e)))?;
@@ -137,6 +141,7 @@ impl Connection {
             peer,
             config,
             session,
+            deadline,
         })
     }
 
@@ -145,8 +150,7 @@ impl Connection {
     /// # Errors
     /// A peer that breaks the protocol or a bound, or hangs up.
     pub async fn request(mut self) -> Result<Request, Error> {
-        let patience = self.config.request_timeout;
-        let event = timeout(patience, self.next_request())
+        let event = timeout_at(self.deadline, self.next_request())
             .await
             .unwrap_or(Err(ErrorKind::TimedOut("waiting for a request")));
         match event {
@@ -222,7 +226,12 @@ impl Connection {
         if output.is_empty() {
             return Ok(());
         }
-        let sent = timeout(self.config.write_timeout, self.stream.write_all(&output)).await;
+        // What TLS holds back is out only with a flush.
+        let send = async {
+            self.stream.write_all(&output).await?;
+            self.stream.flush().await
+        };
+        let sent = timeout(self.config.write_timeout, send).await;
         sent.map_err(|_| ErrorKind::TimedOut("answering"))??;
         Ok(())
     }
@@ -235,23 +244,29 @@ impl Connection {
     /// Sends what is left and closes, so that the peer reads the answer and not a reset: what it
     /// sent meanwhile must be taken from the socket first.
     pub(crate) async fn say_goodbye(&mut self) -> Result<(), ErrorKind> {
-        self.flush().await?;
-        self.stream.shutdown().await?;
-        self.drain().await;
-        Ok(())
+        let goodbye = async {
+            self.flush().await?;
+            self.stream.shutdown().await?;
+            self.drain().await;
+            Ok(())
+        };
+        // One that takes nothing holds its place no longer than that.
+        timeout(LINGER, goodbye).await.unwrap_or(Ok(()))
     }
 
     /// Sends what is left and lets the peer close: some take it for a failure if we do.
     async fn hear_goodbye(&mut self) -> Result<(), ErrorKind> {
-        self.flush().await?;
-        self.drain().await;
-        Ok(())
+        let goodbye = async {
+            self.flush().await?;
+            self.drain().await;
+            Ok(())
+        };
+        timeout(LINGER, goodbye).await.unwrap_or(Ok(()))
     }
 
     async fn drain(&mut self) {
         let mut rest = [0; 4096];
-        let drain = async { while self.stream.read(&mut rest).await.is_ok_and(|n| n > 0) {} };
-        let _ = timeout(LINGER, drain).await;
+        while self.stream.read(&mut rest).await.is_ok_and(|n| n > 0) {}
     }
 
     pub(crate) const fn error(&self, kind: ErrorKind) -> Error {

@@ -68,7 +68,8 @@ impl Muxer {
         out.message(DATA, at, (&[], &description), CHUNK_SIZE as usize);
         for (id, kind, mux) in &self.lanes {
             let track = self.tracks.iter().find(|t| t.id == *id);
-            if let Some(body) = track.and_then(|t| mux.config(&t.config)) {
+            let body = track.and_then(|t| mux.config(&t.config));
+            if let Some(body) = body.filter(|b| b.len() <= LONGEST) {
                 out.message(channel(*kind), at, (&[], &body), CHUNK_SIZE as usize);
             }
         }

@@ -133,12 +133,16 @@ impl Playing {
     /// All that is ready in one write, or as many as the peer makes of it.
     async fn send(&mut self, out: &mut Outgoing, stats: &PlayStats) -> Result<(), ErrorKind> {
         let patience = self.connection.config.write_timeout;
+        let late = |_| ErrorKind::TimedOut("sending");
+        let stream = &mut self.connection.stream;
         self.sending = true;
         while out.has_remaining() {
-            let sent = timeout(patience, self.connection.stream.write_buf(out)).await;
-            let len = sent.map_err(|_| ErrorKind::TimedOut("sending"))??;
+            let sent = timeout(patience, stream.write_buf(out)).await;
+            let len = sent.map_err(late)??;
             stats.bytes.fetch_add(len as u64, Relaxed);
         }
+        // What TLS holds back is out only with a flush.
+        timeout(patience, stream.flush()).await.map_err(late)??;
         self.sending = false;
         Ok(())
     }

@@ -259,8 +259,10 @@ impl Session {
             (1, Some(size)) => self.reader.set_chunk_size(size)?,
             (2, Some(stream)) => self.reader.abort(stream),
             (5, Some(window)) => self.window = u64::from(window.max(1024)),
-            // User control: 6 is a ping, answered with its own timestamp.
-            (4, _) if body.starts_with(&[0, 6]) => self.replies.pong(&body[2..]),
+            // User control: 6 is a ping, answered with its own timestamp of four bytes.
+            (4, _) if body.len() == 6 && body.starts_with(&[0, 6]) => {
+                self.replies.pong(&body[2..]);
+            }
             _ => {}
         }
         Ok(())

@@ -329,6 +329,7 @@ async fn sample(manager: Arc<Manager>) {
     loop {
         tick.tick().await;
         manager.sample();
+        manager.settle_doubts().await;
     }
 }
 

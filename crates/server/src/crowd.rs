@@ -1,7 +1,7 @@
 //! How many connections there are, of whom, and how many of them have not said what they want.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -72,7 +72,7 @@ impl Crowd {
     }
 
     pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Admission {
-        let address = address.to_canonical();
+        let address = who(address);
         let mut counts = self.counts();
         let mine = counts.by_address.get(&address).map_or(0, |m| m.all);
         if counts.all >= self.bounds.all || mine >= self.bounds.per_address {
@@ -105,6 +105,17 @@ impl Crowd {
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One peer may have all of an IPv6 network of 64 bits.
+fn who(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let network = v6.to_bits() >> 64 << 64;
+            IpAddr::V6(Ipv6Addr::from_bits(network))
+        }
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -220,6 +231,14 @@ mod tests {
         assert_eq!(outstayed(&mine), [false, true, false], "eight in all");
         last.settle();
         assert_eq!(crowd.counts().pending.len(), 7);
+    }
+
+    #[test]
+    fn a_network_is_one_peer() {
+        let of = |text: &str| who(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::3"), of("2001:db8:1:2:ffff::"));
+        assert_ne!(of("2001:db8:1:2::3"), of("2001:db8:1:3::3"));
+        assert_eq!(of("::ffff:10.0.0.1"), A);
     }
 
     #[test]

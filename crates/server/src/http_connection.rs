@@ -1,72 +1,149 @@
 //! What a connection may cost: a peer that asks nothing or takes nothing is let go.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
+use http_body::{Frame, SizeHint};
 use prometheus::IntCounter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-/// Requests of one connection: how many are under way, and since when there are none.
+/// Requests of one connection: how many are under way, since when there are none, and how the
+/// answers get on.
 #[derive(Debug)]
 pub(crate) struct Activity {
     under_way: AtomicUsize,
     asked: AtomicBool,
     since: Mutex<Instant>,
+    answers: Mutex<Answers>,
 }
 
-impl Default for Activity {
-    fn default() -> Self {
-        Self {
-            under_way: AtomicUsize::new(0),
-            asked: AtomicBool::new(false),
-            since: Mutex::new(Instant::now()),
-        }
-    }
+/// When each answer that is under way was taken from last.
+#[derive(Debug, Default)]
+struct Answers {
+    serial: u64,
+    taken: BTreeMap<u64, Instant>,
 }
 
-/// A request, until it is answered.
+/// Why a connection has to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// Nothing was asked for too long.
+    Idle,
+    /// An answer was not taken for too long: it holds segments that everybody else is done with.
+    Stalled,
+}
+
+/// A request, until its answer is taken.
 #[derive(Debug)]
 pub(crate) struct Busy(Arc<Activity>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        *self.0.since() = Instant::now();
+        *lock(&self.0.since) = Instant::now();
         self.0.under_way.fetch_sub(1, Relaxed);
     }
 }
 
 impl Activity {
+    /// Of a connection that came at `begun`.
+    pub(crate) fn new(begun: Instant) -> Arc<Self> {
+        Arc::new(Self {
+            under_way: AtomicUsize::new(0),
+            asked: AtomicBool::new(false),
+            since: Mutex::new(begun),
+            answers: Mutex::default(),
+        })
+    }
+
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
         self.asked.store(true, Relaxed);
         self.under_way.fetch_add(1, Relaxed);
         Busy(Arc::clone(self))
     }
 
-    fn since(&self) -> std::sync::MutexGuard<'_, Instant> {
-        self.since.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns once nothing was asked for too long: `first` for the first request, `later` after.
-    pub(crate) async fn idle(&self, first: Duration, later: Duration) {
+    /// Returns once nothing was asked for too long (`first` for the first request, `later` after),
+    /// or an answer was not taken for as long as `stall`.
+    pub(crate) async fn over(&self, first: Duration, later: Duration, stall: Duration) -> Over {
         loop {
             let most = if self.asked.load(Relaxed) {
                 later
             } else {
                 first
             };
-            let over = *self.since() + most;
-            let busy = self.under_way.load(Relaxed) > 0;
-            if !busy && over <= Instant::now() {
-                return;
+            let now = Instant::now();
+            let slowest = lock(&self.answers).taken.values().min().copied();
+            let stalled = slowest.map(|at| at + stall);
+            if stalled.is_some_and(|at| at <= now) {
+                return Over::Stalled;
             }
-            sleep_until(if busy { Instant::now() + most } else { over }).await;
+            let idle = *lock(&self.since) + most;
+            let busy = self.under_way.load(Relaxed) > 0;
+            if !busy && idle <= now {
+                return Over::Idle;
+            }
+            let next = if busy { now + most.min(stall) } else { idle };
+            sleep_until(stalled.map_or(next, |at| at.min(next))).await;
         }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A body that tells when it is taken from.
+pub(crate) struct Answer {
+    body: Body,
+    busy: Busy,
+    serial: u64,
+}
+
+impl Answer {
+    pub(crate) fn new(body: Body, busy: Busy) -> Self {
+        let mut answers = lock(&busy.0.answers);
+        answers.serial += 1;
+        let serial = answers.serial;
+        answers.taken.insert(serial, Instant::now());
+        drop(answers);
+        Self { body, busy, serial }
+    }
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let serial = self.serial;
+        lock(&self.busy.0.answers)
+            .taken
+            .insert(serial, Instant::now());
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        lock(&self.busy.0.answers).taken.remove(&self.serial);
     }
 }
 
@@ -157,21 +234,33 @@ impl AsyncWrite for Unstalled {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt as _;
+
     use super::*;
 
     const FIRST: Duration = Duration::from_secs(10);
     const LATER: Duration = Duration::from_secs(60);
+    const STALL: Duration = Duration::from_secs(30);
+
+    async fn over(activity: &Activity) -> Over {
+        activity.over(FIRST, LATER, STALL).await
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_asks_nothing_is_idle() {
         let begun = Instant::now();
-        Activity::default().idle(FIRST, LATER).await;
+        assert_eq!(over(&Activity::new(begun)).await, Over::Idle);
         assert!((FIRST..FIRST * 2).contains(&begun.elapsed()));
+        // What came before the first request, such as a handshake, is within the same time.
+        sleep(FIRST).await;
+        let late = Instant::now();
+        assert_eq!(over(&Activity::new(begun)).await, Over::Idle);
+        assert_eq!(late.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_request_under_way_is_not_idle_however_long() {
-        let activity = Arc::new(Activity::default());
+        let activity = Activity::new(Instant::now());
         let busy = activity.begin();
         let asking = async {
             sleep(LATER * 5).await;
@@ -179,7 +268,28 @@ mod tests {
             Instant::now()
         };
         let begun = Instant::now();
-        let ((), answered) = tokio::join!(activity.idle(FIRST, LATER), asking);
+        let (why, answered) = tokio::join!(over(&activity), asking);
+        assert_eq!(why, Over::Idle);
         assert!(answered - begun == LATER * 5 && answered.elapsed() >= LATER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_may_take_long_but_not_stand_still() {
+        let activity = Activity::new(Instant::now());
+        let frames = (0..20).map(|_| Ok::<_, io::Error>(Bytes::from_static(b"frame")));
+        let body = Body::from_stream(futures_util::stream::iter(frames));
+        let mut slow = Answer::new(body, activity.begin());
+        // Another one that nobody takes from, at first beside the slow one, then alone.
+        let taking = async {
+            while slow.frame().await.is_some() {
+                sleep(STALL / 2).await;
+            }
+            drop(slow);
+            let stuck = Answer::new(Body::from("stuck"), activity.begin());
+            (stuck, Instant::now())
+        };
+        let (why, (_stuck, from)) = tokio::join!(over(&activity), taking);
+        assert_eq!(why, Over::Stalled);
+        assert!((STALL..STALL * 2).contains(&from.elapsed()));
     }
 }

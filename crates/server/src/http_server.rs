@@ -15,7 +15,7 @@ use hyper_util::server::conn::auto::Builder;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,7 +23,7 @@ use tower::ServiceExt as _;
 
 use crate::config::Http;
 use crate::crowd::{Admission, Bounds, Crowd};
-use crate::http_connection::{Activity, Unstalled};
+use crate::http_connection::{Activity, Answer, Over, Unstalled};
 use crate::metrics::{Metrics, Open};
 
 const BACKLOG: i32 = 4096;
@@ -151,14 +151,15 @@ async fn enter(
     peer: SocketAddr,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nodelay(true)?;
+    let begun = Instant::now();
     let stall = Duration::from_secs(shared.config.write_timeout_s);
     let stream = Unstalled::new(stream, stall, shared.metrics.http_stalled.clone());
     let Some(tls) = tls else {
-        return connection(shared, stream, (peer, Scheme("http"))).await;
+        return connection(shared, stream, (peer, Scheme("http"), begun)).await;
     };
     let patience = Duration::from_secs(shared.config.header_timeout_s);
     let stream = timeout(patience, tls.accept(stream)).await??;
-    connection(shared, stream, (peer, Scheme("https"))).await
+    connection(shared, stream, (peer, Scheme("https"), begun)).await
 }
 
 fn builder(config: &Http) -> Builder<TokioExecutor> {
@@ -184,38 +185,41 @@ fn builder(config: &Http) -> Builder<TokioExecutor> {
 async fn connection(
     shared: &Shared,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    (peer, scheme): (SocketAddr, Scheme),
+    (peer, scheme, begun): (SocketAddr, Scheme, Instant),
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let activity = Arc::new(Activity::default());
+    let activity = Activity::new(begun);
     let service = hyper::service::service_fn(|mut request: hyper::Request<Incoming>| {
         let busy = activity.begin();
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(scheme);
         let answer = shared.router.clone().oneshot(request);
         async move {
-            let _busy = busy;
-            answer.await
+            let answer = answer.await;
+            answer.map(|response| response.map(|body| Answer::new(body, busy)))
         }
     });
     let connection = shared
         .builder
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    let first = Duration::from_secs(shared.config.header_timeout_s);
-    let later = Duration::from_secs(shared.config.idle_timeout_s);
-    tokio::select! {
+    let config = &shared.config;
+    let first = Duration::from_secs(config.header_timeout_s);
+    let later = Duration::from_secs(config.idle_timeout_s);
+    let stall = Duration::from_secs(config.write_timeout_s);
+    let mut over = tokio::select! {
         ended = connection.as_mut() => return ended,
-        () = shared.stop.cancelled() => {}
-        () = activity.idle(first, later) => {}
+        () = shared.stop.cancelled() => Over::Idle,
+        over = activity.over(first, later, stall) => over,
+    };
+    if over == Over::Idle {
+        connection.as_mut().graceful_shutdown();
+        over = tokio::select! {
+            ended = connection => return ended,
+            over = activity.over(stall, stall, stall) => over,
+        };
     }
-    connection.as_mut().graceful_shutdown();
-    // A peer that takes nothing of what it asked for is not waited for.
-    let stall = Duration::from_secs(shared.config.write_timeout_s);
-    match timeout(stall, connection).await {
-        Ok(ended) => ended,
-        Err(_) => {
-            shared.metrics.http_stalled.inc();
-            Ok(())
-        }
+    if over == Over::Stalled {
+        shared.metrics.http_stalled.inc();
     }
+    Ok(())
 }

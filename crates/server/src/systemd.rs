@@ -63,6 +63,18 @@ impl Inherited {
     }
 }
 
+impl Drop for Inherited {
+    /// Who connects to one that nobody serves waits for ever: an operator should know.
+    fn drop(&mut self) {
+        for name in self.0.keys() {
+            tracing::warn!(
+                socket = name,
+                "inherited, but not configured: nobody serves it"
+            );
+        }
+    }
+}
+
 /// A socket that listens already wins over the configured address.
 fn or_bind(
     inherited: Option<TcpListener>,

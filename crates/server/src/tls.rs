@@ -1,7 +1,7 @@
 //! One certificate for all that speaks TLS, followed as its files change.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
@@ -25,6 +25,8 @@ pub(crate) struct Certificate {
     certificate: PathBuf,
     key: PathBuf,
     current: RwLock<Arc<CertifiedKey>>,
+    /// Of the files that were taken.
+    taken: Mutex<Stamp>,
     /// By what came of them.
     loads: IntCounterVec,
 }
@@ -38,6 +40,8 @@ impl Certificate {
     /// # Errors
     /// Files that cannot be read, or a key that is not the certificate's.
     pub(crate) fn load(config: &config::Tls, loads: IntCounterVec) -> Result<Arc<Self>> {
+        // Before they are read: what changes meanwhile is seen later.
+        let taken = stamp(&config.certificate, &config.key);
         let current = read(&config.certificate, &config.key)?;
         loads.with_label_values(&["ok"]).inc();
         loads.with_label_values(&["failed"]).inc_by(0);
@@ -45,6 +49,7 @@ impl Certificate {
             certificate: config.certificate.clone(),
             key: config.key.clone(),
             current: RwLock::new(Arc::new(current)),
+            taken: Mutex::new(taken),
             loads,
         }))
     }
@@ -63,26 +68,29 @@ impl Certificate {
 
     /// Follows the files for ever. Connections that are open keep what they began with.
     pub(crate) async fn follow(self: Arc<Self>) {
-        let mut seen = self.stamp();
         let mut tick = tokio::time::interval(LOOK);
+        let mut failed = None;
         loop {
             tick.tick().await;
-            let now = self.stamp();
-            if now != seen {
-                seen = now;
-                self.reload();
+            let now = stamp(&self.certificate, &self.key);
+            if now != *lock(&self.taken) {
+                // What failed may pass, such as a want of descriptors; it is told once.
+                let told = failed.replace(now) == Some(now);
+                self.reload(now, told);
             }
         }
     }
 
     /// Takes what the files hold, or keeps what is there.
-    pub(crate) fn reload(&self) {
+    fn reload(&self, now: Stamp, told: bool) {
         match read(&self.certificate, &self.key) {
             Ok(new) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+                *lock(&self.taken) = now;
                 self.loads.with_label_values(&["ok"]).inc();
                 tracing::info!(certificate = %self.certificate.display(), "certificate loaded");
             }
+            Err(_) if told => {}
             Err(error) => {
                 self.loads.with_label_values(&["failed"]).inc();
                 tracing::error!(
@@ -92,13 +100,17 @@ impl Certificate {
             }
         }
     }
+}
 
-    fn stamp(&self) -> Stamp {
-        [&self.certificate, &self.key].map(|path| {
-            let data = std::fs::metadata(path).ok()?;
-            Some((data.modified().ok()?, data.len()))
-        })
-    }
+fn stamp(certificate: &Path, key: &Path) -> Stamp {
+    [certificate, key].map(|path| {
+        let data = std::fs::metadata(path).ok()?;
+        Some((data.modified().ok()?, data.len()))
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ResolvesServerCert for Certificate {
@@ -149,12 +161,13 @@ mod tests {
         let served = || loaded.current.read().unwrap().cert[0].to_vec();
         assert_eq!(served(), first);
         let second = write(&config);
-        loaded.reload();
-        assert_eq!(served(), second);
-        let stamp = loaded.stamp();
+        let now = || stamp(&config.certificate, &config.key);
+        loaded.reload(now(), false);
+        assert_eq!((served(), *lock(&loaded.taken)), (second.clone(), now()));
         std::fs::write(&config.key, "half a file").unwrap();
-        assert_ne!(loaded.stamp(), stamp);
-        loaded.reload();
+        assert_ne!(*lock(&loaded.taken), now());
+        loaded.reload(now(), false);
+        loaded.reload(now(), true);
         assert_eq!(served(), second);
         let counts = ["ok", "failed"].map(|result| loads.with_label_values(&[result]).get());
         assert_eq!(counts, [2, 1]);

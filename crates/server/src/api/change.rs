@@ -30,12 +30,21 @@ pub(super) async fn create(api: Api, config: StreamConfig) -> Result<Stored, Pro
         let prepared = api.manager.prepare(&config).await?;
         let text = to_text(&config)?;
         let store = &api.manager.store;
-        let record = store.create(&config.name, &text, utc_ms()).await?;
+        let saved = store.create(&config.name, &text, utc_ms()).await;
+        let record = doubt(&api, saved)?;
         api.manager.apply(config.clone(), prepared).await;
         tracing::info!(stream = config.name, "created");
         Ok((record, config))
     })
     .await
+}
+
+/// A database that did not answer may have made the change all the same.
+fn doubt<T>(api: &Api, result: Result<T, store::Error>) -> Result<T, Problem> {
+    if result.as_ref().is_err_and(store::Error::is_away) {
+        api.manager.doubt();
+    }
+    Ok(result?)
 }
 
 /// One change at a time, and none once the server stops.
@@ -76,9 +85,10 @@ pub(super) async fn change(
         let prepared = api.manager.prepare(&config).await?;
         let text = to_text(&config)?;
         let store = &api.manager.store;
-        let record = store
+        let saved = store
             .update(&name, &text, Some(record.version), utc_ms())
-            .await?;
+            .await;
+        let record = doubt(&api, saved)?;
         api.manager.apply(config.clone(), prepared).await;
         tracing::info!(stream = name, version = record.version, "changed");
         Ok((record, config))
@@ -93,10 +103,8 @@ pub(super) async fn remove(api: Api, name: String, headers: HeaderMap) -> Result
         let record = api.manager.store.get(&name).await?;
         let record = record.ok_or_else(|| Problem::not_found("stream"))?;
         check_match(&headers, &record)?;
-        api.manager
-            .store
-            .delete(&name, Some(record.version))
-            .await?;
+        let deleted = api.manager.store.delete(&name, Some(record.version)).await;
+        doubt(&api, deleted)?;
         api.manager.remove(&name).await;
         tracing::info!(stream = name, "removed");
         Ok(())

@@ -32,6 +32,8 @@ pub(crate) struct Manager {
     /// One change at a time: a request reads, checks, saves and applies.
     pub(crate) changes: Mutex<()>,
     stopping: AtomicBool,
+    /// What runs may be another than what the store holds.
+    doubtful: AtomicBool,
 }
 
 /// Where RTMP peers come in; `None` where they do not.
@@ -56,6 +58,7 @@ impl Manager {
             streams: RwLock::default(),
             changes: Mutex::default(),
             stopping: AtomicBool::new(false),
+            doubtful: AtomicBool::new(false),
         }
     }
 
@@ -139,6 +142,43 @@ impl Manager {
             .map(|s| s.shut_down(&self.outputs, Stop::Freeze));
         join_all(frozen).await;
         served
+    }
+
+    /// The database did not say whether it made a change.
+    pub(crate) fn doubt(&self) {
+        self.doubtful.store(true, Relaxed);
+    }
+
+    /// Once the database answers again, what runs is made to follow it. Called every second or so.
+    pub(crate) async fn settle_doubts(&self) {
+        if !self.doubtful.load(Relaxed) || self.ledger.is_away() {
+            return;
+        }
+        let _change = self.changes.lock().await;
+        let settled = !self.is_stopping() && self.follow_store().await.is_ok();
+        self.doubtful.store(!settled, Relaxed);
+    }
+
+    async fn follow_store(&self) -> Result<(), Problem> {
+        let records = self.store.all().await?;
+        for config in records.iter().filter_map(|r| config_of(r).ok()) {
+            let same = match self.get(&config.name) {
+                Some(running) => running.config() == config,
+                None => self.knows(&config.name) && !config.is_enabled(),
+            };
+            if !same {
+                tracing::info!(stream = config.name, "follows the database");
+                let prepared = self.prepare(&config).await?;
+                self.apply(config, prepared).await;
+            }
+        }
+        let known: Vec<String> = self.read().keys().cloned().collect();
+        let kept = |name: &String| records.iter().any(|r| r.name == *name);
+        for name in known.iter().filter(|name| !kept(name)) {
+            tracing::info!(stream = name, "removed, as in the database");
+            self.remove(name).await;
+        }
+        Ok(())
     }
 
     /// Whether what is changed now would only be undone.
