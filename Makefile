@@ -3,6 +3,8 @@ SHELL := /bin/bash
 CARGO ?= cargo
 # Cases per property for `make fuzz`.
 CASES ?= 20000
+# Then for each fuzz target; a release takes 600.
+SECONDS ?= 60
 # Of `make soak`; `weir-soak help` lists them.
 SCENARIO ?= all
 
@@ -34,6 +36,7 @@ fmt: ## Format the sources
 check: check-deploy ## Formatting, lints, layers, dependency policy, files of deploy/
 	@deploy/setup.sh demo
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path crates/testkit/fuzz/Cargo.toml --check
 	@cd .ci && python3 -B -m unittest -q
 	@python3 -B .ci/layers.py
 	@python3 -B .ci/deps.py
@@ -52,8 +55,9 @@ test: ## Every test, real encoders and browsers included
 bench: ## Benchmarks, as ratios against a peer in the same run (bench/)
 	$(CARGO) bench --locked -p hub --bench fanout
 
-fuzz: ## Property tests of the pure crates and the hub, CASES each (parsers get fuzz targets with the next release)
+fuzz: ## Property tests of the pure crates and the hub, CASES each; then the fuzz targets, SECONDS each
 	PROPTEST_CASES=$(CASES) $(TEST) --release -p media -p container -p packager -p hub
+	crates/testkit/fuzz/run.sh $(SECONDS)
 
 soak: ## The long scenarios (about an hour), or one of them: make soak SCENARIO=absence
 	@deploy/setup.sh test

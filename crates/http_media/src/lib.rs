@@ -7,6 +7,8 @@
 mod body;
 mod drive;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod headers;
 mod live;
 mod outputs;

@@ -10,6 +10,8 @@ mod capabilities;
 pub mod chunk;
 mod config;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod listen;
 mod metadata;
 mod muxer;

@@ -30,10 +30,13 @@ impl Metadata {
             return None;
         };
         let has = |name: &str| members.contains_key(name);
+        // In order, so that of too many always the same are kept.
+        let mut sorted: Vec<_> = members.iter().collect();
+        sorted.sort_by_key(|(name, _)| *name);
         Some(Self {
             video: has("videocodecid") || has("width"),
             audio: has("audiocodecid") || has("audiosamplerate"),
-            members: members.iter().filter_map(plain).take(MEMBERS).collect(),
+            members: sorted.into_iter().filter_map(plain).take(MEMBERS).collect(),
         })
     }
 }

@@ -9,6 +9,8 @@ pub mod cli;
 pub mod config;
 mod crowd;
 mod families;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod http_connection;
 mod http_server;
 mod logging;

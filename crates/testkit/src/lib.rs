@@ -1,9 +1,10 @@
-//! What the tests of Weir stand on: a linter for low-latency HLS, players in a real browser, and
-//! scenarios that push a running server about.
+//! What the tests of Weir stand on: a linter for low-latency HLS, players in a real browser,
+//! scenarios that push a running server about, and what fuzzing needs.
 //!
 //! Development only: nothing under `[dependencies]` of another crate may be this.
 
 pub mod actors;
+pub mod fuzz;
 pub mod lint;
 pub mod poll;
 pub mod soak;

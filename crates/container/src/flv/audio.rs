@@ -103,7 +103,7 @@ fn frame(demux: &mut Demux, track: TrackId, fourcc: [u8; 4], payload: Bytes, out
     if let Some(config) = told_by(fourcc, &payload) {
         demux.configure(track, config, out);
     }
-    if demux.config(track).is_none() {
+    if demux.config(track, fourcc).is_none() {
         out.push(Item::Ignored("audio before its configuration"));
         return;
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use media::{CodecConfig, TrackId};
 
-use super::{FlvError, Item, audio, video};
+use super::{FlvError, Item, Mux, audio, video};
 
 /// The most tracks of a kind that a session may have.
 const TRACKS: usize = 16;
@@ -52,9 +52,12 @@ impl Demux {
         records.find(|(id, _)| *id == track).map(|(_, r)| r.clone())
     }
 
-    pub(super) fn config(&self, track: TrackId) -> Option<&CodecConfig> {
+    /// The configuration for packets of this code; one of another codec is none.
+    pub(super) fn config(&self, track: TrackId, fourcc: [u8; 4]) -> Option<&CodecConfig> {
         let mut known = self.configs.iter();
-        known.find(|(id, _)| *id == track).map(|(_, c)| c)
+        let (_, config) = known.find(|(id, _)| *id == track)?;
+        let mux = Mux::new(config, 0)?;
+        (mux.fourcc() == fourcc).then_some(config)
     }
 
     /// Keeps a configuration and tells of it where it is a new one.

@@ -156,7 +156,7 @@ impl Packet {
             let config = Vp9Config::parse(record, body)?;
             demux.configure(self.track, CodecConfig::Vp9(config), out);
         }
-        let Some(config) = demux.config(self.track) else {
+        let Some(config) = demux.config(self.track, self.fourcc) else {
             out.push(Item::Ignored("video before its configuration"));
             return Ok(());
         };

@@ -246,6 +246,17 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_of_another_codec_is_none_of_the_track() {
+        let mux = Mux::new(&aac(), 0).unwrap();
+        let opus = Bytes::from_static(b"\x91Opus\x01");
+        let items = read(&[mux.config(&aac()).unwrap(), opus]);
+        assert_eq!(
+            items[1..],
+            [Item::Ignored("audio before its configuration")]
+        );
+    }
+
+    #[test]
     fn composition_is_left_out_where_there_is_none() {
         let config = CodecConfig::Opaque(OpaqueConfig {
             kind: TrackKind::Video,

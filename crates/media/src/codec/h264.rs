@@ -1,11 +1,10 @@
 //! H.264: the `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15 5.3.3.1) and its SPS.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use h264_reader::avcc::AvcDecoderConfigurationRecord;
 use h264_reader::nal::sps::SeqParameterSet;
 use h264_reader::nal::{Nal, RefNal};
 
-use super::{CodecError, VideoInfo, reduce};
+use super::{CodecError, VideoInfo, reduce, sets};
 
 /// H.264 decoder configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,13 +19,9 @@ impl H264Config {
     /// # Errors
     /// A record that is cut short, or holds no readable SPS.
     pub fn parse(record: Bytes) -> Result<Self, CodecError> {
-        let video = {
-            let avcc = AvcDecoderConfigurationRecord::try_from(&record[..])
-                .map_err(|e| error(format!("{e:?}")))?;
-            let mut sets = avcc.sequence_parameter_sets();
-            let sps = sets.next().ok_or_else(|| error("no SPS"))?;
-            read_sps(sps.map_err(|e| error(format!("{e:?}")))?)?
-        };
+        let sets = read_sets(&record).ok_or_else(|| error("cut short"))?;
+        let sps = sets.iter().find(|s| kind(s) == SPS);
+        let video = read_sps(sps.ok_or_else(|| error("no SPS"))?)?;
         Ok(Self { record, video })
     }
 
@@ -77,12 +72,7 @@ impl H264Config {
     /// The parameter sets in the record, in order, each without start code or length.
     #[must_use]
     pub fn parameter_sets(&self) -> Vec<&[u8]> {
-        let Ok(avcc) = AvcDecoderConfigurationRecord::try_from(&self.record[..]) else {
-            return Vec::new();
-        };
-        let sps = avcc.sequence_parameter_sets().filter_map(Result::ok);
-        sps.chain(avcc.picture_parameter_sets().filter_map(Result::ok))
-            .collect()
+        read_sets(&self.record).unwrap_or_default()
     }
 
     /// Size and rate from the first SPS; the rate is its VUI's, half the field rate.
@@ -101,6 +91,26 @@ impl H264Config {
 
 fn error(reason: impl Into<String>) -> CodecError {
     CodecError::new("H.264", reason)
+}
+
+const SPS: u8 = 7;
+const PPS: u8 = 8;
+
+fn kind(set: &[u8]) -> u8 {
+    set.first().map_or(0, |b| b & 0x1f)
+}
+
+/// Behind five bytes sequence, then picture parameter sets; what else is among them is left out.
+fn read_sets(record: &[u8]) -> Option<Vec<&[u8]>> {
+    let (&[version, .., _], mut rest) = record.split_first_chunk::<5>()?;
+    let mut all = Vec::new();
+    for mask in [0x1f, 0xff] {
+        let (count, after) = rest.split_first()?;
+        rest = after;
+        sets::take(&mut rest, usize::from(count & mask), &mut all)?;
+    }
+    all.retain(|set| matches!(kind(set), SPS | PPS));
+    (version == 1).then_some(all)
 }
 
 fn put_set(out: &mut BytesMut, set: &[u8]) -> Result<(), CodecError> {
@@ -126,4 +136,18 @@ fn read_sps(nal: &[u8]) -> Result<VideoInfo, CodecError> {
         height,
         frame_rate,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_without_bytes_are_no_sets() {
+        let head = [1, 0x42, 0xc0, 0x1e, 0xff];
+        for counts in [&[0xe1, 0, 0, 0][..], &[0xe0, 1, 0, 0], &[0xe1, 0], &[]] {
+            let record = Bytes::from([&head[..], counts].concat());
+            assert!(H264Config::parse(record).is_err());
+        }
+    }
 }

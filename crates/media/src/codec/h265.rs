@@ -1,9 +1,8 @@
 //! H.265: the `HEVCDecoderConfigurationRecord` (ISO/IEC 14496-15 8.3.3.1) and its SPS.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use scuffle_h265::{HEVCDecoderConfigurationRecord, NALUnitType};
 
-use super::{CodecError, VideoInfo, h265_sps};
+use super::{CodecError, VideoInfo, h265_sps, sets};
 
 /// H.265 decoder configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +13,7 @@ pub struct H265Config {
 
 /// Fixed fields before the arrays of parameter sets.
 const HEAD: usize = 23;
+const SPS: u8 = 33;
 
 impl H265Config {
     /// Reads an `HEVCDecoderConfigurationRecord`.
@@ -21,12 +21,9 @@ impl H265Config {
     /// # Errors
     /// A record that is cut short, or holds no readable SPS.
     pub fn parse(record: Bytes) -> Result<Self, CodecError> {
-        let hvcc = HEVCDecoderConfigurationRecord::demux(std::io::Cursor::new(&record[..]))
-            .map_err(|e| error(e.to_string()))?;
-        let mut arrays = hvcc.arrays.iter();
-        let sps = arrays.find(|a| a.nal_unit_type == NALUnitType::SpsNut);
-        let sps = sps.and_then(|a| a.nalus.first());
-        let sps = sps.ok_or_else(|| error("no SPS"))?;
+        let sets = read_sets(&record).ok_or_else(|| error("cut short"))?;
+        let is_sps = |set: &&&[u8]| set.first().is_some_and(|b| b >> 1 & 0x3f == SPS);
+        let sps = sets.iter().find(is_sps).ok_or_else(|| error("no SPS"))?;
         let video = h265_sps::read(sps).ok_or_else(|| error("unreadable SPS"))?;
         Ok(Self { record, video })
     }
@@ -80,15 +77,7 @@ impl H265Config {
     /// The parameter sets in the record, in order, each without start code or length.
     #[must_use]
     pub fn parameter_sets(&self) -> Vec<&[u8]> {
-        let arrays = self.record.get(HEAD - 1).copied().unwrap_or(0);
-        let mut rest = self.record.get(HEAD..).unwrap_or_default();
-        let mut sets = Vec::new();
-        for _ in 0..arrays {
-            if read_array(&mut rest, &mut sets).is_none() {
-                break;
-            }
-        }
-        sets
+        read_sets(&self.record).unwrap_or_default()
     }
 
     /// Size and rate from the first SPS.
@@ -127,15 +116,15 @@ fn error(reason: impl Into<String>) -> CodecError {
     CodecError::new("H.265", reason)
 }
 
-fn read_array<'a>(rest: &mut &'a [u8], sets: &mut Vec<&'a [u8]>) -> Option<()> {
-    let (head, after) = rest.split_at_checked(3)?;
-    *rest = after;
-    for _ in 0..u16::from_be_bytes([head[1], head[2]]) {
-        let (len, after) = rest.split_at_checked(2)?;
-        let (set, after) =
-            after.split_at_checked(usize::from(u16::from_be_bytes([len[0], len[1]])))?;
-        sets.push(set);
-        *rest = after;
+/// Arrays of parameter sets, each behind its kind and count. Lengths of three bytes are none.
+fn read_sets(record: &[u8]) -> Option<Vec<&[u8]>> {
+    let (head, mut rest) = record.split_first_chunk::<HEAD>()?;
+    let mut all = Vec::new();
+    for _ in 0..head[HEAD - 1] {
+        let ([_, high, low], after) = rest.split_first_chunk()?;
+        rest = after;
+        let count = usize::from(u16::from_be_bytes([*high, *low]));
+        sets::take(&mut rest, count, &mut all)?;
     }
-    Some(())
+    (head[0] == 1 && head[21] & 3 != 2).then_some(all)
 }

@@ -12,6 +12,7 @@ mod h265;
 mod h265_sps;
 mod mp3;
 mod opus;
+mod sets;
 mod vp9;
 
 use bytes::Bytes;

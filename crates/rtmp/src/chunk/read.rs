@@ -118,10 +118,21 @@ impl Reader {
         Ok(())
     }
 
+    /// What its buffers take.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn held(&self) -> usize {
+        self.streams.iter().map(|s| s.body.capacity()).sum()
+    }
+
     fn append(&mut self, header: &Header, take: usize, input: &mut BytesMut) -> Option<Message> {
+        // One that begins among unfinished ones gets no more than it brings: streams times buffers
+        // would be a multiple of what came.
+        let mut others = self.streams.iter().enumerate();
+        let alone = others.all(|(at, s)| at == header.at || !s.open);
+        let at_once = if alone { AT_ONCE } else { 0 };
         let stream = &mut self.streams[header.at];
         if header.begins {
-            stream.body = Vec::with_capacity(header.head.len.min(AT_ONCE.max(take)));
+            stream.body = Vec::with_capacity(header.head.len.min(at_once.max(take)));
             stream.open = true;
         }
         stream.head = header.head;

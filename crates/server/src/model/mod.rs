@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use check::check_name;
 pub(crate) use edit::{accept, merge, shown, typed};
 
 /// A stream as it is configured.

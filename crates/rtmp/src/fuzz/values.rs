@@ -1,0 +1,64 @@
+//! What commands hold: values, addresses.
+
+use crate::amf::{self, Value};
+use crate::capabilities::Capabilities;
+use crate::metadata::Metadata;
+use crate::target::Target;
+
+/// The values of a command or a data message.
+pub fn amf0(data: &[u8]) {
+    let Ok(values) = amf::read(data) else {
+        return;
+    };
+    let again = amf::read(&amf::write(&values));
+    let again = again.expect("what is written is read");
+    assert!(all_same(&values, &again), "{values:?}\n{again:?}");
+    if let Some(metadata) = Metadata::read(&values) {
+        assert!(metadata.members.len() <= 64);
+    }
+    for value in &values {
+        if let Value::Object(members) = value {
+            let _ = Capabilities::read(members);
+        }
+    }
+}
+
+fn all_same(a: &[Value], b: &[Value]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+}
+
+/// Equal, with numbers that are none equal to themselves.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a.to_bits() == b.to_bits(),
+        (Value::StrictArray(a), Value::StrictArray(b)) => all_same(a, b),
+        (Value::Object(a), Value::Object(b)) => {
+            let known = |(name, value)| b.get(name).is_some_and(|other| same(value, other));
+            a.len() == b.len() && a.iter().all(known)
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// Addresses with queries: an application and a stream, a line each.
+pub fn target(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let (app, stream) = text.split_once('\n').unwrap_or(("live", text));
+    let target = Target::new(app, stream);
+    if target.app.is_empty() {
+        return;
+    }
+    let mut address = format!("{}?", escaped(&target.name));
+    for (name, value) in [("key", &target.key), ("input", &target.input)] {
+        if let Some(value) = value {
+            address.push_str(&format!("{name}={}&", escaped(value)));
+        }
+    }
+    assert_eq!(Target::new(&target.app, &address), target);
+}
+
+fn escaped(text: &str) -> String {
+    text.bytes().map(|b| format!("%{b:02X}")).collect()
+}
