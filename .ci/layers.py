@@ -28,7 +28,7 @@ ARROWS = {
     "transcoder": {"media", "container"},
     "store": set(),
     "testkit": {"media", "container", "hub"},
-    "bench": {"media", "container", "rtmp"},
+    "bench": {"media", "container", "packager", "hub", "rtmp"},
 }
 ARROWS["server"] = set(ARROWS) - {"transcoder", "testkit", "bench"}
 PURE = {"media", "container", "packager"}

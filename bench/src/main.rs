@@ -9,6 +9,7 @@
     reason = "figures"
 )]
 
+mod cost;
 mod crowd;
 mod discard;
 mod hls;
@@ -37,6 +38,8 @@ enum Cli {
     Hls(crowd::Options),
     /// Play a media playlist by blocking reloads, part by part.
     Llhls(crowd::Options),
+    /// Do a fixed piece of work, for an instruction counter.
+    Cost(cost::Cost),
 }
 
 fn run(cli: Cli) -> anyhow::Result<Value> {
@@ -48,6 +51,7 @@ fn run(cli: Cli) -> anyhow::Result<Value> {
         Cli::Rtmp(options) => crowd::run(options, players::view),
         Cli::Hls(options) => crowd::run(options, hls::classic),
         Cli::Llhls(options) => crowd::run(options, hls::low_latency),
+        Cli::Cost(cost) => cost::run(cost),
     }
 }
 

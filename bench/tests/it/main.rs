@@ -123,7 +123,9 @@ async fn a_few_viewers_of_each_kind() {
         report(load(&format!("hls http://{http}/n/v0.m3u8?ll=0 {common}"))),
         report(load(&format!("llhls http://{http}/n/v0.m3u8 {common}"))),
     );
-    [&players, &classic, &low].map(check);
+    for seen in [&players, &classic, &low] {
+        check(seen);
+    }
     assert!(low["requests"].as_u64() > classic["requests"].as_u64());
     let id = publisher.id().unwrap().to_string();
     Command::new("kill").arg(id).status().await.unwrap();
