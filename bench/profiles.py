@@ -35,8 +35,9 @@ def names(rows):
 
 
 def short(symbol):
-    """Without hashes and type arguments."""
+    """Without hashes, traits and type arguments."""
     symbol = re.sub(r"::h[0-9a-f]{16}$", "", symbol)
+    symbol = re.sub(r"^<([^<> ]+)[^ ]* as [^>]*>+", r"\1", symbol)
     while (less := re.sub(r"<[^<>]*>", "", symbol)) != symbol:
         symbol = less
     return symbol[:70].strip(":") or "?"

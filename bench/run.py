@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import tempfile
@@ -32,9 +33,11 @@ class Contender:
     kind: str
     url: str
     server: servers.Process
+    # Whether no crowd was there before: later ones find memory that is there already.
+    fresh: bool = True
     trials: list = field(default_factory=list)
     discarded: list = field(default_factory=list)
-    idle: dict = field(default_factory=dict)
+    idle: float = float("nan")
 
     def counted(self):
         """Quiet trials; where there was none, all of them, and the table says so."""
@@ -70,8 +73,7 @@ class Bench:
         self.publishers[name] = self.own(servers.Process(self.folder, f"publish-{len(self.publishers)}", command, pipe=True))
 
     def load(self, contender, stage, seconds):
-        hls = contender.kind in ("hls",)
-        ramp, stall = (2000, HLS_STALL_MS) if hls else (1000, 1000)
+        ramp, stall = (2000, HLS_STALL_MS) if contender.kind == "hls" else (1000, 1000)
         command = [self.args.load, contender.kind, contender.url, "--viewers", stage.viewers, "--seconds", seconds, "--sample", stage.sample]
         command += ["--ramp-ms", ramp, "--settle-ms", 2000, "--stall-ms", stall, "--watch", ",".join(map(str, contender.server.pids()))]
         return subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True)
@@ -89,8 +91,8 @@ class Bench:
 
     def run(self, stage):
         print(f"{stage.title}", flush=True)
-        for contender in stage.contenders:
-            contender.idle = idle(contender.server)
+        for contender, core in zip(stage.contenders, idle([c.server for c in stage.contenders])):
+            contender.idle = core
         for _ in range(self.args.pairs):
             for contender in stage.contenders:
                 self.trial(contender, stage)
@@ -100,11 +102,11 @@ class Bench:
         load.communicate()
 
 
-def idle(server, seconds=3):
-    """What the server costs with its stream and without viewers."""
-    before = cpu(server.pids())
+def idle(compared, seconds=5):
+    """What each costs with its stream and without viewers, of a core."""
+    before = [cpu(server.pids()) for server in compared]
     time.sleep(seconds)
-    return {"core": (cpu(server.pids()) - before) / seconds}
+    return [(cpu(server.pids()) - spent) / seconds for server, spent in zip(compared, before)]
 
 
 def cpu(pids):
@@ -116,20 +118,25 @@ def cpu(pids):
 
 
 RTMP_4M = {"cpu": 0.8, "rss": 32, "p50": 1, "p99": 5}
+# Too few bytes to tell what one costs.
+FEW = {"p50": 1, "p99": 5}
 RTMP_1M = {"cpu": 1.6, "rss": 32, "p50": 1, "p99": 5}
 HLS_3M = {"cpu": 0.6, "rss": 32}
-LL_HLS = {"rss": 32, "p50": 3, "p99": 10}
+LL_HLS = {"p50": 3, "p99": 10}
 
 
 def rtmp_stages(bench, viewers):
     for kbps, targets in ((4000, RTMP_4M), (1000, RTMP_1M)):
         weir = bench.weir(f"weir-{kbps}")
         peer = bench.own(servers.NginxRtmp(bench.folder, f"nginx-rtmp-{kbps}"))
-        both = [("Weir", weir), ("nginx-rtmp", peer)]
-        for name, server in both:
+        floor = bench.own(servers.Floor(bench.folder, bench.args.load, kbps))
+        fed = [("Weir", weir), ("nginx-rtmp", peer)]
+        compared = [*fed, ("floor: writes alone", floor)]
+        for name, server in fed:
             bench.publish(f"{name}, {kbps / 1000:g} Mb/s", server, kbps)
         for crowd, sample in ((viewers, 30), (10, 1)) if kbps == 4000 else ((viewers, 30),):
-            contenders = [Contender(name, "rtmp", server.live, server) for name, server in both]
+            contenders = [Contender(name, "rtmp", server.live, server, sample > 1) for name, server in compared]
+            targets = targets if sample > 1 else FEW
             yield Stage(f"RTMP, {crowd} viewers at {kbps / 1000:g} Mb/s", crowd, contenders, targets, sample)
 
 
@@ -147,7 +154,7 @@ def hls_stages(bench, viewers):
     ]
     yield Stage(f"HLS, {viewers} viewers at 3 Mb/s, segments of 2 s", viewers, contenders, HLS_3M)
     crowd = max(1, viewers // 3)
-    low = [Contender("Weir", "llhls", weir.playlist, weir)]
+    low = [Contender("Weir", "llhls", weir.playlist, weir, fresh=False)]
     yield Stage(f"LL-HLS, {crowd} viewers at 3 Mb/s, parts of 0.2 s", crowd, low, LL_HLS, 10)
 
 
@@ -167,6 +174,9 @@ def arguments():
 
 def main():
     args = arguments()
+    # A socket for each viewer, on both sides.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder, contextlib.ExitStack() as stack:
         bench = Bench(args, pathlib.Path(folder), stack)
         stages = [*rtmp_stages(bench, args.viewers), *hls_stages(bench, args.viewers)]
@@ -174,7 +184,7 @@ def main():
         time.sleep(args.warm_up)
         for stage in stages:
             bench.run(stage)
-        writes = {name: json.loads(p.stop())["write_ms"] for name, p in bench.publishers.items()}
+        writes = {name: json.loads(p.stop() or "{}").get("write_ms") for name, p in bench.publishers.items()}
         document = table.document(stages, writes, args)
     print(document)
     table.write(args.out, document)

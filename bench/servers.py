@@ -29,7 +29,7 @@ class Process:
     """A child that is stopped by its own id, and its log."""
 
     def __init__(self, folder, name, command, env=None, pipe=False):
-        self.log = folder / f"{name}.log"
+        self.log, self.said = folder / f"{name}.log", None
         with self.log.open("wb") as log:
             self.child = subprocess.Popen(
                 [str(c) for c in command],
@@ -47,14 +47,16 @@ class Process:
         return [me, *map(int, children.split())]
 
     def stop(self):
-        """Whatever it prints at its end."""
-        if self.child.poll() is None:
+        """Whatever it printed at its end."""
+        if self.said is None:
             self.child.send_signal(signal.SIGTERM)
-        try:
-            return (self.child.communicate(timeout=15)[0] or b"").decode()
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            return (self.child.communicate()[0] or b"").decode()
+            try:
+                said = self.child.communicate(timeout=15)[0]
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                said = self.child.communicate()[0]
+            self.said = (said or b"").decode()
+        return self.said
 
     def wait_for(self, port):
         deadline = time.monotonic() + STARTING_S
@@ -133,6 +135,19 @@ class NginxRtmp(Nginx):
     def __init__(self, folder, name):
         self.rtmp = free_port()
         super().__init__(folder, name, 1, f"rtmp {{ server {{ listen 127.0.0.1:{self.rtmp}; access_log off; application live {{ live on; }} }} }}")
+        self.wait_for(self.rtmp)
+
+    @property
+    def live(self):
+        return f"rtmp://127.0.0.1:{self.rtmp}/live/n"
+
+
+class Floor(Process):
+    """The load tool's own: writes each frame to each player and does nothing else."""
+
+    def __init__(self, folder, load, kbps):
+        self.rtmp = free_port()
+        super().__init__(folder, f"floor-{kbps}", [load, "floor", f"127.0.0.1:{self.rtmp}", "--kbps", kbps])
         self.wait_for(self.rtmp)
 
     @property

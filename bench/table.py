@@ -33,7 +33,8 @@ def percentile(seen, samples, which):
 
 
 def rss_per_viewer(contender):
-    """From the first crowd that a server saw: later ones find memory that is there already."""
+    if not contender.fresh:
+        return float("nan")
     first = min(contender.trials + contender.discarded, key=lambda t: t["server"]["rss_before_kib"])
     last = max(t["server"]["rss_kib"] for t in contender.trials + contender.discarded)
     return (last - first["server"]["rss_before_kib"]) / first["viewers"]
@@ -63,12 +64,12 @@ def row(contender, stage):
         contender.name,
         spread([per_gb(t) for t in counted]),
         ratio(stage.contenders[0], contender),
-        f"{rss_per_viewer(contender):.0f}",
+        f"{rss_per_viewer(contender):.0f}" if contender.fresh else "–",
         triple(contender, "latency_ms"),
         triple(contender, "fetch_ms") if counted[0]["fetch_ms"] else "–",
         ms(middle(contender, "first_frame_ms", "p50")),
         f"{kept} of {sum(t['viewers'] for t in counted)}",
-        f"{contender.idle['core'] * 100:.1f} %",
+        f"{contender.idle * 100:.1f} %",
         f"{len(contender.trials)}, {len(contender.discarded)}" + ("" if contender.trials else " *"),
     ]
     return "| " + " | ".join(cells) + " |"
@@ -103,6 +104,8 @@ def measured(stage):
 def short_of(stage):
     seen = measured(stage)
     for key, most in stage.targets.items():
+        if seen[key] != seen[key]:
+            continue
         name, unit = WORDS[key]
         verdict = "Met" if seen[key] <= most else "**Short of the target**"
         yield f"- {verdict}: {name} {seen[key]:.2f}{unit}, target {most}{unit}."
@@ -110,7 +113,7 @@ def short_of(stage):
 
 
 def writer(writes):
-    rows = [f"| {name} | {' / '.join(ms(w[p]) for p in ('p50', 'p99', 'p999'))} | {ms(w['max'])} | {w['count']} |" for name, w in writes.items()]
+    rows = [f"| {name} | {' / '.join(ms(w[p]) for p in ('p50', 'p99', 'p999'))} | {ms(w['max'])} | {w['count']} |" for name, w in writes.items() if w]
     head = "| publisher to | write of a frame, ms p50 / p99 / p99.9 | max | frames |\n|---|--:|--:|--:|"
     return "\n".join(["## Writer", "", "How long a publisher's write of one frame took, over the whole run.", "", head, *rows, ""])
 

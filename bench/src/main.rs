@@ -12,6 +12,7 @@
 mod cost;
 mod crowd;
 mod discard;
+mod floor;
 mod hls;
 mod http;
 mod picture;
@@ -25,6 +26,7 @@ mod watch;
 
 use clap::Parser;
 use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
 
 /// A light load for media servers.
 #[derive(Debug, Parser)]
@@ -38,21 +40,25 @@ enum Cli {
     Hls(crowd::Options),
     /// Play a media playlist by blocking reloads, part by part.
     Llhls(crowd::Options),
+    /// Send synthetic H.264 to players, and be nothing else of a server.
+    Floor(floor::Floor),
     /// Do a fixed piece of work, for an instruction counter.
     Cost(cost::Cost),
 }
 
 fn run(cli: Cli) -> anyhow::Result<Value> {
     match cli {
-        Cli::Publish(args) => tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?
-            .block_on(publish::run(args)),
+        Cli::Publish(args) => runtime()?.block_on(publish::run(args)),
+        Cli::Floor(args) => runtime()?.block_on(floor::run(args)),
         Cli::Rtmp(options) => crowd::run(options, players::view),
         Cli::Hls(options) => crowd::run(options, hls::classic),
         Cli::Llhls(options) => crowd::run(options, hls::low_latency),
         Cli::Cost(cost) => cost::run(cost),
     }
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
 }
 
 fn main() -> anyhow::Result<()> {
