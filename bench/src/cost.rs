@@ -149,5 +149,7 @@ fn playlist(count: u32) -> anyhow::Result<usize> {
         low_latency: true,
         skip: Skip::No,
     };
-    Ok((0..count).map(|_| snapshot.playlist(media, form).len()).sum())
+    Ok((0..count)
+        .map(|_| snapshot.playlist(media, form).len())
+        .sum())
 }
