@@ -3,8 +3,12 @@ SHELL := /bin/bash
 CARGO ?= cargo
 # Cases per property for `make fuzz`.
 CASES ?= 20000
-# Then for each fuzz target; a release takes 600.
-SECONDS ?= 60
+# Of one trial of `make bench`, of one target of `make fuzz`; a release takes 600 for the latter.
+bench: SECONDS ?= 8
+fuzz: SECONDS ?= 60
+# Of `make bench`: of a crowd, trials of each server.
+VIEWERS ?= 300
+PAIRS ?= 3
 # Of `make soak`; `weir-soak help` lists them.
 SCENARIO ?= all
 
@@ -52,8 +56,13 @@ test: ## Every test, real encoders and browsers included
 	cd crates/server/web && node --test
 	$(TEST) --workspace
 
-bench: ## Benchmarks, as ratios against a peer in the same run (bench/)
+bench: ## Benchmarks beside peers, ten minutes; writes docs/performance.md (SECONDS, VIEWERS, PAIRS; see bench/)
+	@deploy/setup.sh demo
+	@deploy/setup.sh bench
 	$(CARGO) bench --locked -p hub --bench fanout
+	$(CARGO) build --release --locked --bin weir --bin weir-load
+	python3 -B bench/cost.py
+	python3 -B bench/run.py --seconds $(SECONDS) --viewers $(VIEWERS) --pairs $(PAIRS)
 
 fuzz: ## Property tests of the pure crates and the hub, CASES each; then the fuzz targets, SECONDS each
 	PROPTEST_CASES=$(CASES) $(TEST) --release -p media -p container -p packager -p hub

@@ -28,11 +28,14 @@ ARROWS = {
     "transcoder": {"media", "container"},
     "store": set(),
     "testkit": {"media", "container", "hub"},
+    "bench": {"media", "container", "packager", "hub", "rtmp"},
 }
-ARROWS["server"] = set(ARROWS) - {"transcoder", "testkit"}
+ARROWS["server"] = set(ARROWS) - {"transcoder", "testkit", "bench"}
 PURE = {"media", "container", "packager"}
 BINARIES = {"server", "transcoder"}
 DEV_ONLY = "testkit"
+# Measures the server from outside, so that its own tests start one; nobody depends on it.
+BENCH = "bench"
 IMPURE_CRATES = {"tokio", "mio", "socket2", "async-std", "smol"}
 IMPURE_SOURCE = re.compile(r"std::(net|fs|process)\b|\btokio::|Instant::now|SystemTime")
 MAX_LINES = 800
@@ -48,12 +51,14 @@ def arrows(packages):
         for dep in package["dependencies"]:
             if dep["name"] not in ARROWS or not dep.get("path"):
                 continue
-            if dep["name"] == DEV_ONLY:
+            if dep["name"] == BENCH:
+                yield f"{name} -> {BENCH}: nothing depends on it"
+            elif dep["name"] == DEV_ONLY:
                 if dep["kind"] != "dev":
                     yield f"{name} -> {DEV_ONLY}: only as a dev-dependency"
             elif dep["kind"] != "dev" and dep["name"] not in ARROWS[name]:
                 yield f"{name} -> {dep['name']}: the design has no such arrow"
-            elif dep["kind"] == "dev" and dep["name"] in {"server", "transcoder"}:
+            elif dep["kind"] == "dev" and dep["name"] in BINARIES and name != BENCH:
                 yield f"{name} -> {dep['name']}: nothing below a binary is tested through it"
 
 
@@ -65,7 +70,7 @@ def places(packages):
         if folder != name:
             yield f"{name}: lives in {folder}/"
         kinds = {kind for target in package["targets"] for kind in target["kind"]}
-        if "bin" in kinds and name not in BINARIES | {DEV_ONLY}:
+        if "bin" in kinds and name not in BINARIES | {DEV_ONLY, BENCH}:
             yield f"{name}: only {' and '.join(sorted(BINARIES))} have a main"
 
 

@@ -28,6 +28,13 @@ class Layers(unittest.TestCase):
     def test_the_test_kit_only_helps_tests(self):
         self.assertEqual(1, len([*layers.arrows([package("server", ("testkit", None))])]))
 
+    def test_nothing_depends_on_the_load_tool_and_it_may_test_through_the_server(self):
+        for kind in (None, "dev"):
+            self.assertEqual(1, len([*layers.arrows([package("server", ("bench", kind))])]), kind)
+        self.assertEqual([], [*layers.arrows([package("bench", ("rtmp", None), ("server", "dev"))])])
+        self.assertEqual(1, len([*layers.arrows([package("bench", ("server", None))])]))
+        self.assertEqual(1, len([*layers.arrows([package("rtmp", ("server", "dev"))])]))
+
     def test_a_build_dependency_is_an_arrow_too(self):
         self.assertEqual(1, len([*layers.arrows([package("media", ("hub", "build"))])]))
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Weir needs on Debian or Ubuntu: `setup.sh demo` (server, encoder, page), `setup.sh test` (that, and all
-# that the tests drive: browser, GStreamer, PostgreSQL, a current ffmpeg) or `setup.sh deploy` (what checks the files of
-# deploy/).
+# that the tests drive: browser, GStreamer, PostgreSQL, a current ffmpeg), `setup.sh deploy` (what checks the files of
+# deploy/); `setup.sh bench`: peers to measure against.
 # Quick when there is nothing to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -50,7 +50,13 @@ missing_packages() {
   if [ "$1" = deploy ]; then
     have systemd-analyze || wanted+=(systemd)
   fi
-  if [ "$1" != demo ]; then
+  if [ "$1" = bench ]; then
+    # What nginx stands on, for it is unpacked only.
+    wanted+=(libcrypt1 libpcre2-8-0 libssl3 zlib1g)
+    have perf || wanted+=(linux-perf)
+    have valgrind || wanted+=(valgrind)
+  fi
+  if [ "$1" = test ] || [ "$1" = deploy ]; then
     python3 -c 'import ensurepip' 2>/dev/null || wanted+=(python3-venv)
   fi
   local package
@@ -110,18 +116,34 @@ current_ffmpeg() {
   echo "$FFMPEG_WHEEL" >.venv/.weir-lock
 }
 
-# promtool as .tools/promtool, out of the distribution's package: installing that would start a Prometheus.
+# unpack FOLDER PACKAGE…: the distribution's files below FOLDER, without what installing them would start.
+unpack() {
+  local into=$1 dir deb
+  shift
+  dir=$(mktemp -d)
+  local -a download=(apt-get -q -o APT::Sandbox::User=root download "$@")
+  (cd "$dir" && "${download[@]}") || { apt "apt-get update" update && (cd "$dir" && "${download[@]}"); }
+  mkdir -p "$into"
+  for deb in "$dir"/*.deb; do dpkg-deb --fsys-tarfile "$deb" | tar -xC "$into"; done
+  rm -rf "$dir"
+}
+
+# promtool as .tools/promtool: installing its package would start a Prometheus.
 promtool() {
   [ -x .tools/promtool ] && return 0
   say "promtool"
   local dir
   dir=$(mktemp -d)
-  local -a download=(apt-get -q -o APT::Sandbox::User=root download prometheus)
-  (cd "$dir" && "${download[@]}") || { apt "apt-get update" update && (cd "$dir" && "${download[@]}"); }
-  dpkg-deb --fsys-tarfile "$dir"/prometheus_*.deb | tar -xO ./usr/bin/promtool >"$dir/promtool"
-  mkdir -p .tools
-  install -m 0755 "$dir/promtool" .tools/promtool
+  unpack "$dir" prometheus
+  install -m 0755 "$dir/usr/bin/promtool" .tools/promtool
   rm -rf "$dir"
+}
+
+# nginx with its RTMP module in .tools/nginx: installed, it would be started.
+nginx() {
+  [ -f .tools/nginx/usr/lib/nginx/modules/ngx_rtmp_module.so ] && return 0
+  say "nginx and its rtmp module"
+  unpack .tools/nginx nginx libnginx-mod-rtmp
 }
 
 # What reads Dockerfile, manifests and compose file, in .tools/lint.
@@ -136,7 +158,7 @@ linters() {
 }
 
 kind=${1:-test}
-case $kind in demo | test | deploy) ;; *) die "usage: setup.sh [demo|test|deploy]" ;; esac
+case $kind in demo | test | deploy | bench) ;; *) die "usage: setup.sh [demo|test|deploy|bench]" ;; esac
 [ "$kind" = deploy ] || need_rust
 if have apt-get; then
   install_packages "$kind"
@@ -147,6 +169,8 @@ fi
 if [ "$kind" = deploy ]; then
   ! have apt-get || promtool
   linters
+elif [ "$kind" = bench ]; then
+  ! have apt-get || nginx
 else
   node_modules crates/server/web
 fi
