@@ -58,7 +58,7 @@ fn configuration(track: TrackId, config: &CodecConfig) {
     assert_eq!(config.nal_length_size(), 4);
     codec::examine(config);
     let is_video = config.kind() == TrackKind::Video;
-    assert_eq!(is_video, track.0 % 2 == 0);
+    assert_eq!(is_video, track.0.is_multiple_of(2));
     let (mux, written) = written(track, config);
     // A VP9 record is told with the first keyframe.
     if written.is_some() && !matches!(config, CodecConfig::Vp9(_)) {
