@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 TOP = 8
-LINE = re.compile(r"^\s*([\d.]+)%\s+(\S+)\s+\[(.)\]\s+(.+?)\s*$")
+LINE = re.compile(r"^\s*([\d.]+)%\s+(\S+)\s+\[(.)\]\s+(.+?)(?:\s+-)*\s*$")
 
 
 def take(pid, folder, seconds):

@@ -96,8 +96,8 @@ class Bench:
         for _ in range(self.args.pairs):
             for contender in stage.contenders:
                 self.trial(contender, stage)
-        load = self.load(stage.contenders[0], stage, 8)
-        time.sleep(4)
+        load = self.load(stage.contenders[0], stage, 6)
+        time.sleep(3.5)
         stage.profile = profiles.take(stage.contenders[0].server.child.pid, self.folder, 5)
         load.communicate()
 

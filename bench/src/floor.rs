@@ -41,13 +41,13 @@ type Players = Rc<RefCell<Vec<TcpStream>>>;
 pub(crate) async fn run(args: Floor) -> anyhow::Result<Value> {
     let listener = TcpListener::bind(&args.listen).await?;
     let mut term = signal(SignalKind::terminate())?;
-    let players = Players::default();
+    let (local, players) = (LocalSet::new(), Players::default());
     let serve = async {
         spawn_local(accept(listener, Rc::clone(&players)));
         send(&args, &players).await
     };
     tokio::select! {
-        sent = LocalSet::new().run_until(serve) => sent?,
+        sent = local.run_until(serve) => sent?,
         _ = term.recv() => {}
     }
     Ok(json!({ "players": players.borrow().len() }))
