@@ -135,7 +135,7 @@ promtool() {
   local dir
   dir=$(mktemp -d)
   unpack "$dir" prometheus
-  install -m 0755 "$dir/usr/bin/promtool" .tools/promtool
+  install -D -m 0755 "$dir/usr/bin/promtool" .tools/promtool
   rm -rf "$dir"
 }
 
