@@ -44,8 +44,8 @@ enum What {
     Playlist,
 }
 
-pub(crate) fn run(cost: Cost) -> anyhow::Result<Value> {
-    let Cost { what, count } = cost;
+pub(crate) fn run(cost: &Cost) -> anyhow::Result<Value> {
+    let Cost { what, count } = *cost;
     let bytes = match what {
         What::Rtmp => rtmp(count)?,
         What::Part => part(count),

@@ -53,7 +53,7 @@ fn run(cli: Cli) -> anyhow::Result<Value> {
         Cli::Rtmp(options) => crowd::run(options, players::view),
         Cli::Hls(options) => crowd::run(options, hls::classic),
         Cli::Llhls(options) => crowd::run(options, hls::low_latency),
-        Cli::Cost(cost) => cost::run(cost),
+        Cli::Cost(cost) => cost::run(&cost),
     }
 }
 

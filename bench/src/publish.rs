@@ -44,7 +44,7 @@ pub(crate) async fn run(args: Publish) -> anyhow::Result<Value> {
     let mut programme = Programme::new(&args)?;
     programme.begin(&mut client).await?;
     let mut term = signal(SignalKind::terminate())?;
-    let until = Duration::from_secs(args.seconds.unwrap_or(u64::from(u32::MAX)));
+    let until = args.seconds.map_or(Duration::MAX, Duration::from_secs);
     tokio::select! {
         sent = programme.send(&mut client, until) => sent?,
         _ = term.recv() => {}
