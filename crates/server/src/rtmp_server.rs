@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use rtmp::{Connection, Listener, PlayRequest, PublishRequest, Reject, Request};
+use rtmp::{Connection, Listener, PlayRequest, PublishRequest, Reject, Request, Target};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,7 +14,7 @@ use tracing::{Instrument as _, Span, field};
 use crate::config::Rtmp;
 use crate::crowd::{Admission, Bounds, Crowd};
 use crate::metrics::Metrics;
-use crate::runtime::Manager;
+use crate::runtime::{Manager, Stream};
 
 /// A pause where accepting fails for want of descriptors.
 const BREATH: Duration = Duration::from_millis(50);
@@ -148,19 +148,12 @@ async fn turn_away(request: Request, metrics: &Metrics) {
 }
 
 async fn publish(request: PublishRequest, manager: &Manager, metrics: &Metrics) {
-    let target = request.target();
-    // What is no stream may hold a key that was mistyped into the name.
-    if manager.knows(&target.name) {
-        Span::current().record("stream", shown(&target.name));
-    }
-    let stream = manager.get(&target.name).filter(|_| target.app == APP);
-    let (why, request) = match stream {
-        Some(stream) => match Box::pin(stream.publish(request)).await {
+    let (why, request) = match find(request.target(), manager) {
+        Ok(stream) => match Box::pin(stream.publish(request)).await {
             Ok(()) => return,
             Err(refused) => refused,
         },
-        None if target.app == APP && manager.knows(&target.name) => (Reject::Disabled, request),
-        None => (Reject::NotFound, request),
+        Err(why) => (why, request),
     };
     metrics.refused(why.name());
     tracing::info!(reason = why.name(), "publish refused");
@@ -169,23 +162,29 @@ async fn publish(request: PublishRequest, manager: &Manager, metrics: &Metrics) 
 }
 
 async fn play(request: PlayRequest, manager: &Manager, metrics: &Metrics) {
-    let target = request.target();
-    let known = target.app == APP && manager.knows(&target.name);
-    if known {
-        Span::current().record("stream", shown(&target.name));
-    }
-    let stream = manager.get(&target.name).filter(|_| known);
-    let (why, request) = match stream {
-        Some(stream) => match Box::pin(stream.play(request)).await {
+    let (why, request) = match find(request.target(), manager) {
+        Ok(stream) => match Box::pin(stream.play(request)).await {
             Ok(()) => return,
             Err(request) => (Reject::Disabled, request),
         },
-        None if known => (Reject::Disabled, request),
-        None => (Reject::NotFound, request),
+        Err(why) => (why, request),
     };
     metrics.refused(why.name());
     tracing::info!(reason = why.name(), "play refused");
     let _ = request.reject(why).await;
+}
+
+/// The stream that a request is for.
+fn find(target: &Target, manager: &Manager) -> Result<Arc<Stream>, Reject> {
+    let known = manager.knows(&target.name);
+    // What is no stream may hold a key that was mistyped into the name.
+    if known {
+        Span::current().record("stream", shown(&target.name));
+    }
+    if target.app != APP || !known {
+        return Err(Reject::NotFound);
+    }
+    manager.get(&target.name).ok_or(Reject::Disabled)
 }
 
 fn shown(name: &str) -> &str {

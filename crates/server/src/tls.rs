@@ -1,7 +1,7 @@
 //! One certificate for all that speaks TLS, followed as its files change.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
@@ -15,6 +15,7 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{ServerConfig, version};
 
 use crate::config;
+use crate::runtime::lock;
 
 /// How often the files are looked at: whoever renews certificates tells nobody.
 const LOOK: Duration = Duration::from_secs(5);
@@ -107,10 +108,6 @@ fn stamp(certificate: &Path, key: &Path) -> Stamp {
         let data = std::fs::metadata(path).ok()?;
         Some((data.modified().ok()?, data.len()))
     })
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ResolvesServerCert for Certificate {

@@ -17,6 +17,6 @@ pub(crate) use packaging::LastError;
 pub(crate) use stream::{Status, Stream};
 
 /// What a panic left behind is as good as what was there before: all locks guard plain values.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
