@@ -1,11 +1,25 @@
 //! Keeps a stream on its best input and splices inputs into one unbroken programme.
 //!
-//! It begins with one input: [`Timeline`] gives that input's frames their place in programme time,
-//! [`splice`] moves them from the input's broadcast to the programme's. Reads no clock: `now` is
-//! an argument.
+//! [`Health`] judges one input by its arrivals, [`Selector`] chooses among them, [`Timeline`] gives
+//! their frames a place in programme time: all pure. [`Programme`] is the task that carries it out
+//! between the inputs' broadcasts and the programme's. None reads a clock: `now` is an argument.
 
+mod board;
+mod equal;
+mod fault;
+mod feed;
+mod health;
+mod history;
+mod programme;
+mod selector;
 mod splice;
 mod timeline;
 
-pub use splice::{Clock, Splice, splice};
-pub use timeline::{Config, Counters, Timeline};
+pub use board::{Board, InputState, State};
+pub use fault::Fault;
+pub use health::Health;
+pub use history::{Class, History, REMEMBERED, Switch};
+pub use programme::{Clock, Observer, Order, Programme};
+pub use selector::{Choice, Failback, InputId, NotFit, Policy, Reason, Role, Selector};
+pub use splice::Splice;
+pub use timeline::{Config, Counters, Entry, Timeline};

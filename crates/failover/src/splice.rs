@@ -1,23 +1,24 @@
-//! Moves frames from an input's broadcast to the programme's.
+//! The programme's side of a switch: what outlives each input.
 
 use std::sync::Arc;
 
-use hub::{EndReason, Event, Publisher, Subscriber};
-use media::{Timestamp, Track};
+use hub::{Event, Publisher};
+use media::{Timestamp, Track, TrackId, TrackKind};
 
 use crate::timeline::Timeline;
 
-/// Tells UTC. The caller's, because tests own time.
-pub trait Clock: Fn() -> Timestamp {}
-
-impl<F: Fn() -> Timestamp> Clock for F {}
-
-/// The programme's side of a splice: what outlives each input.
+/// Writes the programme from the frames of whichever input feeds it.
 #[derive(Debug)]
 pub struct Splice {
     programme: Publisher,
     timeline: Timeline,
     tracks: Arc<[Track]>,
+    /// Programme time that the present input no longer fills: another will.
+    until: Option<Timestamp>,
+    /// Frames were left out: the present input goes on at a random-access point only.
+    cut: bool,
+    opens: bool,
+    wrote: Option<Timestamp>,
 }
 
 impl Splice {
@@ -28,6 +29,10 @@ impl Splice {
             programme,
             timeline,
             tracks: Arc::new([]),
+            until: None,
+            cut: false,
+            opens: false,
+            wrote: None,
         }
     }
 
@@ -37,62 +42,76 @@ impl Splice {
         &self.timeline
     }
 
-    /// The programme's clock, to bound it anew.
+    /// The programme's clock, to enter another input or to bound it anew.
     pub const fn timeline_mut(&mut self) -> &mut Timeline {
         &mut self.timeline
     }
 
-    fn forward(
-        &mut self,
-        batch: &mut Vec<Event>,
-        opens: &mut bool,
-        now: Timestamp,
-    ) -> Option<EndReason> {
+    /// Another input is entered: what was left out of the one before is over.
+    pub fn turn(&mut self) {
+        self.until = None;
+        self.cut = false;
+        self.opens = false;
+    }
+
+    /// Programme time from which the present input's frames are left out.
+    pub fn stop_at(&mut self, until: Option<Timestamp>) {
+        self.until = until;
+    }
+
+    /// When the programme was written last.
+    #[must_use]
+    pub const fn wrote(&self) -> Option<Timestamp> {
+        self.wrote
+    }
+
+    /// Writes what came from the input. Whether any frame was written.
+    pub fn forward(&mut self, batch: &mut Vec<Event>, now: Timestamp) -> bool {
+        let mut any = false;
         for event in batch.drain(..) {
             match event {
                 Event::Group { tracks, .. } => {
                     self.set_tracks(tracks);
-                    *opens = true;
+                    self.opens = true;
                 }
                 Event::Frame(frame) => {
-                    let opens = std::mem::take(opens);
+                    let opens = std::mem::take(&mut self.opens);
+                    if self.leaves_out(frame.dts, opens) {
+                        continue;
+                    }
                     if let Some(frame) = self.timeline.map(frame, opens, now) {
                         // A frame that begins no group is counted by the publisher itself.
-                        let _ = self.programme.push(frame);
+                        any |= self.programme.push(frame).is_ok();
                     }
                 }
-                Event::Skipped { .. } => {}
-                Event::End(reason) => return Some(reason),
+                Event::Skipped { .. } | Event::End(_) => {}
             }
         }
-        None
+        if any {
+            self.wrote = Some(now);
+        }
+        any
+    }
+
+    fn leaves_out(&mut self, dts: Timestamp, opens: bool) -> bool {
+        let place = self.timeline.place(dts);
+        let over = place.zip(self.until).is_some_and(|(at, until)| at >= until);
+        self.cut = over || (self.cut && !opens);
+        self.cut
     }
 
     fn set_tracks(&mut self, tracks: Arc<[Track]>) {
         if self.tracks != tracks {
             self.tracks = Arc::clone(&tracks);
+            self.timeline.set_lead_track(lead(&tracks));
             self.programme.set_tracks(tracks);
         }
     }
 }
 
-/// Feeds the programme from one input until that input ends. `after` sees the splice after each
-/// batch, for whoever shows its figures.
-pub async fn splice(
-    input: &mut Subscriber,
-    splice: &mut Splice,
-    clock: impl Clock,
-    mut after: impl FnMut(&Splice),
-) -> EndReason {
-    splice.timeline.source_changed();
-    let mut batch = Vec::new();
-    let mut opens = false;
-    loop {
-        input.next(&mut batch).await;
-        let ended = splice.forward(&mut batch, &mut opens, clock());
-        after(splice);
-        if let Some(reason) = ended {
-            return reason;
-        }
-    }
+/// The track whose random-access points open groups, as the hub has it.
+pub(crate) fn lead(tracks: &[Track]) -> Option<TrackId> {
+    let of_kind = |kind| tracks.iter().find(|t| t.kind == kind);
+    let lead = of_kind(TrackKind::Video).or_else(|| of_kind(TrackKind::Audio));
+    lead.map(|t| t.id)
 }

@@ -15,6 +15,11 @@ const STEP: Span = Span::from_secs(1);
 /// A frame that lasts longer is the first one after a pause.
 const LONGEST_FRAME: Span = Span::from_millis(100);
 
+/// The least step between two frames.
+const LEAST: Span = Span::from_millis(1);
+/// How much earlier than the earliest so far a frame may come.
+const JITTER: Span = Span::from_millis(100);
+
 /// Bounds of the programme timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
@@ -57,12 +62,25 @@ struct Progress {
     interval: Span,
 }
 
+/// Where a source would enter the programme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// Programme time of its random-access point.
+    pub at: Timestamp,
+    /// The programme's lead once all that the source holds is in.
+    pub lead: Span,
+    /// Whether a silence longer than a segment lies before it.
+    pub gap: bool,
+}
+
 /// Maps one input's frames onto the programme.
 #[derive(Debug)]
 pub struct Timeline {
     config: Config,
     /// Programme time minus source time.
     offset: Option<Span>,
+    /// The track whose end is the programme's.
+    lead_track: Option<TrackId>,
     /// A handful, so a list.
     tracks: Vec<Progress>,
     watch: Watch,
@@ -78,6 +96,7 @@ impl Timeline {
         Self {
             config,
             offset: None,
+            lead_track: None,
             tracks: Vec::new(),
             watch: Watch::default(),
             slewed: None,
@@ -92,6 +111,65 @@ impl Timeline {
         self.skipping = true;
     }
 
+    /// The track that others are entered behind: pictures where there are any.
+    pub fn set_lead_track(&mut self, id: Option<TrackId>) {
+        self.lead_track = id;
+    }
+
+    /// Where a source would enter now that holds `cached` of media behind its random-access point:
+    /// where the programme ends, or at UTC after a silence that is a gap. A shorter one leaves no
+    /// hole, and what the programme lags then is caught up with by slewing.
+    #[must_use]
+    pub fn entry(&self, cached: Span, now: Timestamp) -> Entry {
+        let on_utc = now - cached;
+        let (at, gap) = match (self.end(), self.last()) {
+            (Some(end), _) if now - end <= self.config.gap => (end, false),
+            (_, Some(last)) => (on_utc.max(last + LEAST), true),
+            _ => (on_utc, false),
+        };
+        Entry {
+            at,
+            lead: at + cached - now,
+            gap,
+        }
+    }
+
+    /// Whether the programme may run ahead of UTC by so much.
+    #[must_use]
+    pub fn allows(&self, lead: Span) -> bool {
+        // What is entered at the very bound would be cut off by its own jitter.
+        let margin = JITTER.min(Span::from_nanos(self.config.max_lead.as_nanos() / 2));
+        lead <= self.config.max_lead - margin
+    }
+
+    /// Another source: the frame with this DTS comes at `entry`.
+    pub fn enter(&mut self, dts: Timestamp, entry: Entry) {
+        self.counters.sources += 1;
+        self.counters.declared_gaps += u64::from(entry.gap);
+        self.set_offset(entry.at - dts);
+    }
+
+    /// Another source whose frames are the present one's, `shift` earlier on its own clock.
+    pub fn follow(&mut self, shift: Span) {
+        if let Some(offset) = self.offset {
+            self.counters.sources += 1;
+            self.set_offset(offset + shift);
+        }
+    }
+
+    fn set_offset(&mut self, offset: Span) {
+        self.offset = Some(offset);
+        self.watch = Watch::default();
+        self.slewed = None;
+        self.skipping = false;
+    }
+
+    /// Programme time of a frame with this DTS of the present source.
+    #[must_use]
+    pub fn place(&self, dts: Timestamp) -> Option<Timestamp> {
+        self.offset.map(|offset| dts + offset)
+    }
+
     /// New bounds, from the next frame on.
     pub fn configure(&mut self, config: Config) {
         self.config = config;
@@ -102,7 +180,7 @@ impl Timeline {
     /// moved. `now` is UTC at its arrival.
     pub fn map(&mut self, mut frame: Frame, opens_group: bool, now: Timestamp) -> Option<Frame> {
         if opens_group {
-            self.enter(&frame, now);
+            self.open(&frame, now);
         }
         let offset = self.offset?;
         let dts = frame.dts + offset;
@@ -137,12 +215,9 @@ impl Timeline {
     }
 
     /// Chooses or moves the offset at the start of a group.
-    fn enter(&mut self, frame: &Frame, now: Timestamp) {
+    fn open(&mut self, frame: &Frame, now: Timestamp) {
         match self.offset {
-            None => {
-                self.counters.sources += 1;
-                self.anchor(frame, now);
-            }
+            None => self.anchor(frame, now),
             Some(_) if self.watch.lags(self.config.gap) => {
                 self.counters.reanchored += 1;
                 self.anchor(frame, now);
@@ -155,31 +230,33 @@ impl Timeline {
         }
     }
 
-    /// The programme goes on where it ended, or at UTC after a silence that is a gap: a shorter one
-    /// leaves no hole, and what it lags is caught up with by slewing.
+    /// A new source, or the same one as if it were.
     fn anchor(&mut self, frame: &Frame, now: Timestamp) {
-        let start = match self.end() {
-            Some(end) if now - end <= self.config.gap => end,
-            Some(_) => {
-                self.counters.declared_gaps += 1;
-                now
-            }
-            None => now,
-        };
-        self.offset = Some(start - frame.dts);
-        self.watch = Watch::default();
-        self.slewed = None;
+        let entry = self.entry(Span::ZERO, now);
+        self.counters.sources += u64::from(self.offset.is_none());
+        self.counters.declared_gaps += u64::from(entry.gap);
+        self.set_offset(entry.at - frame.dts);
         // Where the programme itself runs ahead, it waits for UTC.
-        self.skipping = self.is_ahead(start, now);
+        self.skipping = self.is_ahead(entry.at, now);
     }
 
     fn is_ahead(&self, dts: Timestamp, now: Timestamp) -> bool {
         dts > now + self.config.max_lead
     }
 
-    /// Where every track's last frame is over.
-    fn end(&self) -> Option<Timestamp> {
-        self.tracks.iter().map(|t| t.last + t.interval).max()
+    /// Where the lead track's last frame is over, or every track's where there is none.
+    #[must_use]
+    pub fn end(&self) -> Option<Timestamp> {
+        let leads = |t: &&Progress| self.lead_track.is_none_or(|lead| lead == t.id);
+        let mut ends = self.tracks.iter().filter(leads);
+        let first = ends.next()?;
+        let end = |t: &Progress| t.last + t.interval;
+        Some(ends.map(end).fold(end(first), Timestamp::max))
+    }
+
+    /// The latest DTS of any track.
+    fn last(&self) -> Option<Timestamp> {
+        self.tracks.iter().map(|t| t.last).max()
     }
 
     /// Notes the frame's place; `false` where the track already holds that time.

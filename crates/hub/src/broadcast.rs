@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use media::Track;
+use media::{Frame, Timestamp, Track};
 
 use crate::counters::{Counters, Tally};
 use crate::demand::Board;
@@ -31,6 +31,17 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) window: Window,
     pub(crate) seats: Seats,
+}
+
+/// One group as it lies in the window.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// Its id: the time of its random-access point.
+    pub id: Timestamp,
+    /// Its tracks.
+    pub tracks: Arc<[Track]>,
+    /// Its frames so far, in the order in which they came; the first one is the random-access point.
+    pub frames: Vec<Frame>,
 }
 
 impl Shared {
@@ -64,6 +75,13 @@ impl Broadcast {
     #[must_use]
     pub fn tracks(&self) -> Arc<[Track]> {
         Arc::clone(self.shared.state.lock().window.tracks())
+    }
+
+    /// The frames of the newest `groups` groups that are held whole, oldest first; what a switch
+    /// between broadcasts is planned on. Copies references, so it is not for every frame.
+    #[must_use]
+    pub fn recent(&self, groups: usize) -> Vec<Group> {
+        self.shared.state.lock().window.recent(groups)
     }
 
     /// Why it ended, if it has.

@@ -18,7 +18,7 @@ mod subscriber;
 mod sync;
 mod window;
 
-pub use broadcast::Broadcast;
+pub use broadcast::{Broadcast, Group};
 pub use counters::{Counters, Received};
 pub use demand::{Demand, Wanted};
 pub use event::{EndReason, Event};

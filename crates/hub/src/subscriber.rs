@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use media::Span;
+use media::{Span, Timestamp};
 use tokio::task::coop;
 
 use crate::broadcast::Shared;
@@ -20,6 +20,8 @@ pub enum Join {
     Newest,
     /// With the next group: the lowest delay.
     Next,
+    /// With the group of this id, or the first one after it.
+    From(Timestamp),
 }
 
 /// How a subscriber reads.
@@ -57,11 +59,12 @@ impl Subscriber {
     pub(crate) fn new(shared: Arc<Shared>, options: Options) -> Self {
         let mut state = shared.state.lock();
         let seat = state.seats.enrol();
-        let newest = state
-            .window
-            .newest()
-            .filter(|_| options.join == Join::Newest);
-        let from = newest.map_or_else(|| state.window.next_group(), |g| g.number);
+        let next = state.window.next_group();
+        let from = match options.join {
+            Join::Newest => state.window.newest().map_or(next, |g| g.number),
+            Join::Next => next,
+            Join::From(id) => state.window.group_from(id),
+        };
         drop(state);
         add(&shared.tally.subscribers, 1);
         if options.wanted {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use media::{Frame, Span, Timestamp, Track, TrackId, TrackKind};
 
+use crate::broadcast::Group;
 use crate::event::EndReason;
 use crate::publisher::Refused;
 
@@ -138,6 +139,31 @@ impl Window {
     /// The newest group, where it can be joined.
     pub(crate) fn newest(&self) -> Option<&Mark> {
         self.groups.back().filter(|g| g.first >= self.base)
+    }
+
+    /// The frames of the newest `groups` groups that are held whole.
+    pub(crate) fn recent(&self, groups: usize) -> Vec<Group> {
+        let whole = self.groups.iter().filter(|g| g.first >= self.base);
+        let skipped = whole.clone().count().saturating_sub(groups);
+        let ends = self.groups.iter().skip(1).map(|g| g.first);
+        let until = ends.chain([self.head()]).collect::<Vec<_>>();
+        let held = self.groups.iter().zip(until);
+        held.filter(|(g, _)| g.first >= self.base)
+            .skip(skipped)
+            .map(|(group, until)| Group {
+                id: group.id,
+                tracks: Arc::clone(&group.tracks),
+                frames: (group.first..until)
+                    .filter_map(|n| self.frame(n).cloned())
+                    .collect(),
+            })
+            .collect()
+    }
+
+    /// The number of the group with this id, or of the next one after it.
+    pub(crate) fn group_from(&self, id: Timestamp) -> u64 {
+        let found = self.groups.iter().find(|g| g.id >= id);
+        found.map_or(self.next_group, |g| g.number)
     }
 
     /// How far the newest frame is ahead of frame `number`.

@@ -11,6 +11,7 @@ mod crowd;
 mod families;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod histogram;
 mod http_connection;
 mod http_server;
 mod logging;

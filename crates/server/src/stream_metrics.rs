@@ -18,6 +18,7 @@ pub(crate) fn read(families: &mut Families, manager: &Manager) {
         };
         page.status(stream);
         page.ingest(stream);
+        page.inputs(stream);
         page.hub(stream);
         page.timeline(stream);
         page.packager(stream);
@@ -81,10 +82,10 @@ impl Page<'_> {
         );
         let help = "Messages and frames left out, by reason";
         self.counted_by("weir_ingest_ignored_total", help, "reason", sent.ignored);
-        let rates = stream.rates();
-        let interval = stream
-            .holder()
-            .map_or(0, |h| h.stats.figures().keyframe_interval_ms);
+        let active = stream.active();
+        let rates = active.as_ref().and_then(|line| line.rates());
+        let holder = active.and_then(|line| line.holder());
+        let interval = holder.map_or(0, |h| h.stats.figures().keyframe_interval_ms);
         self.gauges([
             (
                 "weir_ingest_fps",
@@ -93,7 +94,7 @@ impl Page<'_> {
             ),
             (
                 "weir_ingest_bits_per_second",
-                "Rate of the publisher of late",
+                "Rate of the active input of late",
                 float(rates.map_or(0, |r| r.bits_per_second)),
             ),
             (
@@ -156,7 +157,7 @@ impl Page<'_> {
 
     fn timeline(&mut self, stream: &Stream) {
         let programme = stream.programme();
-        let c = programme.counters();
+        let c = programme.state().counters;
         let lead = programme.lead().as_secs_f64();
         self.gauges([(
             "weir_timeline_lead_seconds",
@@ -167,7 +168,7 @@ impl Page<'_> {
             (
                 "weir_timeline_defects_total",
                 "Defects of ours that the programme recovered from",
-                programme.defects(),
+                programme.told().defects(),
             ),
             (
                 "weir_timeline_gaps_total",
@@ -185,6 +186,64 @@ impl Page<'_> {
                 c.too_fast + c.overlapped,
             ),
         ]);
+    }
+
+    fn inputs(&mut self, stream: &Stream) {
+        let state = stream.programme().state();
+        let own = self.stream[0];
+        for input in &state.inputs {
+            let labels = [own, ("input", &*input.id)];
+            let flag = |on| f64::from(u8::from(on));
+            let up = flag(input.fault.is_none());
+            let active = flag(state.active.as_ref() == Some(&input.id));
+            let help = "Whether the input could feed the programme";
+            self.families.gauge("weir_input_up", help, &labels, up);
+            let help = "Whether the input feeds the programme";
+            self.families
+                .gauge("weir_input_active", help, &labels, active);
+            let bound = input.silent_after.map_or(0.0, media::Span::as_secs_f64);
+            let help = "The silence that is a fault, as learned from the input";
+            self.families
+                .gauge("weir_input_silence_bound_seconds", help, &labels, bound);
+        }
+        for line in stream.lines() {
+            let labels = [own, ("input", line.id())];
+            let rate = float(line.rates().map_or(0, |r| r.bits_per_second));
+            let help = "Rate of the input of late";
+            self.families
+                .gauge("weir_input_bits_per_second", help, &labels, rate);
+        }
+        let told = stream.programme().told();
+        for (input, fault, n) in told.faults() {
+            let labels = [own, ("input", &*input), ("fault", fault.name())];
+            let help = "Faults of the input, by kind";
+            self.families
+                .counter("weir_input_faults_total", help, &labels, n);
+        }
+        self.switches(stream);
+    }
+
+    fn switches(&mut self, stream: &Stream) {
+        let told = stream.programme().told();
+        let help = "Switches of the programme to another input, by reason";
+        self.counted_by(
+            "weir_failover_switches_total",
+            help,
+            "reason",
+            told.switches(),
+        );
+        let mut histogram = |name, help, (buckets, sum): (Vec<_>, f64)| {
+            let figures = (buckets.as_slice(), sum);
+            self.families.histogram(name, help, &self.stream, figures);
+        };
+        let help = "From the last frame of an input that failed to the decision to leave it";
+        histogram(
+            "weir_failover_detection_seconds",
+            help,
+            told.detection.read(),
+        );
+        let help = "For how long nothing was written to the programme when an input failed";
+        histogram("weir_failover_silence_seconds", help, told.silence.read());
     }
 
     fn packager(&mut self, stream: &Stream) {

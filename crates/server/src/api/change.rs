@@ -117,18 +117,18 @@ pub(super) async fn restart(api: Api, name: String) -> Result<(), Problem> {
         let _change = begin(&api).await?;
         find(&api, &name).await?;
         let Some(stream) = api.manager.get(&name) else {
-            let why = "the stream is disabled";
-            return Err(Problem::new(
-                http::StatusCode::CONFLICT,
-                "stream_disabled",
-                why,
-            ));
+            return Err(disabled());
         };
         stream.restart().await;
         tracing::info!(stream = name, "restarted");
         Ok(())
     })
     .await
+}
+
+pub(super) fn disabled() -> Problem {
+    let why = "the stream is disabled";
+    Problem::new(http::StatusCode::CONFLICT, "stream_disabled", why)
 }
 
 /// A change that was begun is finished, even when its client hangs up.

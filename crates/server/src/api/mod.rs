@@ -3,11 +3,13 @@
 mod auth;
 mod change;
 mod extract;
+mod failing;
 mod inputs;
 mod list;
 mod problem;
 mod request;
 mod streams;
+mod switch;
 mod tokens;
 mod view;
 
@@ -73,6 +75,7 @@ fn described() -> (Router<Api>, utoipa::openapi::OpenApi) {
             streams::remove
         ))
         .routes(routes!(streams::restart))
+        .routes(routes!(switch::hold, switch::release))
         .routes(routes!(
             inputs::read,
             inputs::replace,

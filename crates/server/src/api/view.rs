@@ -11,6 +11,7 @@ use serde_json::Value;
 use store::StreamRecord;
 use utoipa::ToSchema;
 
+use super::failing::{InputView, SwitchView, inputs};
 use crate::http_server::Scheme;
 use crate::model::{self, StreamConfig};
 use crate::runtime::{LastError, Manager, Ports, Status, Stream};
@@ -38,17 +39,27 @@ pub(crate) struct Resource {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Runtime {
     status: Status,
-    /// Seconds since the present publisher came.
+    /// Seconds since the active input was connected.
     uptime_s: Option<u64>,
-    /// The publisher's address.
+    /// The address of who publishes the active input.
     publisher: Option<String>,
-    /// The input that it publishes.
+    /// The input that feeds the programme.
     input: Option<String>,
-    /// What it sends, or sent last.
+    /// The input that it is held on by hand.
+    pinned: Option<String>,
+    /// Whether the slate is shown.
+    slate: bool,
+    /// How each input is.
+    inputs: Vec<InputView>,
+    /// How far the programme runs ahead of UTC.
+    lead_ms: i64,
+    /// The last 50 switches, the newest first.
+    switches: Vec<SwitchView>,
+    /// What the programme is made of, or was last.
     tracks: Vec<TrackView>,
     /// Pictures per second of late.
     fps: Option<f64>,
-    /// Rate of late, as read from the publisher.
+    /// Rate of late, as read from the active input.
     bitrate_kbps: Option<u64>,
     /// The last distance between two keyframes.
     keyframe_interval_ms: Option<u64>,
@@ -251,11 +262,13 @@ fn runtime(stream: Option<&Stream>) -> Runtime {
     let Some(stream) = stream else {
         return Runtime::disabled();
     };
-    let holder = stream.holder();
+    let state = stream.programme().state();
+    let active = stream.active();
+    let holder = active.as_ref().and_then(|line| line.holder());
     let live = holder
         .as_ref()
         .map(|h| (h.stats.figures(), h.stats.uptime()));
-    let rates = stream.rates().filter(|_| live.is_some());
+    let rates = active.and_then(|line| line.rates());
     let snapshot = stream.output.snapshot();
     let lead = snapshot.media.first();
     let frame_rate = lead.and_then(|m| m.frame_rate);
@@ -265,7 +278,12 @@ fn runtime(stream: Option<&Stream>) -> Runtime {
         status: stream.status(),
         uptime_s: live.as_ref().map(|(_, up)| up.as_secs()),
         publisher: holder.as_ref().map(|h| h.peer.to_string()),
-        input: holder.map(|h| h.input),
+        input: state.active.as_ref().map(ToString::to_string),
+        pinned: state.pinned.as_ref().map(ToString::to_string),
+        slate: state.slate,
+        inputs: inputs(stream, &state),
+        lead_ms: stream.programme().lead().as_millis(),
+        switches: state.history.iter().rev().map(SwitchView::from).collect(),
         tracks: tracks.iter().map(|t| track(t, frame_rate)).collect(),
         fps: rates.map(|r| r.fps),
         bitrate_kbps: rates.map(|r| r.bits_per_second / 1000),
@@ -285,6 +303,11 @@ impl Runtime {
             uptime_s: None,
             publisher: None,
             input: None,
+            pinned: None,
+            slate: false,
+            inputs: Vec::new(),
+            lead_ms: 0,
+            switches: Vec::new(),
             tracks: Vec::new(),
             fps: None,
             bitrate_kbps: None,

@@ -7,6 +7,7 @@ const NAME: usize = 128;
 const LABELS: usize = 32;
 const LABEL: usize = 128;
 const KEY: usize = 256;
+const INPUTS: usize = 16;
 /// Paths of our own begin with these.
 const RESERVED_FIRST: [&str; 9] = [
     "api", "ingest", "metrics", "healthz", "readyz", "time", "assets", "console", "live",
@@ -46,6 +47,8 @@ fn check_failover(failover: &Failover) -> Result<(), Problem> {
     // Less would take a source's jitter for a source that runs ahead.
     let lead = failover.max_lead_ms.unwrap_or(2_000);
     within("failover.max_lead_ms", lead, 200, 2_000)?;
+    let after = failover.failback_after_ms.unwrap_or(3_000);
+    within("failover.failback_after_ms", after, 1_000, 300_000)?;
     let hold = failover.hold_s.unwrap_or_default();
     within("failover.hold_s", hold, 0, 604_800)
 }
@@ -86,13 +89,9 @@ fn check_inputs(inputs: &[Input]) -> Result<(), Problem> {
             return Err(Problem::invalid("key_invalid", &field("key"), why));
         }
     }
-    if inputs.len() > 1 {
-        let why = "a second input needs failover, which is not there yet";
-        return Err(Problem::invalid(
-            "multiple_inputs_unsupported",
-            "inputs",
-            why,
-        ));
+    if inputs.len() > INPUTS {
+        let why = format!("at most {INPUTS}");
+        return Err(Problem::invalid("out_of_range", "inputs", &why));
     }
     Ok(())
 }

@@ -159,9 +159,9 @@ mod tests {
                 "inputs[0].url",
             ),
             (
-                json!({"name": "a", "inputs": [{"id": "m", "url": "publish://"}, {"id": "n", "url": "publish://"}]}),
-                "multiple_inputs_unsupported",
-                "inputs",
+                json!({"name": "a", "inputs": [{"id": "m", "url": "publish://"}, {"id": "m", "url": "publish://"}]}),
+                "id_taken",
+                "inputs[1].id",
             ),
         ] {
             assert_eq!(refused(body), (code.to_owned(), field.to_owned()));

@@ -26,7 +26,7 @@ pub(crate) struct StreamConfig {
     /// Free words of the operator, for filters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) labels: Option<BTreeMap<String, String>>,
-    /// Where media comes from; one `publish://` input for now.
+    /// Where media comes from: the best one that delivers feeds the programme.
     #[serde(default)]
     pub(crate) inputs: Vec<Input>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,6 +90,13 @@ pub(crate) enum SecondPublisher {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Failover {
+    /// Whether the programme returns to a better input; default `auto`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failback: Option<Failback>,
+    /// How long a better input must deliver without fault before that, doubled by each of its
+    /// failures within ten minutes, up to five minutes; 1000..=300000, default 3000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failback_after_ms: Option<u32>,
     /// How far the programme may run ahead of UTC; 200..=2000, default 2000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_lead_ms: Option<u32>,
@@ -97,6 +104,16 @@ pub(crate) struct Failover {
     /// default 0: never. It goes on when an encoder comes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) hold_s: Option<u32>,
+}
+
+/// Whether the programme returns to a better input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Failback {
+    /// Once that input has delivered for long enough.
+    Auto,
+    /// Only by hand, or when the present one fails.
+    Never,
 }
 
 /// HLS and LL-HLS.
@@ -147,6 +164,10 @@ impl StreamConfig {
                 second_publisher: Some(SecondPublisher::Reject),
             }),
             failover: Some(Failover {
+                failback: Some(failover.and_then(|f| f.failback).unwrap_or(Failback::Auto)),
+                failback_after_ms: Some(
+                    failover.and_then(|f| f.failback_after_ms).unwrap_or(3_000),
+                ),
                 max_lead_ms: Some(failover.and_then(|f| f.max_lead_ms).unwrap_or(2_000)),
                 hold_s: Some(failover.and_then(|f| f.hold_s).unwrap_or(0)),
             }),
@@ -163,6 +184,31 @@ impl StreamConfig {
     pub(crate) fn patience(&self) -> Option<Duration> {
         let hold_s = self.failover.as_ref()?.hold_s?;
         (hold_s > 0).then(|| Duration::from_secs(hold_s.into()))
+    }
+
+    /// How an input is chosen.
+    pub(crate) fn policy(&self) -> failover::Policy {
+        let failover = self.failover.as_ref();
+        let never = failover.and_then(|f| f.failback) == Some(Failback::Never);
+        let after = failover.and_then(|f| f.failback_after_ms).unwrap_or(3_000);
+        failover::Policy {
+            failback: if never {
+                failover::Failback::Never
+            } else {
+                failover::Failback::Auto
+            },
+            failback_after: media::Span::from_millis(after.into()),
+            slate_after: self.packaging().segment,
+        }
+    }
+
+    /// What its programme's time keeps to.
+    pub(crate) fn bounds(&self) -> failover::Config {
+        let packaging = self.packaging();
+        failover::Config {
+            max_lead: packaging.max_lead,
+            gap: packaging.segment,
+        }
     }
 
     /// How it is packaged.

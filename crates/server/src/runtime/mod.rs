@@ -1,10 +1,12 @@
 //! What runs: one `Stream` per enabled stream, and the manager that makes them follow the store.
 
 mod clock;
+mod input;
 mod manager;
 mod numbering;
 mod packaging;
 mod players;
+mod programme;
 mod publish;
 mod sessions;
 mod stream;
@@ -12,8 +14,8 @@ mod stream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) use clock::{error as clock_error, utc, utc_ms};
+pub(crate) use input::{LastError, Line};
 pub(crate) use manager::{Manager, Ports, config_of};
-pub(crate) use packaging::LastError;
 pub(crate) use stream::{Status, Stream};
 
 /// What a panic left behind is as good as what was there before: all locks guard plain values.

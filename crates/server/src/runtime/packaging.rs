@@ -9,25 +9,16 @@ use futures_util::FutureExt as _;
 use http_media::{Control, Driver, Observer, Output};
 use hub::{Hub, Listing};
 use packager::{Config, Counters, Effect, Packager, Restored};
-use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use utoipa::ToSchema;
 
+use super::input::LastError;
 use super::numbering::Ledger;
-use super::{lock, utc, utc_ms};
+use super::{lock, utc};
 
 /// After a defect of ours, so that it does not spin.
 const BREATH: Duration = Duration::from_secs(1);
-
-/// Something that went wrong.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct LastError {
-    /// Unix milliseconds.
-    at_ms: i64,
-    message: String,
-}
 
 /// What the task tells those who look.
 #[derive(Debug, Default)]
@@ -45,8 +36,7 @@ impl Told {
     }
 
     pub(crate) fn note_error(&self, message: String) {
-        let at_ms = utc_ms();
-        *lock(&self.error) = Some(LastError { at_ms, message });
+        *lock(&self.error) = Some(LastError::now(message));
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rtmp::{Reject, Stats, Stopper, Target};
 
-use super::stream::Stream;
+use super::input::Line;
 use crate::model::Input;
 use crate::secret;
 
@@ -44,8 +44,12 @@ impl std::fmt::Debug for Holder {
     }
 }
 
-/// The input that a request is for.
-pub(crate) fn choose<'a>(inputs: &'a [Input], target: &Target) -> Result<&'a Input, Reject> {
+/// The input that a request is for; among several that let it in, a free one of the best priority.
+pub(crate) fn choose<'a>(
+    inputs: &'a [Input],
+    target: &Target,
+    is_free: impl Fn(&Input) -> bool,
+) -> Result<&'a Input, Reject> {
     let key = target.key.as_deref();
     if let Some(id) = &target.input {
         let input = inputs.iter().find(|i| i.id == *id);
@@ -56,7 +60,7 @@ pub(crate) fn choose<'a>(inputs: &'a [Input], target: &Target) -> Result<&'a Inp
     }
     // No early exit: the time must not tell which key was close.
     let admitting = inputs.iter().filter(|i| admits(i, key));
-    let best = admitting.min_by_key(|i| (i.key.is_none(), i.priority.unwrap_or(0)));
+    let best = admitting.min_by_key(|i| (i.key.is_none(), !is_free(i), i.priority.unwrap_or(0)));
     best.ok_or(Reject::Unauthorised)
 }
 
@@ -68,16 +72,16 @@ fn admits(input: &Input, key: Option<&str>) -> bool {
 }
 
 /// Makes room for a new publisher, or says why not.
-pub(crate) async fn make_room(stream: &Stream) -> Result<(), Reject> {
-    let Some(holder) = stream.holder() else {
+pub(crate) async fn make_room(stream: &str, line: &Line) -> Result<(), Reject> {
+    let Some(holder) = line.holder() else {
         return Ok(());
     };
     if holder.stats.silence() < SUSPECT {
         return Err(Reject::Busy);
     }
-    tracing::info!(stream = stream.name(), peer = %holder.peer, "a silent publisher is replaced");
+    tracing::info!(stream, input = line.id(), peer = %holder.peer, "a silent publisher is replaced");
     holder.stopper.stop();
-    stream.released(holder.serial).await;
+    line.released(holder.serial).await;
     Ok(())
 }
 
@@ -100,7 +104,7 @@ mod tests {
             input("main", Some("k1"), 1),
             input("backup", Some("k2"), 2),
         ];
-        choose(&inputs, &Target::new("live", stream)).map(|i| i.id.clone())
+        choose(&inputs, &Target::new("live", stream), |_| true).map(|i| i.id.clone())
     }
 
     #[test]
@@ -116,9 +120,9 @@ mod tests {
     fn a_key_is_needed_where_nothing_is_open() {
         let inputs = [input("main", Some("k1"), 0)];
         for stream in ["news", "news?key=", "news?key=k", "news?key=k11"] {
-            let refused = choose(&inputs, &Target::new("live", stream));
+            let refused = choose(&inputs, &Target::new("live", stream), |_| true);
             assert_eq!(refused.unwrap_err(), Reject::Unauthorised, "{stream}");
         }
-        assert!(choose(&[], &Target::new("live", "news?key=k1")).is_err());
+        assert!(choose(&[], &Target::new("live", "news?key=k1"), |_| true).is_err());
     }
 }

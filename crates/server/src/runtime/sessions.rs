@@ -1,10 +1,10 @@
 //! What the publishers of a stream sent: sums over all of them, rates of late.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::Track;
 use rtmp::{Figures, Stats};
 use tokio::time::Instant;
 
@@ -21,6 +21,22 @@ pub(crate) struct Totals {
     pub(crate) keyframes: u64,
     pub(crate) fixes: BTreeMap<&'static str, u64>,
     pub(crate) ignored: BTreeMap<&'static str, u64>,
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.sessions += other.sessions;
+        self.bytes += other.bytes;
+        self.video_frames += other.video_frames;
+        self.audio_frames += other.audio_frames;
+        self.keyframes += other.keyframes;
+        for (kind, n) in other.fixes {
+            *self.fixes.entry(kind).or_default() += n;
+        }
+        for (reason, n) in other.ignored {
+            *self.ignored.entry(reason).or_default() += n;
+        }
+    }
 }
 
 impl Totals {
@@ -58,7 +74,6 @@ struct Sample {
 pub(crate) struct Sessions {
     past: Totals,
     present: Option<Arc<Stats>>,
-    tracks: Option<Arc<[Track]>>,
     samples: VecDeque<Sample>,
 }
 
@@ -72,9 +87,7 @@ impl Sessions {
     pub(crate) fn end(&mut self) {
         self.samples.clear();
         if let Some(stats) = self.present.take() {
-            let figures = stats.figures();
-            self.past.add(&figures);
-            self.tracks = figures.tracks;
+            self.past.add(&stats.figures());
         }
     }
 
@@ -104,12 +117,6 @@ impl Sessions {
             totals.add(&stats.figures());
         }
         totals
-    }
-
-    /// The tracks of the present publisher, or of the last one.
-    pub(crate) fn tracks(&self) -> Option<Arc<[Track]>> {
-        let present = self.present.as_ref().and_then(|s| s.figures().tracks);
-        present.or_else(|| self.tracks.clone())
     }
 }
 

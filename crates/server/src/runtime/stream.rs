@@ -1,37 +1,28 @@
-//! One running stream: publisher, programme, packaging.
+//! One running stream: its inputs, programme, packaging.
 
-use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use failover::{Splice, Timeline, splice};
-use futures_util::FutureExt as _;
 use http_media::{Output, Outputs};
-use hub::{Broadcast, Hub, Limits, Options, Presentation, Publisher};
-use media::{Span, Track};
+use hub::{Broadcast, Hub, Limits, Presentation, Publisher};
+use media::Track;
 use packager::Restored;
 use rtmp::{PlayRequest, PublishRequest, Publishing, Reject, Stats, Target};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+use super::input::{LastError, Line};
+use super::lock;
 use super::numbering::Ledger;
-use super::packaging::{LastError, Packaging, Stop};
+use super::packaging::{Packaging, Stop};
 use super::players::Players;
+use super::programme::Programme;
 use super::publish::{self, Holder};
-use super::sessions::{Rates, Sessions, Totals};
-use super::{lock, utc};
+use super::sessions::Totals;
 use crate::model::{Input, StreamConfig};
-
-/// The programme must not skip what its input still has.
-const SPLICE_LATENCY: Span = Span::from_secs(60);
-/// How long a publisher that was told to leave is waited for.
-const FAREWELL: Duration = Duration::from_secs(2);
-/// After a defect of ours, so that it does not spin.
-const BREATH: Duration = Duration::from_secs(1);
 
 /// What a stream is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -54,47 +45,15 @@ pub(crate) struct Stream {
     hub: Hub,
     pub(crate) output: Arc<Output>,
     config: RwLock<StreamConfig>,
-    /// Of the timeline; a change holds from the next publisher on.
-    bounds: Arc<Mutex<failover::Config>>,
     patience: watch::Sender<Option<Duration>>,
-    holder: Mutex<Option<Holder>>,
-    /// Counts publishers as they leave, for those who wait.
-    left: watch::Sender<u64>,
-    serials: AtomicU64,
-    inputs: mpsc::Sender<Broadcast>,
-    sessions: Mutex<Sessions>,
+    /// In the order of the configuration.
+    lines: RwLock<Vec<Arc<Line>>>,
+    /// Of inputs that were removed.
+    past: Mutex<Totals>,
     packaging: Arc<Packaging>,
-    programme: Arc<Programme>,
+    programme: Programme,
     players: Players,
     stop: CancellationToken,
-}
-
-/// What the programme's task tells those who look.
-#[derive(Debug, Default)]
-pub(crate) struct Programme {
-    counters: Mutex<failover::Counters>,
-    lead_ns: AtomicI64,
-    defects: AtomicU64,
-}
-
-impl Programme {
-    /// Times that a defect of ours stopped it.
-    pub(crate) fn defects(&self) -> u64 {
-        self.defects.load(Relaxed)
-    }
-
-    pub(crate) fn counters(&self) -> failover::Counters {
-        *lock(&self.counters)
-    }
-
-    pub(crate) fn lead(&self) -> Span {
-        Span::from_nanos(self.lead_ns.load(Relaxed))
-    }
-
-    fn show(&self, timeline: &Timeline) {
-        *lock(&self.counters) = timeline.counters();
-        self.lead_ns.store(timeline.lead().as_nanos(), Relaxed);
-    }
 }
 
 impl Stream {
@@ -109,49 +68,51 @@ impl Stream {
             Some(_) => Output::resumed(),
             None => Output::new(),
         });
-        let (inputs, feeds) = mpsc::channel(4);
-        let packaging = Packaging::new(&config.name, hub, &output, ledger);
+        let stop = CancellationToken::new();
+        let programme = start_programme(&config, presentation, &stop);
         let stream = Arc::new(Self {
             name: config.name.clone(),
             hub: hub.clone(),
             output: Arc::clone(&output),
-            bounds: Arc::new(Mutex::new(bounds(&config))),
             patience: watch::Sender::new(config.patience()),
-            holder: Mutex::default(),
-            left: watch::Sender::new(0),
-            serials: AtomicU64::new(0),
-            inputs,
-            sessions: Mutex::default(),
-            packaging: Arc::new(packaging),
-            programme: Arc::default(),
+            lines: RwLock::default(),
+            past: Mutex::default(),
+            packaging: Arc::new(Packaging::new(&config.name, hub, &output, ledger)),
+            programme,
             players: Players::default(),
-            stop: CancellationToken::new(),
-            config: RwLock::new(config),
+            stop,
+            config: RwLock::new(config.clone()),
         });
-        stream.start_programme(presentation, feeds);
-        let packaging = stream.config().packaging();
-        stream.packaging.start(packaging, restored).await;
+        stream.follow(&config).await;
+        stream.packaging.start(config.packaging(), restored).await;
         stream.start_limit();
         outputs.insert(&stream.name, output);
         Ok(stream)
     }
 
-    /// The programme outlives every publisher.
-    fn start_programme(&self, presentation: Presentation, feeds: mpsc::Receiver<Broadcast>) {
-        let Ok((publisher, relay)) = presentation.add("source", Limits::default()) else {
-            return;
+    /// The inputs become those of the configuration; who feeds one that stays is not disturbed.
+    async fn follow(&self, config: &StreamConfig) {
+        for line in self.replace_lines(&config.inputs) {
+            line.dismiss();
+            *lock(&self.past) += line.totals();
+        }
+        self.dismiss_unless_admitted();
+        self.programme.configure(config).await;
+    }
+
+    /// The ones that are no longer there.
+    fn replace_lines(&self, inputs: &[Input]) -> Vec<Arc<Line>> {
+        let mut lines = self.lines.write().unwrap_or_else(PoisonError::into_inner);
+        let mut before = std::mem::take(&mut *lines);
+        let kept = |input: &Input| {
+            let known = before.iter().position(|line| line.id() == input.id);
+            known.map_or_else(
+                || Arc::new(Line::new(&input.id)),
+                |at| before.swap_remove(at),
+            )
         };
-        tokio::spawn(relay.run());
-        let bounds = Arc::clone(&self.bounds);
-        let programme = run_programme(publisher, feeds, bounds, Arc::clone(&self.programme));
-        let stopped = self.stop.clone().cancelled_owned();
-        tokio::spawn(async move {
-            let _presentation = presentation;
-            tokio::select! {
-                () = programme => {}
-                () = stopped => {}
-            }
-        });
+        *lines = inputs.iter().map(kept).collect();
+        before
     }
 
     fn start_limit(&self) {
@@ -169,8 +130,7 @@ impl Stream {
     /// Takes a changed configuration and touches only what it must.
     pub(crate) async fn apply(&self, config: StreamConfig) {
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config.clone();
-        self.dismiss_unless_admitted();
-        *lock(&self.bounds) = bounds(&config);
+        self.follow(&config).await;
         let patience = config.patience();
         self.patience
             .send_if_modified(|old| std::mem::replace(old, patience) != patience);
@@ -179,23 +139,22 @@ impl Stream {
 
     /// A publisher whose input or key is gone has to go too.
     fn dismiss_unless_admitted(&self) {
-        let Some(holder) = self.holder() else {
-            return;
-        };
         let inputs = self.config().inputs;
-        let admitted = inputs.iter().any(|input| holder.entered_by(input));
-        if !admitted || self.stop.is_cancelled() {
-            holder.stopper.stop();
+        for holder in self.lines().iter().filter_map(|line| line.holder()) {
+            let admitted = inputs.iter().any(|input| holder.entered_by(input));
+            if !admitted || self.stop.is_cancelled() {
+                holder.stopper.stop();
+            }
         }
     }
 
-    /// Lets the publisher go and packages anew.
+    /// Lets the publishers go and packages anew.
     pub(crate) async fn restart(&self) {
         self.kick();
         self.packaging.restart(Stop::Freeze).await;
     }
 
-    /// Ends publisher, packaging and programme. What was frozen is still served.
+    /// Ends publishers, packaging and programme. What was frozen is still served.
     pub(crate) async fn shut_down(&self, outputs: &Outputs, how: Stop) {
         self.kick();
         self.packaging.stop(how).await;
@@ -210,10 +169,10 @@ impl Stream {
         }
     }
 
-    /// Lets the publisher go; the rest goes on.
+    /// Lets the publishers go; the rest goes on.
     pub(crate) fn kick(&self) {
-        if let Some(holder) = self.holder() {
-            holder.stopper.stop();
+        for line in self.lines() {
+            line.dismiss();
         }
     }
 
@@ -222,8 +181,8 @@ impl Stream {
         &self,
         request: PublishRequest,
     ) -> Result<(), (Reject, PublishRequest)> {
-        let input = match self.admit(request.target()).await {
-            Ok(input) => input,
+        let (input, line) = match self.admit(request.target()).await {
+            Ok(admitted) => admitted,
             Err(why) => return Err((why, request)),
         };
         let name = format!("{}#{}", self.name, input.id);
@@ -237,17 +196,17 @@ impl Stream {
         let peer = request.peer();
         let publishing = request.accept();
         let stats = Arc::new(Stats::new());
-        let place = self.enter(Holder {
+        let place = line.enter(Holder {
             peer,
             input: input.id,
             key: input.key,
             stats: Arc::clone(&stats),
             stopper: publishing.stopper(),
-            serial: self.serials.fetch_add(1, Relaxed) + 1,
+            serial: line.next_serial(),
         });
         // What was decided on may have changed meanwhile.
         self.dismiss_unless_admitted();
-        self.carry(publishing, publisher, stats).await;
+        self.carry(&line, publishing, (publisher, stats)).await;
         drop(presentation);
         drop(place);
         Ok(())
@@ -272,42 +231,26 @@ impl Stream {
         Some(renditions.first()?.broadcast.clone())
     }
 
-    async fn admit(&self, target: &Target) -> Result<Input, Reject> {
+    async fn admit(&self, target: &Target) -> Result<(Input, Arc<Line>), Reject> {
         let inputs = self.config().inputs;
-        let input = publish::choose(&inputs, target)?.clone();
-        publish::make_room(self).await?;
-        Ok(input)
+        let is_free = |input: &Input| self.line(&input.id).is_some_and(|l| l.holder().is_none());
+        let input = publish::choose(&inputs, target, is_free)?.clone();
+        let line = self.line(&input.id).ok_or(Reject::NotFound)?;
+        publish::make_room(&self.name, &line).await?;
+        Ok((input, line))
     }
 
-    fn enter(&self, holder: Holder) -> Place<'_> {
-        let serial = holder.serial;
-        lock(&self.sessions).begin(Arc::clone(&holder.stats));
-        *lock(&self.holder) = Some(holder);
-        Place {
-            stream: self,
-            serial,
-        }
-    }
-
-    async fn carry(&self, publishing: Publishing, publisher: Publisher, stats: Arc<Stats>) {
-        tracing::info!("publishing");
-        if self.inputs.send(publisher.broadcast()).await.is_err() {
-            return;
-        }
+    async fn carry(&self, line: &Line, publishing: Publishing, to: (Publisher, Arc<Stats>)) {
+        let (publisher, stats) = to;
+        tracing::info!(input = line.id(), "publishing");
+        self.programme.feed(line.id(), publisher.broadcast()).await;
         match publishing.run(publisher, stats).await {
             Ok(reason) => tracing::info!(?reason, "publishing ended"),
             Err(error) => {
                 tracing::warn!(%error, "publishing failed");
-                self.packaging.told().note_error(error.kind.to_string());
+                line.note_error(error.kind.to_string());
             }
         }
-    }
-
-    /// Waits until a publisher has left, for a moment.
-    pub(crate) async fn released(&self, serial: u64) {
-        let mut left = self.left.subscribe();
-        let gone = left.wait_for(|last| *last >= serial);
-        let _ = tokio::time::timeout(FAREWELL, gone).await;
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -319,11 +262,22 @@ impl Stream {
         config.clone()
     }
 
-    pub(crate) fn holder(&self) -> Option<Holder> {
-        lock(&self.holder).clone()
+    /// The inputs, in the order of the configuration.
+    pub(crate) fn lines(&self) -> Vec<Arc<Line>> {
+        let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
+        lines.clone()
     }
 
-    pub(crate) fn programme(&self) -> &Programme {
+    fn line(&self, id: &str) -> Option<Arc<Line>> {
+        self.lines().into_iter().find(|line| line.id() == id)
+    }
+
+    /// The input that feeds the programme.
+    pub(crate) fn active(&self) -> Option<Arc<Line>> {
+        self.line(&self.programme.state().active?)
+    }
+
+    pub(crate) const fn programme(&self) -> &Programme {
         &self.programme
     }
 
@@ -342,25 +296,36 @@ impl Stream {
 
     /// Called every second or so.
     pub(crate) fn sample(&self, now: Instant) {
-        lock(&self.sessions).sample(now);
+        for line in self.lines() {
+            line.sample(now);
+        }
         self.output.forget_viewers();
     }
 
-    pub(crate) fn rates(&self) -> Option<Rates> {
-        lock(&self.sessions).rates()
-    }
-
+    /// What all inputs sent since the stream runs.
     pub(crate) fn totals(&self) -> Totals {
-        lock(&self.sessions).totals()
+        let mut totals = lock(&self.past).clone();
+        for line in self.lines() {
+            totals += line.totals();
+        }
+        totals
     }
 
+    /// What the programme is made of, or was last.
     pub(crate) fn tracks(&self) -> Arc<[Track]> {
-        let tracks = lock(&self.sessions).tracks();
-        tracks.unwrap_or_else(|| Arc::new([]))
+        let programme = self.programme_broadcast();
+        programme.map_or_else(|| Arc::from([]), |broadcast| broadcast.tracks())
     }
 
+    /// The latest of its inputs and its packaging.
     pub(crate) fn last_error(&self) -> Option<LastError> {
-        self.packaging.told().error()
+        let lines = self.lines();
+        let errors = lines
+            .iter()
+            .filter_map(|line| line.errors().into_iter().next());
+        errors
+            .chain(self.packaging.told().error())
+            .max_by_key(|e| e.at_ms)
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -369,61 +334,32 @@ impl Stream {
         if ended || !snapshot.is_live() {
             return Status::Waiting;
         }
-        if self.packaging.is_held() || self.holder().is_none() {
+        if self.packaging.is_held() || self.programme.state().active.is_none() {
             return Status::Hold;
         }
         Status::Live
     }
 }
 
-/// The right to publish, given back when it goes, however it goes.
-struct Place<'a> {
-    stream: &'a Stream,
-    serial: u64,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let stream = self.stream;
-        let mine = lock(&stream.holder).take_if(|h| h.serial == self.serial);
-        if mine.is_some() {
-            lock(&stream.sessions).end();
+/// The programme outlives every publisher.
+fn start_programme(
+    config: &StreamConfig,
+    presentation: Presentation,
+    stop: &CancellationToken,
+) -> Programme {
+    let (publisher, relay) = match presentation.add("source", Limits::default()) {
+        Ok(added) => added,
+        Err(taken) => unreachable!("the presentation is new: {taken}"),
+    };
+    tokio::spawn(relay.run());
+    let (programme, run) = Programme::start(config, publisher);
+    let stopped = stop.clone().cancelled_owned();
+    tokio::spawn(async move {
+        let _presentation = presentation;
+        tokio::select! {
+            () = run => {}
+            () = stopped => {}
         }
-        stream.left.send_replace(self.serial);
-    }
-}
-
-async fn run_programme(
-    publisher: Publisher,
-    mut feeds: mpsc::Receiver<Broadcast>,
-    bounds: Arc<Mutex<failover::Config>>,
-    shown: Arc<Programme>,
-) {
-    let timeline = Timeline::new(*lock(&bounds));
-    let mut programme = Splice::new(publisher, timeline);
-    while let Some(input) = feeds.recv().await {
-        programme.timeline_mut().configure(*lock(&bounds));
-        let show = |splice: &Splice| shown.show(splice.timeline());
-        loop {
-            let mut reader = input.subscribe(Options {
-                max_latency: SPLICE_LATENCY,
-                ..Options::default()
-            });
-            let run = AssertUnwindSafe(splice(&mut reader, &mut programme, utc, show));
-            if run.catch_unwind().await.is_ok() {
-                break;
-            }
-            // A defect of ours costs this stream a moment, and nobody else anything.
-            shown.defects.fetch_add(1, Relaxed);
-            tokio::time::sleep(BREATH).await;
-        }
-    }
-}
-
-fn bounds(config: &StreamConfig) -> failover::Config {
-    let packaging = config.packaging();
-    failover::Config {
-        max_lead: packaging.max_lead,
-        gap: packaging.segment,
-    }
+    });
+    programme
 }

@@ -75,7 +75,7 @@ async fn a_refused_request_changes_nothing() {
         .api("GET", "/streams/a%2Fnews?reveal=true", &Value::Null)
         .await;
     let second =
-        json!([{"id": "main", "url": "publish://"}, {"id": "backup", "url": "publish://"}]);
+        json!([{"id": "main", "url": "publish://"}, {"id": "main", "url": "publish://"}]);
     for (method, path, body, status, code) in [
         ("POST", "/streams", news(), 409, "stream_exists"),
         (
@@ -97,7 +97,7 @@ async fn a_refused_request_changes_nothing() {
             "/streams/a%2Fnews",
             json!({"inputs": second}),
             422,
-            "multiple_inputs_unsupported",
+            "id_taken",
         ),
         (
             "PATCH",

@@ -1,0 +1,163 @@
+//! One connected input as the programme sees it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hub::{Broadcast, Event, Group, Join, Options, Subscriber};
+use media::{Frame, Span, Timestamp, Track, TrackKind};
+
+use crate::equal;
+use crate::fault::Fault;
+use crate::health::Health;
+use crate::splice::lead;
+
+/// The programme must not skip what its input still has.
+const LATENCY: Span = Span::from_secs(60);
+/// Keyframes by which inputs of equal bytes know each other.
+const KEYS: usize = 4;
+
+/// A connection, watched from its first frame to its last.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    broadcast: Broadcast,
+    monitor: Subscriber,
+    pub(crate) health: Health,
+    tracks: Arc<[Track]>,
+    opens: bool,
+    keys: VecDeque<Bytes>,
+    /// When the newest group began.
+    opened: Option<Timestamp>,
+    ended: bool,
+    batch: Vec<Event>,
+}
+
+/// What a batch brought.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct News {
+    pub(crate) groups: u32,
+    pub(crate) ended: bool,
+}
+
+/// What of an input's newest group is there.
+#[derive(Debug)]
+pub(crate) struct Cached {
+    pub(crate) id: Timestamp,
+    pub(crate) dts: Timestamp,
+    pub(crate) span: Span,
+}
+
+impl Feed {
+    pub(crate) fn new(broadcast: Broadcast, floor: Span) -> Self {
+        let monitor = broadcast.subscribe(options(Join::Newest));
+        Self {
+            broadcast,
+            monitor,
+            health: Health::new(floor),
+            tracks: Arc::new([]),
+            opens: false,
+            keys: VecDeque::new(),
+            opened: None,
+            ended: false,
+            batch: Vec::new(),
+        }
+    }
+
+    /// Whether something came in; [`Feed::take`] tells what.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.ended {
+            return Poll::Pending;
+        }
+        self.monitor.poll_next(cx, &mut self.batch)
+    }
+
+    pub(crate) fn take(&mut self, now: Timestamp) -> News {
+        let mut news = News::default();
+        let mut batch = std::mem::take(&mut self.batch);
+        for event in batch.drain(..) {
+            match event {
+                Event::Group { tracks, .. } => {
+                    self.tracks = tracks;
+                    self.opens = true;
+                    self.opened = Some(now);
+                    news.groups += 1;
+                }
+                Event::Frame(frame) => self.frame(&frame, now),
+                Event::Skipped { .. } => {}
+                Event::End(_) => news.ended = true,
+            }
+        }
+        self.batch = batch;
+        self.ended |= news.ended;
+        news
+    }
+
+    fn frame(&mut self, frame: &Frame, now: Timestamp) {
+        let opens = std::mem::take(&mut self.opens);
+        if opens {
+            if self.keys.len() == KEYS {
+                self.keys.pop_front();
+            }
+            self.keys.push_back(frame.payload.clone());
+        }
+        let track = self.tracks.iter().find(|t| t.id == frame.track);
+        let kind = track.map_or(TrackKind::Data, |t| t.kind);
+        self.health.frame(frame, kind, opens, now);
+    }
+
+    pub(crate) fn fault(&self, now: Timestamp) -> Option<Fault> {
+        if self.ended {
+            return Some(Fault::Closed);
+        }
+        self.health.fault(now)
+    }
+
+    /// When its newest group began.
+    pub(crate) const fn opened(&self) -> Option<Timestamp> {
+        self.opened
+    }
+
+    /// What there is of the newest group.
+    pub(crate) fn cached(&self) -> Option<Cached> {
+        let group = self.broadcast.recent(1).pop()?;
+        let lead = lead(&group.tracks)?;
+        let of_lead = || group.frames.iter().filter(|f| f.track == lead);
+        let (first, last) = (of_lead().next()?, of_lead().next_back()?);
+        Some(Cached {
+            id: group.id,
+            dts: first.dts,
+            span: last.dts - first.dts,
+        })
+    }
+
+    /// A reader from the group of this id on.
+    pub(crate) fn read_from(&self, id: Timestamp) -> Subscriber {
+        self.broadcast.subscribe(options(Join::From(id)))
+    }
+
+    /// The last groups, to compare.
+    pub(crate) fn recent(&self) -> Vec<Group> {
+        self.broadcast.recent(equal::GROUPS)
+    }
+
+    /// Whether the last keyframes say that both carry the same bytes.
+    pub(crate) fn seems_equal(&self, other: &Self) -> bool {
+        let common = self.keys.iter().filter(|k| other.keys.contains(k)).count();
+        common >= 2
+    }
+
+    /// What added to this input's times gives the other's, where both carry the same bytes.
+    pub(crate) fn shift_to(&self, other: &[Group]) -> Option<Span> {
+        let lead = lead(&self.tracks)?;
+        equal::shift(other, &self.recent(), lead)
+    }
+}
+
+const fn options(join: Join) -> Options {
+    Options {
+        join,
+        max_latency: LATENCY,
+        wanted: true,
+    }
+}

@@ -1,0 +1,240 @@
+//! Whether one input delivers: learned silences, keyframes, a clock that moves. Pure.
+
+use std::collections::VecDeque;
+
+use media::{Frame, Span, Timestamp, TrackKind};
+
+use crate::fault::Fault;
+
+/// Silences are learned per step of this length.
+const STEP: Span = Span::from_secs(2);
+/// So many steps are remembered: five minutes.
+const STEPS: usize = 150;
+/// No silence is waited for longer, whatever was learned.
+const LONGEST: Span = Span::from_secs(3);
+/// One kind of media may be away for so much longer than all of them.
+const KIND: i64 = 4;
+/// Keyframe intervals that are remembered.
+const INTERVALS: usize = 8;
+/// What a late keyframe is granted beyond two intervals.
+const KEYFRAME_GRACE: Span = Span::from_millis(1_000);
+/// A clock is watched for so long before it is called frozen.
+const CLOCK: Span = Span::from_secs(3);
+
+/// Watches the arrivals of one connection.
+#[derive(Debug)]
+pub struct Health {
+    floor: Span,
+    silences: Silences,
+    last: Option<Timestamp>,
+    kinds: Vec<(TrackKind, Timestamp)>,
+    keyframes: Keyframes,
+    clock: Option<Clock>,
+    frozen: bool,
+}
+
+impl Health {
+    /// Of a connection that has delivered nothing. Silences below `floor` are nothing.
+    #[must_use]
+    pub fn new(floor: Span) -> Self {
+        Self {
+            floor,
+            silences: Silences::default(),
+            last: None,
+            kinds: Vec::new(),
+            keyframes: Keyframes::default(),
+            clock: None,
+            frozen: false,
+        }
+    }
+
+    /// The shortest silence that is a fault: less where a switch costs nothing.
+    pub fn set_floor(&mut self, floor: Span) {
+        self.floor = floor;
+    }
+
+    /// A frame came at `now`. `opens` tells that it begins a group.
+    pub fn frame(&mut self, frame: &Frame, kind: TrackKind, opens: bool, now: Timestamp) {
+        if let Some(last) = self.last.replace(now) {
+            self.silences.learn(now - last, self.silence(), now);
+        }
+        match self.kinds.iter_mut().find(|(k, _)| *k == kind) {
+            Some((_, at)) => *at = now,
+            None => self.kinds.push((kind, now)),
+        }
+        if opens {
+            self.keyframes.note(frame.dts, now);
+            self.watch_clock(frame.dts, now);
+        }
+    }
+
+    /// Whether its clock moves, judged from group to group.
+    fn watch_clock(&mut self, dts: Timestamp, now: Timestamp) {
+        let clock = *self.clock.get_or_insert(Clock { at: now, dts });
+        if now - clock.at >= CLOCK {
+            // A quarter of the pace is no clock, even where frames come in bursts.
+            self.frozen = (dts - clock.dts).times(4) < now - clock.at;
+            self.clock = Some(Clock { at: now, dts });
+        }
+    }
+
+    /// When nothing having come since is a fault.
+    #[must_use]
+    pub fn silence(&self) -> Span {
+        self.silences
+            .bound
+            .clamp(self.floor, LONGEST.max(self.floor))
+    }
+
+    /// What is wrong at `now`, if anything.
+    #[must_use]
+    pub fn fault(&self, now: Timestamp) -> Option<Fault> {
+        let Some(last) = self.last.filter(|_| self.keyframes.last.is_some()) else {
+            return Some(Fault::Starting);
+        };
+        if now - last >= self.silence() {
+            return Some(Fault::Silent);
+        }
+        if self.frozen {
+            return Some(Fault::Frozen);
+        }
+        if self.missing_kind(now).is_some() {
+            return Some(Fault::TrackSilent);
+        }
+        (now >= self.keyframes.due()?).then_some(Fault::NoKeyframe)
+    }
+
+    /// A kind of media that stopped while the others go on.
+    fn missing_kind(&self, now: Timestamp) -> Option<TrackKind> {
+        let most = self.silence().times(KIND);
+        let mut media = self.kinds.iter().filter(|(kind, _)| is_steady(*kind));
+        media
+            .find(|(_, at)| now - *at >= most)
+            .map(|(kind, _)| *kind)
+    }
+
+    /// When [`Health::fault`] may answer otherwise if nothing comes until then.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let silent = self.last? + self.silence();
+        let most = self.silence().times(KIND);
+        let kinds = self.kinds.iter().filter(|(kind, _)| is_steady(*kind));
+        let kinds = kinds.map(|(_, at)| *at + most).min();
+        [Some(silent), kinds, self.keyframes.due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// We ourselves were away for this long: nothing could have come.
+    pub fn forgive(&mut self, away: Span) {
+        for at in self
+            .last
+            .iter_mut()
+            .chain(self.kinds.iter_mut().map(|(_, at)| at))
+        {
+            *at += away;
+        }
+        self.keyframes.last = self.keyframes.last.map(|(dts, at)| (dts, at + away));
+    }
+
+    /// When the last frame came.
+    #[must_use]
+    pub const fn last(&self) -> Option<Timestamp> {
+        self.last
+    }
+
+    /// When the next random-access point is to be expected, where they come regularly.
+    #[must_use]
+    pub fn next_keyframe(&self, after: Timestamp) -> Option<Timestamp> {
+        let interval = self.keyframes.regular()?;
+        let (_, last) = self.keyframes.last?;
+        let (away, each) = ((after - last).as_nanos().max(1), interval.as_nanos());
+        Some(last + interval.times((away + each - 1) / each))
+    }
+}
+
+const fn is_steady(kind: TrackKind) -> bool {
+    matches!(kind, TrackKind::Video | TrackKind::Audio)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    at: Timestamp,
+    dts: Timestamp,
+}
+
+/// The longest silence of each step, lately.
+#[derive(Debug, Default)]
+struct Silences {
+    steps: VecDeque<(Timestamp, Span)>,
+    /// Beyond any silence that was normal lately.
+    bound: Span,
+}
+
+impl Silences {
+    /// What was more than twice the `bound` was an outage, and teaches nothing.
+    fn learn(&mut self, silence: Span, bound: Span, now: Timestamp) {
+        if silence > bound.times(2) {
+            return;
+        }
+        match self.steps.back_mut() {
+            Some((at, longest)) if now - *at < STEP => {
+                if silence <= *longest {
+                    return;
+                }
+                *longest = silence;
+            }
+            _ => self.steps.push_back((now, silence)),
+        }
+        if self.steps.len() > STEPS {
+            self.steps.pop_front();
+        }
+        self.bound = self.measure();
+    }
+
+    /// Twice the longest, or the mean of the steps' longest and six deviations.
+    fn measure(&self) -> Span {
+        let all = || self.steps.iter().map(|(_, s)| s.as_nanos());
+        let Ok(n @ 1..) = i64::try_from(self.steps.len()) else {
+            return Span::ZERO;
+        };
+        let mean = all().sum::<i64>() / n;
+        let deviation = all().map(|s| (s - mean).abs()).sum::<i64>() / n;
+        let longest = all().max().unwrap_or(0);
+        Span::from_nanos((mean + 6 * deviation).max(2 * longest))
+    }
+}
+
+/// Random-access points: the last one, and how far apart they were.
+#[derive(Debug, Default)]
+struct Keyframes {
+    last: Option<(Timestamp, Timestamp)>,
+    intervals: VecDeque<Span>,
+}
+
+impl Keyframes {
+    fn note(&mut self, dts: Timestamp, now: Timestamp) {
+        if let Some((before, _)) = self.last.replace((dts, now)) {
+            self.intervals.push_back(dts - before);
+        }
+        if self.intervals.len() > INTERVALS {
+            self.intervals.pop_front();
+        }
+    }
+
+    /// When two of the longest intervals are over without one.
+    fn due(&self) -> Option<Timestamp> {
+        let (_, last) = self.last?;
+        let longest = self.intervals.iter().max()?;
+        Some(last + longest.times(2) + KEYFRAME_GRACE)
+    }
+
+    /// The interval, where the last ones were equal but for rounding.
+    fn regular(&self) -> Option<Span> {
+        let newest = *self.intervals.back()?;
+        let near = |i: &Span| (*i - newest).abs() <= Span::from_millis(50);
+        let known = self.intervals.len() >= 2 && newest > Span::ZERO;
+        (known && self.intervals.iter().rev().take(3).all(near)).then_some(newest)
+    }
+}

@@ -1,0 +1,520 @@
+//! The task behind a programme: watches every input, asks the selector, carries out what it says.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hub::{Broadcast, Event, Group, Publisher, Subscriber};
+use media::{Span, Timestamp};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::board::{Board, InputState};
+use crate::fault::Fault;
+use crate::feed::Feed;
+use crate::history::{Class, Switch};
+use crate::selector::{Choice, InputId, NotFit, Policy, Role, Selector};
+use crate::splice::Splice;
+use crate::timeline::{Config, Timeline};
+
+/// The shortest silence that is a fault: a switch to another encode costs the viewer a step back
+/// of up to a group, one to the same bytes nothing.
+const FLOOR: Span = Span::from_millis(450);
+const FLOOR_EQUAL: Span = Span::from_millis(170);
+/// A timer that is later than this says that we were away ourselves.
+const AWAY: Duration = Duration::from_millis(50);
+/// A lead below this is not worth a wait.
+const LEAD: Span = Span::from_millis(60);
+/// How much earlier than expected a random-access point may come.
+const EARLY: Span = Span::from_millis(100);
+/// With nothing else to wait for.
+const IDLE: Duration = Duration::from_secs(3_600);
+
+/// Tells UTC. The caller's, because tests own time.
+pub trait Clock: Fn() -> Timestamp {}
+
+impl<F: Fn() -> Timestamp> Clock for F {}
+
+/// Hears what happens, as it does.
+pub trait Observer {
+    /// The programme is fed by another input.
+    fn switched(&mut self, switch: &Switch);
+    /// An input got a fault, or lost it.
+    fn turned(&mut self, input: &InputId, fault: Option<Fault>);
+}
+
+/// What is asked of a programme.
+#[derive(Debug)]
+pub enum Order {
+    /// The inputs as they are configured now, in their order; the slate, if any, last.
+    Inputs(Vec<(InputId, Role)>),
+    /// Other rules.
+    Policy(Policy),
+    /// Other bounds of its time.
+    Bounds(Config),
+    /// An input is connected; what it sent before is over.
+    Feed(InputId, Broadcast),
+    /// Hold the programme on this input.
+    Switch(InputId, oneshot::Sender<Result<(), NotFit>>),
+    /// End that; tells whether there was something to end.
+    Release(oneshot::Sender<bool>),
+}
+
+/// A programme that runs: feeds one broadcast from the best of its inputs.
+#[derive(Debug)]
+pub struct Programme<C, O> {
+    splice: Splice,
+    selector: Selector,
+    feeds: BTreeMap<InputId, Feed>,
+    /// Reads the input that feeds the programme.
+    source: Option<Subscriber>,
+    /// The last groups of an input that went while it fed the programme.
+    remains: Vec<Group>,
+    batch: Vec<Event>,
+    pending: Option<Pending>,
+    /// The input that fed the programme last.
+    fed_by: Option<InputId>,
+    /// A switch whose first frame is still to be written.
+    entered: Option<Switch>,
+    orders: mpsc::Receiver<Order>,
+    timer: Pin<Box<Sleep>>,
+    board: Arc<Board>,
+    wanted: watch::Sender<Arc<[InputId]>>,
+    clock: C,
+    observer: O,
+}
+
+#[derive(Debug)]
+struct Pending {
+    choice: Choice,
+    detection: Span,
+    decided: Timestamp,
+    /// When the random-access point to enter at is expected.
+    expected: Option<Timestamp>,
+}
+
+impl<C: Clock, O: Observer> Programme<C, O> {
+    /// A programme without inputs. `wanted` is told which inputs shall be connected.
+    #[must_use]
+    pub fn new(
+        publisher: Publisher,
+        (policy, bounds): (Policy, Config),
+        orders: mpsc::Receiver<Order>,
+        (board, wanted): (Arc<Board>, watch::Sender<Arc<[InputId]>>),
+        (clock, observer): (C, O),
+    ) -> Self {
+        Self {
+            splice: Splice::new(publisher, Timeline::new(bounds)),
+            selector: Selector::new(policy),
+            feeds: BTreeMap::new(),
+            source: None,
+            remains: Vec::new(),
+            batch: Vec::new(),
+            pending: None,
+            fed_by: None,
+            entered: None,
+            orders,
+            timer: Box::pin(sleep(IDLE)),
+            board,
+            wanted,
+            clock,
+            observer,
+        }
+    }
+
+    /// Runs until nobody can give orders any more.
+    pub async fn run(&mut self) {
+        loop {
+            let Some(woken) = poll_fn(|cx| self.poll(cx)).await else {
+                return;
+            };
+            let now = (self.clock)();
+            self.forgive(woken.late);
+            let mut news = self.forward(now);
+            for order in woken.orders {
+                self.obey(order, now);
+                news = true;
+            }
+            news |= self.watch(now);
+            self.decide(now);
+            self.arm(now);
+            self.board.show_time(self.splice.timeline());
+            if news {
+                self.show();
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Woken>> {
+        let mut woken = Woken::default();
+        let mut ready = false;
+        loop {
+            match self.orders.poll_recv(cx) {
+                Poll::Ready(Some(order)) => woken.orders.push(order),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => break,
+            }
+        }
+        if let Some(source) = &mut self.source {
+            ready |= source.poll_next(cx, &mut self.batch).is_ready();
+        }
+        for feed in self.feeds.values_mut() {
+            ready |= feed.poll(cx).is_ready();
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            woken.late = Instant::now() - self.timer.deadline();
+            self.timer.as_mut().reset(Instant::now() + IDLE);
+            ready = true;
+        }
+        if ready || !woken.orders.is_empty() {
+            return Poll::Ready(Some(woken));
+        }
+        Poll::Pending
+    }
+
+    /// What came late while we ourselves were away is nobody's fault.
+    fn forgive(&mut self, late: Duration) {
+        if late > AWAY {
+            for feed in self.feeds.values_mut() {
+                feed.health.forgive(late.into());
+            }
+        }
+    }
+
+    /// Writes what the source sent. Whether that was news for those who look.
+    fn forward(&mut self, now: Timestamp) -> bool {
+        let silent_since = self.splice.wrote();
+        let groups = |batch: &[Event]| batch.iter().any(|e| matches!(e, Event::Group { .. }));
+        let news = groups(&self.batch);
+        let wrote = self.splice.forward(&mut self.batch, now);
+        if wrote && let Some(mut switch) = self.entered.take() {
+            switch.at = now;
+            switch.wall_silence = silent_since.map_or(Span::ZERO, |since| now - since);
+            switch.lead = self.splice.timeline().lead();
+            let switch = self.board.lock().history.add(switch);
+            self.observer.switched(&switch);
+        }
+        news
+    }
+
+    fn obey(&mut self, order: Order, now: Timestamp) {
+        match order {
+            Order::Inputs(inputs) => {
+                self.selector.set_inputs(&inputs, now);
+                self.feeds
+                    .retain(|id, _| inputs.iter().any(|(i, _)| i == id));
+                if self.selector.active().is_none() {
+                    self.source = None;
+                }
+            }
+            Order::Policy(policy) => self.selector.set_policy(policy),
+            Order::Bounds(bounds) => self.splice.timeline_mut().configure(bounds),
+            Order::Feed(id, broadcast) => self.connect(id, broadcast, now),
+            Order::Switch(id, answer) => {
+                let _ = answer.send(self.selector.pin(&id));
+            }
+            Order::Release(answer) => {
+                let _ = answer.send(self.selector.release());
+            }
+        }
+    }
+
+    fn connect(&mut self, id: InputId, broadcast: Broadcast, now: Timestamp) {
+        if self.selector.state(&id).is_none() {
+            return;
+        }
+        if self.feeds.contains_key(&id) {
+            self.lose(&id, now);
+        }
+        self.feeds.insert(id, Feed::new(broadcast, FLOOR));
+    }
+
+    /// The connection is over; what it still has is written.
+    fn lose(&mut self, id: &InputId, now: Timestamp) {
+        let Some(feed) = self.feeds.remove(id) else {
+            return;
+        };
+        if self.selector.active() == Some(id) {
+            while self
+                .source
+                .as_mut()
+                .is_some_and(|s| s.try_next(&mut self.batch))
+            {
+                self.forward(now);
+            }
+            self.source = None;
+            self.remains = feed.recent();
+        }
+        self.report(id, Some(Fault::Closed), feed.health.last(), now);
+    }
+
+    /// Takes note of what every input sent. Whether that was news for those who look.
+    fn watch(&mut self, now: Timestamp) -> bool {
+        let mut ended = Vec::new();
+        let mut opened = Vec::new();
+        for (id, feed) in &mut self.feeds {
+            let news = feed.take(now);
+            if news.groups > 0 {
+                opened.push(Arc::clone(id));
+            }
+            if news.ended {
+                ended.push(Arc::clone(id));
+            }
+        }
+        for id in &ended {
+            self.lose(id, now);
+        }
+        for id in &opened {
+            self.selector.opened(id);
+            self.set_floors(id);
+        }
+        let turned = self.report_all(now);
+        turned || !ended.is_empty()
+    }
+
+    fn report_all(&mut self, now: Timestamp) -> bool {
+        let mut any = false;
+        let states: Vec<_> = self
+            .feeds
+            .iter()
+            .map(|(id, feed)| (Arc::clone(id), feed.fault(now), feed.health.last()))
+            .collect();
+        for (id, fault, last) in states {
+            any |= self.report(&id, fault, last, now);
+        }
+        any
+    }
+
+    fn report(
+        &mut self,
+        id: &InputId,
+        fault: Option<Fault>,
+        last: Option<Timestamp>,
+        now: Timestamp,
+    ) -> bool {
+        let before = self.selector.state(id).map(|(fault, _)| fault);
+        self.selector.report(id, fault, last, now);
+        if before.is_some_and(|before| before.is_none() != fault.is_none()) {
+            self.observer.turned(id, fault);
+        }
+        before.is_some_and(|before| before != fault)
+    }
+
+    /// A switch between equal inputs costs nothing, so it may be made sooner.
+    fn set_floors(&mut self, opened: &InputId) {
+        let Some(active) = self.selector.active().cloned() else {
+            return;
+        };
+        let Some(feed) = self.feeds.get(&active) else {
+            return;
+        };
+        let mut others = self.feeds.iter().filter(|(id, _)| **id != active);
+        let equal = others.any(|(_, other)| other.seems_equal(feed));
+        let floor = if equal { FLOOR_EQUAL } else { FLOOR };
+        if let Some(feed) = self.feeds.get_mut(&active) {
+            feed.health.set_floor(floor);
+        }
+        if *opened != active
+            && let Some(feed) = self.feeds.get_mut(opened)
+        {
+            feed.health.set_floor(FLOOR);
+        }
+    }
+
+    fn decide(&mut self, now: Timestamp) {
+        let Some(choice) = self.selector.choose(now) else {
+            self.pending = None;
+            self.splice.stop_at(None);
+            return;
+        };
+        if self.pending.as_ref().is_none_or(|p| p.choice != choice) {
+            self.pending = Some(self.plan(choice, now));
+        }
+        if let Some(pending) = self.pending.take() {
+            self.pending = self.try_enter(pending, now);
+        }
+    }
+
+    fn plan(&mut self, choice: Choice, now: Timestamp) -> Pending {
+        let active = self.selector.active().and_then(|id| self.feeds.get(id));
+        let last = active
+            .and_then(|feed| feed.health.last())
+            .or_else(|| self.splice.wrote());
+        let detection = last
+            .filter(|_| !choice.voluntary)
+            .map_or(Span::ZERO, |last| now - last);
+        let expected = self.expected(&choice);
+        self.splice.stop_at(expected);
+        Pending {
+            choice,
+            detection,
+            decided: now,
+            expected,
+        }
+    }
+
+    /// A lead is repaid where the moment may be chosen: the programme ends where the other input's
+    /// random-access point will be on UTC.
+    fn expected(&self, choice: &Choice) -> Option<Timestamp> {
+        let timeline = self.splice.timeline();
+        if !choice.voluntary || timeline.lead() < LEAD {
+            return None;
+        }
+        let end = timeline.end()?;
+        self.feeds.get(&choice.to)?.health.next_keyframe(end)
+    }
+
+    fn try_enter(&mut self, pending: Pending, now: Timestamp) -> Option<Pending> {
+        let Some(feed) = self.feeds.get(&pending.choice.to) else {
+            return Some(pending);
+        };
+        if let Some(shift) = self.shift_to(feed) {
+            self.splice.timeline_mut().follow(shift);
+            self.enter(pending, (Class::Equal, Span::ZERO, false), now);
+            return None;
+        }
+        if pending.choice.voluntary && !pending.is_due(feed.opened()) {
+            return Some(pending);
+        }
+        let Some(cached) = feed.cached() else {
+            return Some(pending);
+        };
+        let entry = self.splice.timeline().entry(cached.span, now);
+        if !self.splice.timeline().allows(entry.lead) {
+            return Some(pending);
+        }
+        let waited = feed.opened().is_some_and(|at| at > pending.decided);
+        let class = if waited { Class::Next } else { Class::Cached };
+        self.splice.timeline_mut().enter(cached.dts, entry);
+        self.enter(pending, (class, cached.span, entry.gap), now);
+        None
+    }
+
+    /// What added to the feed's times gives those of what feeds the programme.
+    fn shift_to(&self, feed: &Feed) -> Option<Span> {
+        let active = self.selector.active().and_then(|id| self.feeds.get(id));
+        match active {
+            Some(active) => feed.shift_to(&active.recent()),
+            None => feed.shift_to(&self.remains),
+        }
+    }
+
+    fn enter(&mut self, pending: Pending, how: (Class, Span, bool), now: Timestamp) {
+        let Pending {
+            choice, detection, ..
+        } = pending;
+        let (class, replayed, gap) = how;
+        let Some(feed) = self.feeds.get(&choice.to) else {
+            return;
+        };
+        let from = match class {
+            Class::Equal => self.group_at_end(feed),
+            Class::Cached | Class::Next => feed.cached().map(|c| c.id),
+        };
+        self.source = from.map(|id| feed.read_from(id));
+        self.splice.turn();
+        self.entered = Some(Switch {
+            number: 0,
+            at: now,
+            from: self.fed_by.replace(Arc::clone(&choice.to)),
+            to: Arc::clone(&choice.to),
+            reason: choice.reason,
+            voluntary: choice.voluntary,
+            class,
+            detection,
+            wall_silence: Span::ZERO,
+            replayed,
+            lead: Span::ZERO,
+            gap,
+        });
+        self.remains.clear();
+        self.selector.entered(&choice, now);
+        self.catch_up(now);
+        self.show();
+    }
+
+    /// The group in which the feed's equal frames go on where the programme ends. What it begins
+    /// with is there already, and is left out by the timeline.
+    fn group_at_end(&self, feed: &Feed) -> Option<Timestamp> {
+        let timeline = self.splice.timeline();
+        let end = timeline.end()?;
+        let groups = feed.recent();
+        let begun = |g: &&Group| g.frames.first().and_then(|f| timeline.place(f.dts)) <= Some(end);
+        let found = groups.iter().rev().find(begun).or_else(|| groups.first());
+        found.map(|g| g.id)
+    }
+
+    /// Writes what the new source has already.
+    fn catch_up(&mut self, now: Timestamp) {
+        while self
+            .source
+            .as_mut()
+            .is_some_and(|s| s.try_next(&mut self.batch))
+        {
+            self.forward(now);
+        }
+    }
+
+    fn arm(&mut self, now: Timestamp) {
+        let feeds = self
+            .feeds
+            .values()
+            .filter_map(|feed| feed.health.deadline());
+        let due = feeds
+            .filter(|at| *at > now)
+            .chain(self.selector.deadline(now))
+            .min();
+        let Some(due) = due else {
+            return;
+        };
+        let at = Instant::now() + (due - now).to_duration();
+        // It may fire too early, which costs a look; a frame that came does not move it.
+        if at < self.timer.deadline() {
+            self.timer.as_mut().reset(at);
+        }
+    }
+
+    fn show(&self) {
+        let mut state = self.board.lock();
+        state.active = self.selector.active().cloned();
+        state.pinned = self.selector.pinned().cloned();
+        state.counters = self.splice.timeline().counters();
+        state.inputs = self
+            .selector
+            .states()
+            .map(|(id, fault, since)| InputState {
+                id: Arc::clone(id),
+                fault,
+                since,
+                silent_after: self.feeds.get(id).map(|f| f.health.silence()),
+            })
+            .collect();
+        state.slate = self.selector.shows_slate();
+        drop(state);
+        let wanted = self.selector.wanted();
+        self.wanted.send_if_modified(|old| {
+            let changed = **old != *wanted;
+            if changed {
+                *old = wanted.into();
+            }
+            changed
+        });
+    }
+}
+
+#[derive(Debug, Default)]
+struct Woken {
+    orders: Vec<Order>,
+    late: Duration,
+}
+
+impl Pending {
+    /// Whether the random-access point that was waited for has come.
+    fn is_due(&self, opened: Option<Timestamp>) -> bool {
+        let from = self.expected.map_or(self.decided, |at| at - EARLY);
+        opened.is_some_and(|at| at >= from.max(self.decided))
+    }
+}

@@ -1,0 +1,250 @@
+//! Whole programmes over inputs that come, go, stall and return.
+
+use failover::{Class, Fault, NotFit, Policy, Reason};
+
+use crate::world::{Encoder, PICTURE_MS, World};
+
+async fn two(priorities: (u32, u32)) -> World {
+    let inputs = [("main", priorities.0), ("backup", priorities.1)];
+    let mut world = World::new(&inputs, Policy::default()).await;
+    world.connect(Encoder::new("main", 1)).await;
+    world.run_ms(200).await;
+    world.connect(Encoder::new("backup", 2)).await;
+    world.run_ms(9_870).await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_backup_goes_on_where_a_closed_input_ended() {
+    let mut world = two((0, 1)).await;
+    assert_eq!(world.active().as_deref(), Some("main"));
+    world.kill("main");
+    world.run_ms(3_000).await;
+    world.check();
+    let (wall, hole) = world.gaps_ms();
+    assert!(wall <= 2 * PICTURE_MS, "{wall} ms of silence");
+    assert!(hole <= PICTURE_MS, "{hole} ms of hole");
+    let state = world.state();
+    let switch = state.history.iter().last().unwrap();
+    assert_eq!(switch.reason, Reason::Fault(Fault::Closed));
+    assert_eq!((switch.class, switch.gap), (Class::Cached, false));
+    assert_eq!(switch.from.as_deref(), Some("main"));
+    // What was cached is what the programme is ahead by now.
+    assert!(
+        world.lead_ms() > 0 && world.lead_ms() <= 1_000,
+        "{}",
+        world.lead_ms()
+    );
+    let content: Vec<_> = world.pictures().iter().map(|p| p.content_ms).collect();
+    let steps: Vec<_> = content
+        .windows(2)
+        .map(|c| c[1] - c[0])
+        .filter(|s| *s != PICTURE_MS)
+        .collect();
+    assert!(
+        steps.len() == 1 && (-1_000..=0).contains(&steps[0]),
+        "{steps:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_input_is_left_within_half_a_second() {
+    let mut world = two((0, 1)).await;
+    world.encoder("main").silent = true;
+    world.run_ms(490).await;
+    assert_eq!(world.active().as_deref(), Some("backup"));
+    world.run_ms(2_000).await;
+    world.check();
+    let (wall, hole) = world.gaps_ms();
+    assert!(wall <= 500 && hole <= PICTURE_MS, "{wall} {hole}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failback_waits_and_repays_the_lead() {
+    let mut world = two((0, 1)).await;
+    world.kill("main");
+    world.run_ms(2_000).await;
+    let lead = world.lead_ms();
+    assert!(lead > 200, "{lead}");
+    world.connect(Encoder::new("main", 1)).await;
+    // It failed once, so it has to be clean for twice the time.
+    world.run_ms(5_500).await;
+    assert_eq!(world.active().as_deref(), Some("backup"));
+    world.run_ms(4_500).await;
+    assert_eq!(world.active().as_deref(), Some("main"));
+    assert!(
+        world.lead_ms().abs() <= 60,
+        "{} ms of lead",
+        world.lead_ms()
+    );
+    world.check();
+    let (wall, hole) = world.gaps_ms();
+    assert!(hole <= PICTURE_MS, "{hole} ms of hole");
+    assert!(wall <= lead + 2 * PICTURE_MS, "{wall} ms");
+    assert_eq!(
+        world.state().history.iter().last().unwrap().reason,
+        Reason::Failback
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_bytes_go_on_with_the_next_frame() {
+    let mut world = World::new(&[("main", 0), ("backup", 1)], Policy::default()).await;
+    world.connect(Encoder::new("main", 1)).await;
+    let twin = Encoder {
+        delay_ms: 30,
+        origin_ms: 77_000,
+        ..Encoder::new("backup", 1)
+    };
+    world.connect(twin).await;
+    world.run_ms(10_030).await;
+    world.kill("main");
+    world.run_ms(3_000).await;
+    world.check();
+    let switch = world.state().history.iter().last().unwrap().clone();
+    assert_eq!(switch.class, Class::Equal);
+    let (wall, hole) = world.gaps_ms();
+    assert!(
+        wall <= 2 * PICTURE_MS && hole <= PICTURE_MS,
+        "{wall} {hole}"
+    );
+    for sound in [false, true] {
+        let shown = world.shown.iter().filter(|s| s.sound == sound);
+        let content: Vec<_> = shown.map(|s| s.content_ms).collect();
+        let step = if sound { 20 } else { 40 };
+        assert!(
+            content.windows(2).all(|c| c[1] - c[0] == step),
+            "sound {sound}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_inputs_are_told_apart_from_silence_sooner() {
+    let mut world = World::new(&[("main", 0), ("backup", 1)], Policy::default()).await;
+    world.connect(Encoder::new("main", 1)).await;
+    world.connect(Encoder::new("backup", 1)).await;
+    world.run_ms(10_000).await;
+    world.encoder("main").silent = true;
+    world.run_ms(200).await;
+    assert_eq!(world.active().as_deref(), Some("backup"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stall_of_everything_switches_nothing() {
+    let mut world = two((0, 1)).await;
+    for id in ["main", "backup"] {
+        world.encoder(id).silent = true;
+    }
+    world.run_ms(1_500).await;
+    for id in ["main", "backup"] {
+        world.encoder(id).silent = false;
+    }
+    world.run_ms(1_000).await;
+    assert_eq!(world.state().history.total(), 1);
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_by_hand_holds_until_it_is_ended_or_fails() {
+    let mut world = two((0, 1)).await;
+    assert_eq!(world.switch("nobody").await, Err(NotFit::Unknown));
+    world.switch("backup").await.unwrap();
+    world.run_ms(20_000).await;
+    assert_eq!(world.active().as_deref(), Some("backup"));
+    let (wall, hole) = world.gaps_ms();
+    assert!(wall <= PICTURE_MS && hole <= PICTURE_MS, "{wall} {hole}");
+    assert!(world.release().await);
+    world.run_ms(5_000).await;
+    assert_eq!(world.active().as_deref(), Some("main"));
+    world.switch("backup").await.unwrap();
+    world.run_ms(2_000).await;
+    world.kill("backup");
+    world.run_ms(1_000).await;
+    assert_eq!(world.active().as_deref(), Some("main"));
+    assert_eq!(world.state().pinned, None);
+    assert_eq!(
+        world.switch("backup").await,
+        Err(NotFit::Fault(Fault::Closed))
+    );
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flapping_input_is_left_alone() {
+    let mut world = two((0, 1)).await;
+    for _ in 0..150 {
+        world.kill("main");
+        world.run_ms(1_000).await;
+        world.connect(Encoder::new("main", 1)).await;
+        world.run_ms(1_000).await;
+    }
+    world.check();
+    let total = world.state().history.total();
+    assert!(total <= 3, "{total} switches");
+    assert!(world.gaps_ms().1 <= PICTURE_MS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_input_removed_is_left_and_one_added_is_used() {
+    let mut world = two((0, 1)).await;
+    world.configure(&[("backup", 1), ("third", 2)]).await;
+    world.run_ms(500).await;
+    assert_eq!(world.active().as_deref(), Some("backup"));
+    world.kill("main");
+    world.connect(Encoder::new("third", 3)).await;
+    world.run_ms(3_000).await;
+    world.kill("backup");
+    world.run_ms(1_000).await;
+    assert_eq!(world.active().as_deref(), Some("third"));
+    world.check();
+    assert!(world.gaps_ms().1 <= PICTURE_MS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_slate_fills_an_absence() {
+    let inputs = [("main", 0), ("slate", u32::MAX)];
+    let mut world = World::new(&inputs, Policy::default()).await;
+    world.connect(Encoder::new("main", 1)).await;
+    world.run_ms(5_000).await;
+    assert_eq!(&**world.wanted.borrow(), ["main".into()]);
+    world.kill("main");
+    world.run_ms(100).await;
+    assert_eq!(&**world.wanted.borrow(), ["main".into(), "slate".into()]);
+    world.connect(Encoder::new("slate", 9)).await;
+    world.run_ms(1_500).await;
+    assert_eq!(world.active(), None);
+    world.run_ms(5_000).await;
+    assert_eq!(world.active().as_deref(), Some("slate"));
+    assert!(world.state().slate);
+    world.connect(Encoder::new("main", 1)).await;
+    world.run_ms(2_000).await;
+    assert_eq!(world.active().as_deref(), Some("main"));
+    world.check();
+    assert!(
+        world
+            .turns()
+            .contains(&("main".into(), Some(Fault::Closed)))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_switches_keep_time() {
+    let mut world = two((0, 0)).await;
+    for i in 0..100 {
+        let (active, encode) = match world.active().as_deref() {
+            Some("main") => ("main", 1),
+            _ => ("backup", 2),
+        };
+        world.kill(active);
+        world.run_ms(1_000 + i % 7 * 130).await;
+        world.connect(Encoder::new(active, encode)).await;
+        world.run_ms(3_000 + i % 11 * 90).await;
+        assert!(world.lead_ms() <= 2_000);
+    }
+    world.check();
+    let (wall, hole) = world.gaps_ms();
+    // Where the lead leaves no room, the next keyframe is waited for.
+    assert!(wall <= 1_100 && hole <= 1_000, "{wall} {hole}");
+    assert_eq!(world.state().history.total(), 101);
+}

@@ -1,0 +1,222 @@
+//! The selector through random histories.
+
+use std::sync::Arc;
+
+use failover::{Fault, InputId, Policy, Reason, Role, Selector};
+use media::{Span, Timestamp};
+use proptest::prelude::*;
+
+const EPOCH: Timestamp = Timestamp::from_millis(1_795_228_844_312);
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Report(usize, Option<Fault>),
+    Pin(usize),
+    Release,
+    Priorities([u32; 4]),
+    Wait(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let fault = prop_oneof![
+        4 => Just(None),
+        1 => Just(Some(Fault::Silent)),
+        1 => Just(Some(Fault::Closed)),
+        1 => Just(Some(Fault::NoKeyframe)),
+    ];
+    prop_oneof![
+        8 => (0_usize..4, fault).prop_map(|(i, f)| Step::Report(i, f)),
+        1 => (0_usize..4).prop_map(Step::Pin),
+        1 => Just(Step::Release),
+        1 => prop::array::uniform4(0_u32..3).prop_map(Step::Priorities),
+        8 => (0_i64..9_000).prop_map(Step::Wait),
+    ]
+}
+
+struct Model {
+    selector: Selector,
+    faults: [Option<Fault>; 4],
+    priorities: [u32; 4],
+    now: Timestamp,
+    voluntary: Option<Timestamp>,
+    switches: usize,
+}
+
+fn id(i: usize) -> InputId {
+    NAMES[i].into()
+}
+
+impl Model {
+    fn new() -> Self {
+        let mut model = Self {
+            selector: Selector::new(Policy::default()),
+            faults: [Some(Fault::Absent); 4],
+            priorities: [0, 1, 1, 2],
+            now: EPOCH,
+            voluntary: None,
+            switches: 0,
+        };
+        model.prioritise(model.priorities);
+        model
+    }
+
+    fn prioritise(&mut self, priorities: [u32; 4]) {
+        self.priorities = priorities;
+        let inputs: Vec<_> = (0..4)
+            .map(|i| {
+                (
+                    id(i),
+                    Role::Source {
+                        priority: priorities[i],
+                        cold: false,
+                    },
+                )
+            })
+            .collect();
+        self.selector.set_inputs(&inputs, self.now);
+    }
+
+    fn apply(&mut self, step: &Step) {
+        match step {
+            Step::Report(i, fault) => {
+                self.faults[*i] = *fault;
+                self.tell();
+            }
+            Step::Pin(i) => {
+                let pinned = self.selector.pin(NAMES[*i]);
+                assert_eq!(pinned.is_ok(), self.faults[*i].is_none());
+            }
+            Step::Release => {
+                self.selector.release();
+            }
+            Step::Priorities(priorities) => self.prioritise(*priorities),
+            // Time passes as it does: a look whenever the selector asked for one.
+            Step::Wait(ms) => {
+                let until = self.now + Span::from_millis(*ms);
+                while let Some(at) = self.selector.deadline(self.now).filter(|at| *at <= until) {
+                    self.advance(at);
+                }
+                self.advance(until);
+            }
+        }
+        self.obey();
+    }
+
+    fn advance(&mut self, to: Timestamp) {
+        self.now = to;
+        for i in 0..4 {
+            if self.faults[i].is_none() {
+                self.selector.opened(&id(i));
+            }
+        }
+        self.tell();
+        self.obey();
+    }
+
+    fn tell(&mut self) {
+        for (i, fault) in self.faults.iter().enumerate() {
+            let last = fault.is_none().then_some(self.now);
+            // Whoever is silent has been for a second when that is told.
+            let known = last.unwrap_or(EPOCH - Span::from_secs(1));
+            self.selector.report(&id(i), *fault, Some(known), self.now);
+        }
+    }
+
+    fn obey(&mut self) {
+        for _ in 0..3 {
+            let Some(choice) = self.selector.choose(self.now) else {
+                return;
+            };
+            assert_ne!(self.selector.active(), Some(&choice.to));
+            let chosen = NAMES.iter().position(|n| **n == *choice.to).unwrap();
+            assert_eq!(self.faults[chosen], None, "chose a faulty one");
+            if choice.reason == Reason::Failback {
+                self.check_failback(chosen);
+            }
+            self.switches += 1;
+            self.selector.entered(&choice, self.now);
+        }
+        panic!("it does not come to rest");
+    }
+
+    fn check_failback(&mut self, chosen: usize) {
+        let active = self.active().unwrap();
+        assert!(self.priorities[chosen] < self.priorities[active]);
+        if let Some(last) = self.voluntary.replace(self.now) {
+            assert!(self.now - last >= Policy::default().failback_after);
+        }
+    }
+
+    fn active(&self) -> Option<usize> {
+        let active = self.selector.active()?;
+        NAMES.iter().position(|n| **n == **active)
+    }
+
+    fn check(&self) {
+        let lives = self.faults.iter().any(Option::is_none);
+        match self.active() {
+            Some(active) if lives => assert_eq!(self.faults[active], None, "left on a dead input"),
+            None => assert!(!lives, "on none while one delivers"),
+            Some(_) => {}
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn it_never_stays_on_a_dead_input_and_comes_back_to_the_best(
+        steps in prop::collection::vec(step(), 1..200)
+    ) {
+        let mut model = Model::new();
+        for step in &steps {
+            model.apply(step);
+            model.check();
+        }
+        // All is well for long enough: the best there is.
+        model.selector.release();
+        model.faults = [None; 4];
+        for _ in 0..8 {
+            model.apply(&Step::Wait(100_000));
+        }
+        let active = model.active().unwrap();
+        prop_assert_eq!(model.priorities[active], *model.priorities.iter().min().unwrap());
+    }
+
+    #[test]
+    fn flapping_of_any_pace_is_bounded(up in 100_i64..20_000, down in 10_i64..5_000) {
+        let mut model = Model::new();
+        model.prioritise([0, 1, 2, 2]);
+        model.apply(&Step::Report(1, None));
+        let mut passed = 0;
+        while passed < 600_000 {
+            model.apply(&Step::Report(0, None));
+            model.apply(&Step::Wait(up));
+            model.apply(&Step::Report(0, Some(Fault::Silent)));
+            model.apply(&Step::Wait(down));
+            passed += up + down;
+        }
+        // Each return doubles the wait for the next one.
+        prop_assert!(model.switches <= 14, "{} switches", model.switches);
+    }
+}
+
+#[test]
+fn a_cold_input_is_wanted_when_nothing_better_delivers() {
+    let mut selector = Selector::new(Policy::default());
+    let source = |priority, cold| Role::Source { priority, cold };
+    let inputs = [
+        (id(0), source(0, false)),
+        (id(1), source(1, true)),
+        (id(2), source(1, true)),
+    ];
+    selector.set_inputs(&inputs, EPOCH);
+    assert_eq!(selector.wanted(), [id(0), id(1), id(2)]);
+    selector.report(&id(0), None, Some(EPOCH), EPOCH);
+    assert_eq!(selector.wanted(), [id(0)]);
+    selector.report(&id(0), Some(Fault::Silent), Some(EPOCH), EPOCH);
+    selector.report(&id(1), None, Some(EPOCH), EPOCH);
+    assert_eq!(selector.wanted(), [id(0), id(1)]);
+    assert_eq!(Arc::clone(&selector.states().next().unwrap().0), id(0));
+}

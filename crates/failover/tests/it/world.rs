@@ -1,0 +1,310 @@
+//! Encoders that show what they send, and a viewer of the programme, on a clock of their own.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use failover::{
+    Board, Config, Fault, InputId, NotFit, Observer, Order, Policy, Programme, Role, State, Switch,
+};
+use hub::{Event, Hub, Limits, Options, Presentation, Publisher, Subscriber};
+use media::codec::OpaqueConfig;
+use media::{CodecConfig, Frame, Span, Timestamp, Track, TrackId, TrackKind};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+const VIDEO: TrackId = TrackId(0);
+const AUDIO: TrackId = TrackId(1);
+pub(crate) const PICTURE_MS: i64 = 40;
+const SOUND_MS: i64 = 20;
+const EPOCH: Timestamp = Timestamp::from_millis(1_795_228_844_000);
+
+/// An encoder of 25 pictures and 50 packets of sound per second.
+pub(crate) struct Encoder {
+    pub(crate) id: &'static str,
+    /// Encoders of the same `encode` send the same bytes.
+    pub(crate) encode: u8,
+    pub(crate) gop_ms: i64,
+    /// Where its keyframes lie.
+    pub(crate) phase_ms: i64,
+    /// How late its frames come.
+    pub(crate) delay_ms: i64,
+    /// Its clock counts from here.
+    pub(crate) origin_ms: i64,
+    pub(crate) silent: bool,
+    pub(crate) line: Option<(Presentation, Publisher)>,
+    pub(crate) sent_ms: i64,
+}
+
+impl Encoder {
+    pub(crate) fn new(id: &'static str, encode: u8) -> Self {
+        Self {
+            id,
+            encode,
+            gop_ms: 1_000,
+            phase_ms: i64::from(encode) * 360,
+            delay_ms: 0,
+            origin_ms: i64::from(encode) * 1_000_000,
+            silent: false,
+            line: None,
+            sent_ms: 0,
+        }
+    }
+
+    fn frame(&self, track: TrackId, at_ms: i64, random_access: bool) -> Frame {
+        let mut payload = vec![self.encode, u8::from(track == AUDIO)];
+        payload.extend(at_ms.to_be_bytes());
+        let dts = Timestamp::from_millis(at_ms + self.origin_ms);
+        Frame {
+            track,
+            dts,
+            pts: dts,
+            duration: None,
+            random_access,
+            leading: false,
+            payload: payload.into(),
+        }
+    }
+
+    /// Sends what is due at `now_ms`.
+    fn send(&mut self, now_ms: i64) {
+        let due = now_ms - self.delay_ms;
+        while self.sent_ms < due {
+            self.sent_ms += SOUND_MS;
+            let at = self.sent_ms;
+            let key = (at - self.phase_ms).rem_euclid(self.gop_ms) == 0;
+            let picture = (at % PICTURE_MS == 0).then(|| self.frame(VIDEO, at, key));
+            let sound = self.frame(AUDIO, at, true);
+            let Some((_, publisher)) = self.line.as_mut().filter(|_| !self.silent) else {
+                continue;
+            };
+            for frame in picture.into_iter().chain([sound]) {
+                let _ = publisher.push(frame);
+            }
+        }
+    }
+}
+
+pub(crate) fn tracks(encode: u8) -> Arc<[Track]> {
+    let track = |id, kind| {
+        let data = Bytes::copy_from_slice(&[encode]);
+        let fourcc = *b"test";
+        Track::new(id, CodecConfig::Opaque(OpaqueConfig { kind, fourcc, data }))
+    };
+    Arc::new([
+        track(VIDEO, TrackKind::Video),
+        track(AUDIO, TrackKind::Audio),
+    ])
+}
+
+/// One frame of the programme as the viewer got it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown {
+    pub(crate) wall_ms: i64,
+    pub(crate) dts: Timestamp,
+    pub(crate) sound: bool,
+    pub(crate) encode: u8,
+    pub(crate) key: bool,
+    /// When its content was taken.
+    pub(crate) content_ms: i64,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Ears(Arc<Mutex<Vec<(InputId, Option<Fault>)>>>);
+
+impl Observer for Ears {
+    fn switched(&mut self, _: &Switch) {}
+
+    fn turned(&mut self, input: &InputId, fault: Option<Fault>) {
+        self.0.lock().unwrap().push((Arc::clone(input), fault));
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) encoders: Vec<Encoder>,
+    pub(crate) shown: Vec<Shown>,
+    pub(crate) wanted: watch::Receiver<Arc<[InputId]>>,
+    hub: Hub,
+    start: Instant,
+    orders: mpsc::Sender<Order>,
+    board: Arc<Board>,
+    viewer: Subscriber,
+    ears: Ears,
+    _programme: Presentation,
+}
+
+impl World {
+    /// Inputs of these ids and priorities, none connected.
+    pub(crate) async fn new(inputs: &[(&str, u32)], policy: Policy) -> Self {
+        let hub = Hub::new();
+        let presentation = hub.announce("news").unwrap();
+        let (publisher, relay) = presentation.add("source", Limits::default()).unwrap();
+        tokio::spawn(relay.run());
+        let viewer = publisher.broadcast().subscribe(Options {
+            max_latency: Span::from_secs(60),
+            ..Options::default()
+        });
+        let (orders, received) = mpsc::channel(16);
+        let (board, start) = (Arc::new(Board::default()), Instant::now());
+        let (wants, wanted) = watch::channel(Arc::from([]));
+        let ears = Ears::default();
+        let clock = move || EPOCH + Span::from(start.elapsed());
+        let mut programme = Programme::new(
+            publisher,
+            (policy, Config::default()),
+            received,
+            (Arc::clone(&board), wants),
+            (clock, ears.clone()),
+        );
+        tokio::spawn(async move { programme.run().await });
+        let world = Self {
+            encoders: Vec::new(),
+            shown: Vec::new(),
+            wanted,
+            hub,
+            start,
+            orders,
+            board,
+            viewer,
+            ears,
+            _programme: presentation,
+        };
+        world.configure(inputs).await;
+        world
+    }
+
+    pub(crate) async fn configure(&self, inputs: &[(&str, u32)]) {
+        let role = |priority| match priority {
+            u32::MAX => Role::Slate,
+            priority => Role::Source {
+                priority,
+                cold: false,
+            },
+        };
+        let inputs = inputs.iter().map(|(id, p)| (InputId::from(*id), role(*p)));
+        self.order(Order::Inputs(inputs.collect())).await;
+    }
+
+    pub(crate) async fn order(&self, order: Order) {
+        self.orders.send(order).await.unwrap();
+    }
+
+    pub(crate) async fn switch(&self, id: &str) -> Result<(), NotFit> {
+        let (answer, told) = oneshot::channel();
+        self.order(Order::Switch(id.into(), answer)).await;
+        told.await.unwrap()
+    }
+
+    pub(crate) async fn release(&self) -> bool {
+        let (answer, told) = oneshot::channel();
+        self.order(Order::Release(answer)).await;
+        told.await.unwrap()
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        i64::try_from(self.start.elapsed().as_millis()).unwrap()
+    }
+
+    /// Puts an encoder on line.
+    pub(crate) async fn connect(&mut self, mut encoder: Encoder) {
+        let name = format!("news#{}", encoder.id);
+        let presentation = self.hub.announce(&name).unwrap();
+        let (mut publisher, relay) = presentation.add("source", Limits::default()).unwrap();
+        tokio::spawn(relay.run());
+        publisher.set_tracks(tracks(encoder.encode));
+        let broadcast = publisher.broadcast();
+        self.order(Order::Feed(encoder.id.into(), broadcast)).await;
+        encoder.sent_ms = self.now_ms() - encoder.delay_ms;
+        encoder.sent_ms -= encoder.sent_ms.rem_euclid(SOUND_MS);
+        encoder.line = Some((presentation, publisher));
+        self.encoders.push(encoder);
+    }
+
+    pub(crate) fn encoder(&mut self, id: &str) -> &mut Encoder {
+        self.encoders.iter_mut().find(|e| e.id == id).unwrap()
+    }
+
+    /// Its connection closes.
+    pub(crate) fn kill(&mut self, id: &str) {
+        self.encoders.retain(|e| e.id != id);
+    }
+
+    pub(crate) async fn run_ms(&mut self, ms: i64) {
+        let until = self.now_ms() + ms;
+        while self.now_ms() < until {
+            let next = self.now_ms() / 10 * 10 + 10;
+            let next = Duration::from_millis(next.unsigned_abs());
+            sleep_until(self.start + next).await;
+            let now = self.now_ms();
+            for encoder in &mut self.encoders {
+                encoder.send(now);
+            }
+            self.view().await;
+        }
+    }
+
+    async fn view(&mut self) {
+        // Everybody who was woken has had a turn.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        let wall_ms = self.now_ms();
+        let mut batch = Vec::new();
+        while self.viewer.try_next(&mut batch) {}
+        for event in batch {
+            if let Event::Frame(frame) = event {
+                let content = frame.payload[2..10].try_into().unwrap();
+                self.shown.push(Shown {
+                    wall_ms,
+                    dts: frame.dts,
+                    sound: frame.payload[1] == 1,
+                    encode: frame.payload[0],
+                    key: frame.random_access,
+                    content_ms: i64::from_be_bytes(content),
+                });
+            }
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.board.state()
+    }
+
+    pub(crate) fn active(&self) -> Option<String> {
+        self.state().active.map(|id| id.to_string())
+    }
+
+    pub(crate) fn lead_ms(&self) -> i64 {
+        self.board.lead().as_millis()
+    }
+
+    pub(crate) fn turns(&self) -> Vec<(InputId, Option<Fault>)> {
+        self.ears.0.lock().unwrap().clone()
+    }
+
+    pub(crate) fn pictures(&self) -> Vec<Shown> {
+        self.shown.iter().filter(|s| !s.sound).copied().collect()
+    }
+
+    /// The longest time without a picture, and the longest hole between two in programme time.
+    pub(crate) fn gaps_ms(&self) -> (i64, i64) {
+        let pictures = self.pictures();
+        let pairs = || pictures.windows(2);
+        let wall = pairs().map(|p| p[1].wall_ms - p[0].wall_ms).max();
+        let hole = pairs().map(|p| (p[1].dts - p[0].dts).as_millis()).max();
+        (wall.unwrap(), hole.unwrap())
+    }
+
+    /// DTS rise within each track, and another encode's pictures begin with a keyframe.
+    pub(crate) fn check(&self) {
+        for sound in [false, true] {
+            let of_track = self.shown.iter().filter(|s| s.sound == sound);
+            let dts: Vec<_> = of_track.map(|s| s.dts).collect();
+            let bad = dts.windows(2).find(|d| d[1] <= d[0]);
+            assert!(bad.is_none(), "sound {sound}: {bad:?}");
+        }
+        for pair in self.pictures().windows(2) {
+            assert!(pair[1].key || pair[0].encode == pair[1].encode, "{pair:?}");
+        }
+    }
+}

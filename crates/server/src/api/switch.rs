@@ -1,0 +1,70 @@
+//! `/api/v1/streams/{name}/switch`: the programme held on one input by hand.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use failover::NotFit;
+use http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::change::{disabled, find};
+use super::extract::{Named, Sent};
+use super::{Api, Problem};
+use crate::model;
+use crate::runtime::Stream;
+
+/// Which input to hold the programme on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Switch {
+    /// Its id.
+    #[schema(example = "backup")]
+    input: String,
+}
+
+/// Holds the programme on an input until that fails, or until it is released. The switch is made
+/// at a keyframe, when what runs ahead of real time has been repaid.
+#[utoipa::path(post, path = "/streams/{name}/switch", tag = "inputs",
+    params(("name" = String, Path)), request_body = Switch, responses(
+    (status = 204), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn hold(
+    State(api): State<Api>,
+    Named(name): Named<String>,
+    Sent(body): Sent,
+) -> Result<StatusCode, Problem> {
+    let Switch { input } = model::typed(body)?;
+    let stream = running(&api, &name).await?;
+    stream.programme().switch(&input).await.map_err(refused)?;
+    tracing::info!(stream = name, input, "held by hand");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lets the stream choose its input again.
+#[utoipa::path(delete, path = "/streams/{name}/switch", tag = "inputs",
+    params(("name" = String, Path)), responses(
+    (status = 204), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn release(
+    State(api): State<Api>,
+    Named(name): Named<String>,
+) -> Result<StatusCode, Problem> {
+    if running(&api, &name).await?.programme().release().await {
+        tracing::info!(stream = name, "released");
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn running(api: &Api, name: &str) -> Result<Arc<Stream>, Problem> {
+    if let Some(stream) = api.manager.get(name) {
+        return Ok(stream);
+    }
+    find(api, name).await?;
+    Err(disabled())
+}
+
+fn refused(why: NotFit) -> Problem {
+    match why {
+        NotFit::Unknown => Problem::invalid("input_unknown", "input", &why.to_string()),
+        NotFit::Fault(_) => Problem::new(StatusCode::CONFLICT, "input_not_ready", &why.to_string()),
+    }
+}

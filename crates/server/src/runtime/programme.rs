@@ -1,0 +1,219 @@
+//! The programme of one stream: its orders, and what its task tells those who look.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use failover::{Board, Fault, InputId, NotFit, Observer, Order, Role, State, Switch};
+use futures_util::FutureExt as _;
+use hub::{Broadcast, Publisher};
+use media::Span;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{lock, utc};
+use crate::histogram::Histogram;
+use crate::model::StreamConfig;
+
+/// After a defect of ours, so that it does not spin.
+const BREATH: Duration = Duration::from_secs(1);
+const ORDERS: usize = 16;
+/// Upper bounds in seconds: from a frame to what viewers wait for.
+const BOUNDS: [f64; 10] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0];
+
+/// A stream's programme, as the rest of the server holds it.
+#[derive(Debug)]
+pub(crate) struct Programme {
+    orders: mpsc::Sender<Order>,
+    board: Arc<Board>,
+    wanted: watch::Receiver<Arc<[InputId]>>,
+    told: Arc<Told>,
+}
+
+/// What it counted.
+#[derive(Debug)]
+pub(crate) struct Told {
+    defects: AtomicU64,
+    /// By reason; a handful, so a list.
+    switches: Mutex<Vec<(&'static str, u64)>>,
+    /// By input and fault.
+    faults: Mutex<Vec<(InputId, Fault, u64)>>,
+    pub(crate) detection: Histogram,
+    pub(crate) silence: Histogram,
+}
+
+impl Programme {
+    /// Starts feeding the publisher; it goes on until what is returned is dropped.
+    pub(super) fn start(
+        config: &StreamConfig,
+        publisher: Publisher,
+    ) -> (Self, impl Future<Output = ()> + use<>) {
+        let (orders, received) = mpsc::channel(ORDERS);
+        let (wants, wanted) = watch::channel(Arc::from([]));
+        let board = Arc::new(Board::default());
+        let told = Arc::new(Told::new());
+        let watchman = Watchman {
+            stream: config.name.clone(),
+            told: Arc::clone(&told),
+        };
+        let mut programme = failover::Programme::new(
+            publisher,
+            (config.policy(), config.bounds()),
+            received,
+            (Arc::clone(&board), wants),
+            (utc, watchman),
+        );
+        let counted = Arc::clone(&told);
+        let run = async move {
+            while AssertUnwindSafe(programme.run())
+                .catch_unwind()
+                .await
+                .is_err()
+            {
+                // A defect of ours costs this stream a moment, and nobody else anything.
+                counted.defects.fetch_add(1, Relaxed);
+                tokio::time::sleep(BREATH).await;
+            }
+        };
+        (
+            Self {
+                orders,
+                board,
+                wanted,
+                told,
+            },
+            run,
+        )
+    }
+
+    /// Follows a changed configuration.
+    pub(super) async fn configure(&self, config: &StreamConfig) {
+        let source = |priority| Role::Source {
+            priority,
+            cold: false,
+        };
+        let inputs = config.inputs.iter();
+        let inputs = inputs.map(|i| (InputId::from(&*i.id), source(i.priority.unwrap_or(0))));
+        self.order(Order::Inputs(inputs.collect())).await;
+        self.order(Order::Policy(config.policy())).await;
+        self.order(Order::Bounds(config.bounds())).await;
+    }
+
+    /// An input is connected.
+    pub(super) async fn feed(&self, input: &str, broadcast: Broadcast) {
+        self.order(Order::Feed(input.into(), broadcast)).await;
+    }
+
+    /// Holds the programme on an input, until it fails or [`Programme::release`].
+    pub(crate) async fn switch(&self, input: &str) -> Result<(), NotFit> {
+        let (answer, told) = oneshot::channel();
+        self.order(Order::Switch(input.into(), answer)).await;
+        told.await.unwrap_or(Err(NotFit::Unknown))
+    }
+
+    /// Ends that; tells whether there was something to end.
+    pub(crate) async fn release(&self) -> bool {
+        let (answer, told) = oneshot::channel();
+        self.order(Order::Release(answer)).await;
+        told.await.unwrap_or(false)
+    }
+
+    /// A programme that has ended takes none, and nobody waits for it.
+    async fn order(&self, order: Order) {
+        let _ = self.orders.send(order).await;
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.board.state()
+    }
+
+    pub(crate) fn lead(&self) -> Span {
+        self.board.lead()
+    }
+
+    pub(crate) fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// Which inputs shall be connected.
+    pub(super) fn wanted(&self) -> watch::Receiver<Arc<[InputId]>> {
+        self.wanted.clone()
+    }
+}
+
+impl Told {
+    fn new() -> Self {
+        Self {
+            defects: AtomicU64::new(0),
+            switches: Mutex::default(),
+            faults: Mutex::default(),
+            detection: Histogram::new(&BOUNDS),
+            silence: Histogram::new(&BOUNDS),
+        }
+    }
+
+    /// Times that a defect of ours stopped it.
+    pub(crate) fn defects(&self) -> u64 {
+        self.defects.load(Relaxed)
+    }
+
+    /// How often it was switched, by reason.
+    pub(crate) fn switches(&self) -> Vec<(&'static str, u64)> {
+        lock(&self.switches).clone()
+    }
+
+    /// How often an input failed, by input and fault.
+    pub(crate) fn faults(&self) -> Vec<(InputId, Fault, u64)> {
+        lock(&self.faults).clone()
+    }
+}
+
+struct Watchman {
+    stream: String,
+    told: Arc<Told>,
+}
+
+impl Observer for Watchman {
+    fn switched(&mut self, switch: &Switch) {
+        let reason = switch.reason.name();
+        let mut switches = lock(&self.told.switches);
+        match switches.iter_mut().find(|(r, _)| *r == reason) {
+            Some((_, n)) => *n += 1,
+            None => switches.push((reason, 1)),
+        }
+        drop(switches);
+        // The first input of all was waited for by nobody.
+        if switch.from.is_some() && !switch.voluntary {
+            self.told.detection.note(switch.detection);
+            self.told.silence.note(switch.wall_silence);
+        }
+        tracing::info!(
+            stream = self.stream,
+            from = switch.from.as_deref(),
+            to = &*switch.to,
+            reason,
+            class = switch.class.name(),
+            detection_ms = switch.detection.as_millis(),
+            silence_ms = switch.wall_silence.as_millis(),
+            lead_ms = switch.lead.as_millis(),
+            "switched"
+        );
+    }
+
+    fn turned(&mut self, input: &InputId, fault: Option<Fault>) {
+        let Some(fault) = fault else {
+            tracing::info!(stream = self.stream, input = &**input, "input delivers");
+            return;
+        };
+        let mut faults = lock(&self.told.faults);
+        match faults
+            .iter_mut()
+            .find(|(i, f, _)| i == input && *f == fault)
+        {
+            Some((.., n)) => *n += 1,
+            None => faults.push((Arc::clone(input), fault, 1)),
+        }
+        drop(faults);
+        tracing::warn!(stream = self.stream, input = &**input, %fault, "input at fault");
+    }
+}
