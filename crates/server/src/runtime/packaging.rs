@@ -18,6 +18,9 @@ use utoipa::ToSchema;
 use super::numbering::Ledger;
 use super::{lock, utc, utc_ms};
 
+/// Where tracks are joined between their keyframes, one segment may be missed for once.
+const UNALIGNED: u64 = 2;
+
 /// After a defect of ours, so that it does not spin.
 const BREATH: Duration = Duration::from_secs(1);
 
@@ -289,7 +292,13 @@ impl Observer for Watcher {
             self.ledger.highest(&self.stream, state.highest);
             *lock(&self.told.state) = Some(state);
         }
-        *lock(&self.told.counters) = counters;
+        let before = std::mem::replace(&mut *lock(&self.told.counters), counters);
+        if before.unaligned < UNALIGNED && counters.unaligned >= UNALIGNED {
+            let message =
+                "a further video track has no keyframes where the first one has: not listed";
+            tracing::warn!(stream = self.stream, "{message}");
+            self.told.note_error(message.to_owned());
+        }
         let changed = self
             .told
             .held
@@ -320,5 +329,6 @@ const fn sum(a: Counters, b: Counters) -> Counters {
         discontinuities: a.discontinuities + b.discontinuities,
         dropped: a.dropped + b.dropped,
         silent_frames: a.silent_frames + b.silent_frames,
+        unaligned: a.unaligned + b.unaligned,
     }
 }
