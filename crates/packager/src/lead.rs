@@ -32,6 +32,8 @@ pub(crate) struct Lead {
     distance: Option<Span>,
     last: Option<Timestamp>,
     start: Timestamp,
+    /// How far it has come: no cut will lie before this.
+    pub(crate) reached: Option<Timestamp>,
     /// Where media came back after the latest hole.
     pub(crate) resumed: Timestamp,
     /// How far an audio lead's segments lie off the grid.
@@ -65,6 +67,7 @@ impl Lead {
         }
         let duration = frame.duration.or(self.step).unwrap_or(Span::ZERO);
         self.end = Some(frame.dts + duration);
+        self.reached = Some(self.time(frame));
         self.arrival = Some(now);
     }
 

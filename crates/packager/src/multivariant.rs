@@ -45,7 +45,8 @@ impl Snapshot {
         let groups = audio_groups(&audio);
         for (group, members) in &groups {
             for (i, member) in members.iter().enumerate() {
-                rendition(out, group, member, i == 0, query)?;
+                let name = name(member, &members[..i]);
+                rendition(out, group, (member, &name), i == 0, query)?;
             }
         }
         for v in &video {
@@ -80,20 +81,32 @@ fn audio_groups<'a>(audio: &[&'a Arc<Media>]) -> Vec<Group<'a>> {
     groups
 }
 
+/// RFC 8216bis 4.4.6.1.1: no two members of a group have the same name.
+fn name(m: &Media, before: &[&Arc<Media>]) -> String {
+    let told = |m: &Media| {
+        let label = m.track.label.as_deref();
+        label.or(m.track.language.as_deref()).map(quotable)
+    };
+    match told(m) {
+        Some(name) if before.iter().any(|b| told(b).as_ref() == Some(&name)) => {
+            format!("{name} ({})", m.id)
+        }
+        name => name.unwrap_or_else(|| m.id.clone()),
+    }
+}
+
 fn rendition(
     out: &mut String,
     group: &str,
-    m: &Media,
+    (m, name): (&Media, &str),
     first: bool,
     query: &str,
 ) -> std::fmt::Result {
     let language = m.track.language.as_deref();
-    let label = m.track.label.as_deref().or(language).unwrap_or(&m.id);
     let yes_no = if first { "YES" } else { "NO" };
     write!(
         out,
-        "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",NAME=\"{}\",DEFAULT={yes_no},AUTOSELECT=YES",
-        quotable(label)
+        "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",NAME=\"{name}\",DEFAULT={yes_no},AUTOSELECT=YES"
     )?;
     if let Some(language) = language {
         write!(out, ",LANGUAGE=\"{}\"", quotable(language))?;

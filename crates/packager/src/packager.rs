@@ -59,6 +59,8 @@ pub struct Counters {
     pub dropped: u64,
     /// Frames of silence that were filled in.
     pub silent_frames: u64,
+    /// Segments that a further video track could not begin for want of a keyframe at their start.
+    pub unaligned: u64,
 }
 
 #[derive(Debug)]
@@ -213,7 +215,10 @@ impl Packager {
             let same = |p: &TrackPackager| p.track.id == track.id && p.track.kind == track.kind;
             let known = rendition.tracks.iter().position(same);
             let packager = match known.map(|at| rendition.tracks.remove(at)) {
-                Some(p) if p.track.config == track.config => Ok(p),
+                Some(mut p) if p.track.config == track.config => {
+                    p.rename(track);
+                    Ok(p)
+                }
                 Some(mut p) => {
                     *changed = true;
                     p.reconfigure(track.clone()).map(|()| p)
@@ -348,6 +353,7 @@ impl Packager {
             segments: sum.segments + t.counters.segments,
             dropped: sum.dropped + t.counters.dropped,
             silent_frames: sum.silent_frames + t.counters.silent_frames,
+            unaligned: sum.unaligned + t.counters.unaligned,
             ..sum
         })
     }
@@ -367,9 +373,23 @@ impl Packager {
         let Some(track) = self.track_mut(id, frame.track) else {
             return;
         };
+        if leads {
+            track.reached = None;
+        }
         track.push(frame, now);
         if leads {
+            self.lead_on(now);
             self.fill_silence(now);
+        }
+    }
+
+    /// Tells the other video tracks how far the lead has come.
+    fn lead_on(&mut self, now: Timestamp) {
+        let reached = self.lead.reached;
+        let mut video_first = self.all_tracks_mut();
+        let _lead = video_first.next();
+        for track in video_first.filter(|t| t.track.kind == TrackKind::Video) {
+            track.follow(reached, now);
         }
     }
 

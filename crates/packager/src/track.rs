@@ -54,6 +54,8 @@ pub(crate) struct TrackPackager {
     part_wish: Span,
     part_target: Option<Span>,
     window: Span,
+    /// How far the lead has come, for a further video track: cuts are known up to there.
+    pub(crate) reached: Option<Timestamp>,
     cuts: VecDeque<Cut>,
     early: VecDeque<Frame>,
     open: Option<Segment>,
@@ -85,6 +87,17 @@ pub(crate) struct TrackCounters {
     pub(crate) segments: u64,
     pub(crate) silent_frames: u64,
     pub(crate) dropped: u64,
+    pub(crate) unaligned: u64,
+}
+
+/// Where a frame lies as seen from the next cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Before,
+    /// It begins the segment.
+    At,
+    /// It shows that no frame will begin the segment.
+    Beyond,
 }
 
 impl TrackPackager {
@@ -107,6 +120,7 @@ impl TrackPackager {
             part_wish,
             part_target: None,
             window,
+            reached: None,
             cuts: VecDeque::new(),
             early: VecDeque::new(),
             open: None,
@@ -143,6 +157,20 @@ impl TrackPackager {
         Ok(())
     }
 
+    /// Takes another name or language. Media goes on: what is in the init section stays.
+    pub(crate) fn rename(&mut self, track: &Track) {
+        if self.track != *track {
+            self.track = track.clone();
+            self.changed = true;
+        }
+    }
+
+    /// The lead has come this far.
+    pub(crate) fn follow(&mut self, reached: Option<Timestamp>, now: Timestamp) {
+        self.reached = reached;
+        self.release_early(now);
+    }
+
     /// Announces a cut; it is made at the first frame that lies beyond it.
     pub(crate) fn cut(&mut self, cut: Cut, now: Timestamp) {
         match cut.kind {
@@ -174,37 +202,39 @@ impl TrackPackager {
     }
 
     pub(crate) fn push(&mut self, frame: Frame, now: Timestamp) {
-        while let Some(mut cut) = self.cuts.front().copied() {
-            if !self.reaches(&frame, cut) {
-                if !self.is_late_for(&frame) {
-                    break;
-                }
-                cut.kind = Kind::Forced;
+        while let Some(cut) = self.cuts.front().copied() {
+            match self.place(&frame, cut) {
+                Place::Before => break,
+                Place::At => self.start_segment(cut, &frame, now),
+                Place::Beyond => self.give_up(cut, now),
             }
             self.cuts.pop_front();
-            self.start_segment(cut, &frame, now);
         }
         match (self.open.is_some(), self.cuts.front()) {
             (true, None) if self.waits(&frame) => self.keep_early(frame),
             (true, _) => self.append(&frame),
-            (false, None) => self.keep_early(frame),
-            (false, Some(_)) => self.counters.dropped += 1,
+            (false, None) if self.reached.is_none() || self.waits(&frame) => self.keep_early(frame),
+            // What is not listed for want of alignment is counted as that.
+            (false, _) => self.counters.dropped += u64::from(self.reached.is_none()),
         }
     }
 
-    /// Whether a video that does not lead had no keyframe for a whole segment.
-    fn is_late_for(&self, frame: &Frame) -> bool {
-        let beyond = |cut: &Cut| frame.dts >= cut.at;
-        self.track.kind == TrackKind::Video
-            && self.open.is_some()
-            && self.cuts.get(1).is_some_and(beyond)
+    /// Whether sound runs ahead of the pictures into what will be the next segment, or a further
+    /// video track has a keyframe where the lead has not come yet.
+    fn waits(&self, frame: &Frame) -> bool {
+        if self.track.kind == TrackKind::Audio {
+            let half = self.half();
+            let beyond = |at: Timestamp| frame.pts + half >= at;
+            return self.expected_end.is_some_and(beyond);
+        }
+        let beyond = |at: Timestamp| frame.random_access && frame.pts > at;
+        let queues = |at: Timestamp| !self.early.is_empty() || beyond(at);
+        self.reached.is_some_and(queues)
     }
 
-    /// Whether sound runs ahead of the pictures into what will be the next segment.
-    fn waits(&self, frame: &Frame) -> bool {
-        let half = Span::from_ticks(self.cadence.nominal() / 2, self.timescale);
-        let beyond = |at: Timestamp| frame.pts + half >= at;
-        self.track.kind == TrackKind::Audio && self.expected_end.is_some_and(beyond)
+    /// Half a frame.
+    fn half(&self) -> Span {
+        Span::from_ticks(self.cadence.nominal() / 2, self.timescale)
     }
 
     /// Sound that comes before the pictures it belongs to may lie beyond the next cut.
@@ -216,8 +246,53 @@ impl TrackPackager {
         self.early.push_back(frame);
     }
 
+    fn place(&self, frame: &Frame, cut: Cut) -> Place {
+        if self.reached.is_some() {
+            return self.place_aligned(frame, cut);
+        }
+        match self.reaches(frame, cut) {
+            true => Place::At,
+            false => Place::Before,
+        }
+    }
+
+    /// A further video track begins its segments where the lead does, with a keyframe where the
+    /// lead has one, or not at all: players may switch to it at any segment.
+    fn place_aligned(&self, frame: &Frame, cut: Cut) -> Place {
+        let half = self.half();
+        let late = if frame.random_access {
+            frame.pts - cut.at
+        } else {
+            // Reordering makes this uncertain by about a frame.
+            frame.dts + self.shift - half - cut.at
+        };
+        let begins = match cut.kind {
+            Kind::Forced => self.open.is_some() && frame.dts + half >= cut.at,
+            _ => frame.random_access && late.abs() <= half,
+        };
+        match late > half {
+            _ if begins => Place::At,
+            true => Place::Beyond,
+            false => Place::Before,
+        }
+    }
+
+    /// The list ends without the segment that the cut begins; the next segment that the track can
+    /// begin begins another list. Until that is complete nothing of the track is listed.
+    fn give_up(&mut self, cut: Cut, now: Timestamp) {
+        self.counters.unaligned += 1;
+        self.samples.clear();
+        self.open = None;
+        if let Some(open) = self.listed.pop_if(|s| !s.complete) {
+            self.discontinuity_sequence += u64::from(open.discontinuity);
+        }
+        self.clear_list(now);
+        self.discontinuity_sequence += u64::from(cut.kind == Kind::Discontinuity);
+        self.changed = true;
+    }
+
     fn reaches(&self, frame: &Frame, cut: Cut) -> bool {
-        let half = Span::from_ticks(self.cadence.nominal() / 2, self.timescale);
+        let half = self.half();
         match self.track.kind {
             TrackKind::Video if cut.kind == Kind::Forced => frame.dts + half >= cut.at,
             TrackKind::Video => frame.random_access && frame.pts + half >= cut.at,
@@ -234,7 +309,7 @@ impl TrackPackager {
             index: 0,
         };
         // A name that was hinted stays; otherwise the first part is named after its segment.
-        if flushed || cut.kind == Kind::Jump {
+        if flushed || self.listed.is_empty() {
             self.next_part = self.next_part.max(first_name);
         }
         self.trim(now);

@@ -10,7 +10,7 @@ use hub::{Publisher, Refused};
 use media::repair::{Repair, Unwrap};
 use media::{CodecConfig, Frame, Span, Timestamp, Track, TrackId, TrackKind};
 
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, TrackInfo};
 use crate::session::MediaKind;
 use crate::stats::Stats;
 
@@ -32,6 +32,8 @@ pub(crate) struct Bridge {
     repair: Repair,
     configs: BTreeMap<TrackId, CodecConfig>,
     announced: Option<(bool, bool)>,
+    /// Languages and names, as `onMetaData` tells them.
+    told: BTreeMap<TrackId, TrackInfo>,
     /// Frames before the tracks are known; `None` once they are.
     waiting: Option<Waiting>,
     /// Tracks whose new configuration waits for the next group.
@@ -59,6 +61,7 @@ impl Bridge {
             repair: Repair::new(),
             configs: BTreeMap::new(),
             announced: None,
+            told: BTreeMap::new(),
             waiting: Some(Waiting::default()),
             stale: Vec::new(),
             items: Vec::new(),
@@ -73,6 +76,12 @@ impl Bridge {
 
     pub(crate) fn metadata(&mut self, metadata: Metadata) {
         self.announced = Some((metadata.video, metadata.audio));
+        if self.told != metadata.tracks {
+            self.told.clone_from(&metadata.tracks);
+            if self.waiting.is_none() {
+                self.announce_tracks();
+            }
+        }
         self.stats.set_metadata(metadata);
     }
 
@@ -137,7 +146,14 @@ impl Bridge {
     }
 
     fn announce_tracks(&mut self) {
-        let track = |(id, config): (&TrackId, &CodecConfig)| Track::new(*id, config.clone());
+        let track = |(id, config): (&TrackId, &CodecConfig)| {
+            let info = self.told.get(id).cloned().unwrap_or_default();
+            Track {
+                language: info.language,
+                label: info.label,
+                ..Track::new(*id, config.clone())
+            }
+        };
         let tracks: Arc<[Track]> = self.configs.iter().map(track).collect();
         self.stats.set_tracks(Arc::clone(&tracks));
         self.publisher.set_tracks(tracks);
@@ -197,7 +213,8 @@ impl Bridge {
         let Some(kind) = self.configs.get(&frame.track).map(CodecConfig::kind) else {
             return;
         };
-        let opens = frame.random_access && self.leads(frame.track);
+        let leads = self.leads(frame.track);
+        let opens = frame.random_access && leads;
         if opens {
             self.stale.clear();
         } else if self.stale.contains(&frame.track) {
@@ -205,7 +222,6 @@ impl Bridge {
             return;
         }
         let dts = frame.dts;
-        let key = frame.random_access;
         if let Err(refused) = self.publisher.push(frame) {
             self.stats.ignored(match refused {
                 Refused::Ended => "the presentation is gone",
@@ -213,7 +229,9 @@ impl Bridge {
             });
             return;
         }
-        self.count(kind, key, dts);
+        if kind != TrackKind::Video || leads {
+            self.count(kind, opens, dts);
+        }
     }
 
     /// The track whose random-access points open groups: the first video, else the first audio.

@@ -27,7 +27,7 @@ pub use error::{Error, ErrorKind};
 pub use listen::{
     Connection, Listener, PlayRequest, PublishRequest, Publishing, Request, Stopper, Transport,
 };
-pub use metadata::Metadata;
+pub use metadata::{Metadata, TrackInfo};
 pub use play::{Gone, PlayStats, Playing};
 pub use reply::Reject;
 pub use session::{Event, MediaKind, Session};

@@ -1,5 +1,6 @@
 //! Frames become messages: the way out, as the bridge is the way in.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use media::{Frame, Span, Timestamp, Track, TrackId, TrackKind};
 
 use crate::amf::{self, Value, object, text};
 use crate::capabilities::Capabilities;
+use crate::metadata::{AUDIO_TRACKS, VIDEO_TRACKS};
 use crate::outgoing::Outgoing;
 use crate::reply::{CHUNK_SIZE, STREAM};
 
@@ -23,11 +25,20 @@ const LONGEST: usize = 0x00ff_ffff;
 pub(crate) struct Muxer {
     capabilities: Capabilities,
     tracks: Arc<[Track]>,
-    lanes: Vec<(TrackId, TrackKind, Mux)>,
+    lanes: Vec<Lane>,
     /// Programme time of timestamp zero: the first frame's.
     base: Option<Timestamp>,
     /// The last timestamp.
     last: u32,
+}
+
+#[derive(Debug)]
+struct Lane {
+    id: TrackId,
+    kind: TrackKind,
+    mux: Mux,
+    /// Nothing is sent before a random-access point: a group begins with the first video's alone.
+    waits: bool,
 }
 
 impl Muxer {
@@ -49,6 +60,7 @@ impl Muxer {
                 self.begin(out);
             }
             Event::Frame(frame) => self.frame(frame, out),
+            Event::Skipped { .. } => self.lanes.iter_mut().for_each(|lane| lane.waits = true),
             _ => {}
         }
     }
@@ -58,50 +70,81 @@ impl Muxer {
         let capabilities = &self.capabilities;
         let lane = |track: &Track| {
             let mux = Mux::new(&track.config, number_of(track.id))?;
-            capabilities
-                .take(&mux)
-                .then_some((track.id, track.kind, mux))
+            capabilities.take(&mux).then_some(Lane {
+                id: track.id,
+                kind: track.kind,
+                mux,
+                waits: true,
+            })
         };
         self.lanes = self.tracks.iter().filter_map(lane).collect();
         let description = self.metadata();
         let at = (self.last, STREAM);
         out.message(DATA, at, (&[], &description), CHUNK_SIZE as usize);
-        for (id, kind, mux) in &self.lanes {
-            let track = self.tracks.iter().find(|t| t.id == *id);
-            let body = track.and_then(|t| mux.config(&t.config));
+        for lane in &self.lanes {
+            let track = self.tracks.iter().find(|t| t.id == lane.id);
+            let body = track.and_then(|t| lane.mux.config(&t.config));
             if let Some(body) = body.filter(|b| b.len() <= LONGEST) {
-                out.message(channel(*kind), at, (&[], &body), CHUNK_SIZE as usize);
+                out.message(channel(lane.kind), at, (&[], &body), CHUNK_SIZE as usize);
             }
         }
     }
 
     fn frame(&mut self, frame: &Frame, out: &mut Outgoing) {
         let base = *self.base.get_or_insert(frame.dts);
-        let lane = self.lanes.iter().find(|(id, ..)| *id == frame.track);
-        let Some((_, kind, mux)) = lane else {
+        let mut lanes = self.lanes.iter_mut();
+        let Some(lane) = lanes.find(|lane| lane.id == frame.track) else {
             return;
         };
-        let head = mux.frame(frame.random_access, frame.pts - frame.dts);
+        if lane.waits && !frame.random_access {
+            return;
+        }
+        lane.waits = false;
+        let head = lane.mux.frame(frame.random_access, frame.pts - frame.dts);
         if head.as_slice().len() + frame.payload.len() > LONGEST {
             return;
         }
         self.last = millis(frame.dts - base);
         let at = (self.last, STREAM);
         let body = (head.as_slice(), &frame.payload);
-        out.message(channel(*kind), at, body, CHUNK_SIZE as usize);
+        out.message(channel(lane.kind), at, body, CHUNK_SIZE as usize);
     }
 
     fn metadata(&self) -> Bytes {
         let mut members = vec![("encoder", text("Weir"))];
-        for (id, kind, mux) in self.lanes.iter().filter(|(.., mux)| !mux.is_multitrack()) {
-            let track = self.tracks.iter().find(|t| t.id == *id);
-            match (kind, track) {
-                (TrackKind::Video, Some(track)) => video(track, mux, &mut members),
-                (TrackKind::Audio, Some(track)) => audio(track, mux, &mut members),
-                _ => {}
+        let (mut more_video, mut more_audio) = (HashMap::new(), HashMap::new());
+        for Lane { id, mux, .. } in &self.lanes {
+            let Some(track) = self.tracks.iter().find(|t| t.id == *id) else {
+                continue;
+            };
+            if !mux.is_multitrack() {
+                describe(track, mux, &mut members);
+                continue;
+            }
+            let mut own = Vec::new();
+            describe(track, mux, &mut own);
+            if let Some(label) = &track.label {
+                own.push(("title", text(label)));
+            }
+            let more = match track.kind {
+                TrackKind::Video => &mut more_video,
+                _ => &mut more_audio,
+            };
+            more.insert(number_of(*id).to_string(), object(own));
+        }
+        for (name, map) in [(VIDEO_TRACKS, more_video), (AUDIO_TRACKS, more_audio)] {
+            if !map.is_empty() {
+                members.push((name, Value::Object(map)));
             }
         }
         amf::write(&vec![text("onMetaData"), object(members)])
+    }
+}
+
+fn describe(track: &Track, mux: &Mux, members: &mut Vec<(&str, Value)>) {
+    match track.kind {
+        TrackKind::Video => video(track, mux, members),
+        _ => audio(track, mux, members),
     }
 }
 
@@ -120,6 +163,9 @@ fn video(track: &Track, mux: &Mux, members: &mut Vec<(&str, Value)>) {
 
 fn audio(track: &Track, mux: &Mux, members: &mut Vec<(&str, Value)>) {
     members.push(("audiocodecid", Value::Number(mux.metadata_id())));
+    if let Some(language) = &track.language {
+        members.push(("language", text(language)));
+    }
     let Some(audio) = track.config.audio() else {
         return;
     };

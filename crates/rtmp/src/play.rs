@@ -108,16 +108,21 @@ impl Playing {
         let mut muxer = Muxer::new(std::mem::take(&mut self.capabilities));
         let (mut batch, mut out) = (Vec::new(), Outgoing::default());
         out.raw(self.connection.session.output());
+        let mut over = false;
         loop {
             self.send(&mut out, stats).await?;
+            if over {
+                return Ok(Gone::Over);
+            }
             tokio::select! {
                 () = reader.next(&mut batch) => {
                     for event in batch.drain(..) {
                         match event {
-                            HubEvent::End(_) => return Ok(Gone::Over),
+                            HubEvent::End(_) => over = true,
                             HubEvent::Skipped { frames, .. } => stats.skipped(frames),
-                            event => muxer.event(&event, &mut out),
+                            _ => {}
                         }
+                        muxer.event(&event, &mut out);
                     }
                 }
                 read = self.connection.fill(READ_REQUEST) => {

@@ -38,7 +38,7 @@ struct Seldom {
 pub struct Figures {
     /// Bytes read from the socket.
     pub bytes: u64,
-    /// Pictures that went on to the hub.
+    /// Pictures of the first video track that went on to the hub.
     pub video_frames: u64,
     /// Audio frames that went on to the hub.
     pub audio_frames: u64,

@@ -290,6 +290,11 @@ impl Page<'_> {
                 c.silent_frames,
             ),
             (
+                "weir_packager_unaligned_total",
+                "Segments that a further video track had no keyframe to begin with",
+                c.unaligned,
+            ),
+            (
                 "weir_packager_defects_total",
                 "Defects of ours that packaging recovered from",
                 stream.packaging().defects(),

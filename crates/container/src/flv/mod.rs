@@ -59,12 +59,16 @@ pub enum FlvError {
     Config(#[from] CodecError),
 }
 
-fn video_track(number: u8) -> TrackId {
-    TrackId(u16::from(number) * 2)
+/// The track of video messages with this number; the first is 0.
+#[must_use]
+pub const fn video_track(number: u8) -> TrackId {
+    TrackId(number as u16 * 2)
 }
 
-fn audio_track(number: u8) -> TrackId {
-    TrackId(u16::from(number) * 2 + 1)
+/// The track of audio messages with this number; the first is 0.
+#[must_use]
+pub const fn audio_track(number: u8) -> TrackId {
+    TrackId(number as u16 * 2 + 1)
 }
 
 fn take_u8(body: &mut Bytes) -> Result<u8, FlvError> {

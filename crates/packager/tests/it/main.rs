@@ -6,5 +6,6 @@ mod checker;
 mod cuts;
 mod playlists;
 mod random;
+mod renditions;
 mod restart;
 mod source;

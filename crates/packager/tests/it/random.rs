@@ -27,9 +27,9 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, max_shrink_iters: 60, ..ProptestConfig::default() })]
     #[test]
-    fn promises_hold(steps in prop::collection::vec(step(), 1..14), audio in any::<bool>()) {
+    fn promises_hold(steps in prop::collection::vec(step(), 1..14), audio in any::<bool>(), further in prop_oneof![2 => Just(None), 1 => Just(Some(0))]) {
         let mut e = Encoder::new(Packager::new(Config::default(), None, EPOCH));
-        e.with_audio = audio;
+        (e.with_audio, e.further) = (audio, further);
         for step in steps {
             match step {
                 Step::Gops(gops) => e.send(&gops),
@@ -41,6 +41,7 @@ proptest! {
                     let (rate, ahead) = (e.rate, e.audio_ahead);
                     e = Encoder::new(Packager::new(Config::default(), state, now + ms(pause)));
                     (e.now, e.rate, e.audio_ahead, e.with_audio) = (now + ms(pause), rate, ahead, audio);
+                    e.further = further;
                     e.checker = checker.after_restart();
                 }
             }

@@ -9,6 +9,7 @@ use crate::checker::Checker;
 
 pub const VIDEO: TrackId = TrackId(0);
 pub const AUDIO: TrackId = TrackId(1);
+pub const FURTHER: TrackId = TrackId(2);
 
 /// 640x360, 30 frames per second, constrained baseline (x264).
 const AVCC: &str =
@@ -26,6 +27,11 @@ fn hex(text: &str) -> Bytes {
 pub fn video() -> Track {
     let config = H264Config::parse(hex(AVCC)).unwrap();
     Track::new(VIDEO, CodecConfig::H264(config))
+}
+
+/// A further video track: the same pictures once more.
+pub fn further() -> Track {
+    Track::new(FURTHER, video().config)
 }
 
 /// AAC-LC, 48 kHz, stereo.
@@ -61,6 +67,10 @@ pub struct Encoder {
     pub coarse: bool,
     /// Sound is this much ahead of the pictures it is sent with.
     pub audio_ahead: Span,
+    /// A further video track, whose keyframes come so many frames after the first one's.
+    pub further: Option<i64>,
+    /// Its frames are sent before the first one's, as with less reordering.
+    pub further_first: bool,
     pub seed: u64,
 }
 
@@ -77,6 +87,8 @@ impl Encoder {
             rate: 30_000,
             coarse: true,
             audio_ahead: Span::ZERO,
+            further: None,
+            further_first: false,
             seed: 1,
         }
     }
@@ -86,6 +98,7 @@ impl Encoder {
         video
             .into_iter()
             .chain(self.with_audio.then(audio))
+            .chain(self.further.map(|_| further()))
             .collect()
     }
 
@@ -107,8 +120,15 @@ impl Encoder {
             for in_gop in 0..*gop {
                 let at = start + Span::from_nanos(index * 1_000_000_000_000 / self.rate);
                 self.wait_until(at);
+                let further = self.further.map(|after| in_gop == after);
+                if let Some(key) = further.filter(|_| self.further_first) {
+                    self.frame(FURTHER, at, key, 300);
+                }
                 if self.with_video {
                     self.frame(VIDEO, at, in_gop == 0, 900);
+                }
+                if let Some(key) = further.filter(|_| !self.further_first) {
+                    self.frame(FURTHER, at, key, 300);
                 }
                 if self.with_audio {
                     audio_sent = self.send_audio(start, at, audio_sent);

@@ -8,7 +8,7 @@ use rtmp::{Config, Error, Listener, Request, Stats};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
 
-use crate::client::{AVCC, Client, aac, config_body, frame_body, h264, listener, text};
+use crate::client::{AVCC, Client, aac, config_body, frame_body, h264, listener, object, text};
 
 /// An accepted publisher with one reader.
 struct Live {
@@ -46,12 +46,12 @@ impl Live {
 
     /// Announces what will come, so that nothing else is waited for.
     async fn announce(&mut self, member: &str) {
-        let members = [(member.to_owned(), rml_amf0::Amf0Value::Number(7.0))];
-        let values = vec![
-            text("@setDataFrame"),
-            text("onMetaData"),
-            rml_amf0::Amf0Value::Object(members.into()),
-        ];
+        self.describe(&[(member, rml_amf0::Amf0Value::Number(7.0))])
+            .await;
+    }
+
+    async fn describe(&mut self, members: &[(&str, rml_amf0::Amf0Value)]) {
+        let values = vec![text("@setDataFrame"), text("onMetaData"), object(members)];
         let body = rml_amf0::serialize(&values).unwrap();
         self.client.send(18, 0, &body).await;
     }
@@ -206,4 +206,44 @@ async fn nothing_but_broken_messages_end_the_session() {
     }
     let error = live.run.await.unwrap().unwrap_err();
     assert_eq!(error.kind.name(), "media");
+}
+
+#[tokio::test]
+async fn tracks_are_named_by_what_describes_them() {
+    let mut live = Live::new().await;
+    let second = object(&[("language", text("fra")), ("title", text("Voix"))]);
+    let both = [
+        ("videocodecid", rml_amf0::Amf0Value::Number(7.0)),
+        ("audiocodecid", rml_amf0::Amf0Value::Number(10.0)),
+        ("audioTrackIdInfoMap", object(&[("1", second)])),
+    ];
+    live.describe(&both).await;
+    live.video_config(&h264()).await;
+    let sound = CodecConfig::Aac(aac());
+    for number in [0, 1] {
+        let mux = container::flv::Mux::new(&sound, number).unwrap();
+        let config = mux.config(&sound).unwrap();
+        live.client.send(8, 0, &config).await;
+    }
+    live.picture(0, true).await;
+    live.picture(33, false).await;
+    // What is told later holds from the next group on.
+    let later = [&both[..], &[("language", text("eng"))]].concat();
+    live.describe(&later).await;
+    live.picture(66, true).await;
+    let (groups, frames, figures) = live.finish().await;
+    assert_eq!((groups, frames.len()), (vec![3, 3], 3));
+    let tracks = figures.tracks.unwrap();
+    let told: Vec<_> = tracks
+        .iter()
+        .map(|t| (t.id.0, t.language.as_deref(), t.label.as_deref()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (0, None, None),
+            (1, Some("eng"), None),
+            (3, Some("fra"), Some("Voix"))
+        ]
+    );
 }

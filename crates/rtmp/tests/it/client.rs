@@ -33,6 +33,11 @@ pub fn text(s: &str) -> Amf0Value {
     Amf0Value::Utf8String(s.to_owned())
 }
 
+pub fn object(members: &[(&str, Amf0Value)]) -> Amf0Value {
+    let own = |(name, value): &(&str, Amf0Value)| ((*name).to_owned(), value.clone());
+    Amf0Value::Object(members.iter().map(own).collect())
+}
+
 pub fn h264() -> media::CodecConfig {
     media::CodecConfig::H264(media::codec::H264Config::parse(AVCC.into()).unwrap())
 }

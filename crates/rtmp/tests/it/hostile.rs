@@ -48,6 +48,35 @@ async fn an_amf_bomb_ends_its_session() {
     assert_eq!(server.await.unwrap().unwrap_err().kind.name(), "command");
 }
 
+/// AMF3 is a legal way to say things that no encoder uses: values behind the marker that switches
+/// to it are refused, AMF0 in the messages of AMF3 is read.
+#[tokio::test]
+async fn amf3_values_end_their_session() {
+    let (listener, _) = listener(Config::default()).await;
+    let (mut client, server) = Client::connect(&listener).await;
+    // "connect", 1, and an anonymous dynamic object {app: "live"} as AMF3.
+    let name = rml_amf0::serialize(&vec![text("connect"), Amf0Value::Number(1.0)]).unwrap();
+    let object = b"\x11\x0a\x0b\x01\x07app\x06\x09live\x01";
+    client
+        .send(17, 0, &[&[0], &name[..], object].concat())
+        .await;
+    let error = server.await.unwrap().unwrap_err();
+    assert_eq!(error.kind.name(), "command");
+    assert!(error.to_string().contains("AMF0 type 0x11"), "{error}");
+
+    let (mut client, _server) = Client::connect(&listener).await;
+    // Data that cannot be read costs nothing but itself.
+    let name = rml_amf0::serialize(&vec![text("onMetaData")]).unwrap();
+    client
+        .send(15, 0, &[&[0], &name[..], object].concat())
+        .await;
+    let app = crate::client::object(&[("app", text("live"))]);
+    let connect = vec![text("connect"), Amf0Value::Number(1.0), app];
+    let connect = rml_amf0::serialize(&connect).unwrap();
+    client.send(17, 0, &[&[0], &connect[..]].concat()).await;
+    assert_eq!(client.reply().await[0], text("_result"));
+}
+
 #[tokio::test]
 async fn a_long_message_before_a_request_is_refused() {
     let (listener, _) = listener(Config::default()).await;

@@ -6,5 +6,6 @@ mod chunks;
 mod client;
 mod encoders;
 mod hostile;
+mod multitrack;
 mod playing;
 mod requests;

@@ -148,7 +148,11 @@ async fn a_player_is_told_of_the_end() {
     let mut stage = Stage::new(ordinary()).await;
     stage.push(0, 0, true, Bytes::from_static(&[0x65]));
     let (mut client, run) = stage.player(&[]).await;
+    // What came before it is sent before it.
+    stage.push(0, 33, false, Bytes::from_static(&[0x41]));
     drop(stage);
+    let found = media(&mut client, 5).await;
+    assert_eq!((found[4].0, found[4].1), (VIDEO, 33));
     assert_eq!(client.status().await, "NetStream.Play.UnpublishNotify");
     assert_eq!(client.status().await, "NetStream.Play.Stop");
     drop(client);
@@ -179,6 +183,43 @@ async fn more_tracks_are_for_those_who_take_them() {
         kinds,
         [(DATA, 0), (VIDEO, 0), (AUDIO, 0), (VIDEO, 0), (AUDIO, 2)]
     );
+}
+
+/// A group begins with the first video's keyframe alone; what else there is waits for its own.
+#[tokio::test]
+async fn more_pictures_begin_with_their_own_keyframe_and_are_described() {
+    let sound = || CodecConfig::Aac(aac());
+    let mut all = tracks([(0, h264()), (1, sound()), (2, h264()), (3, sound())]);
+    all[1].language = Some("eng".to_owned());
+    all[3].language = Some("fra".to_owned());
+    all[3].label = Some("Voix".to_owned());
+    let mut stage = Stage::new(all).await;
+    stage.push(0, 0, true, Bytes::from_static(&[0x65]));
+    stage.push(2, 1, false, Bytes::from_static(&[0x41]));
+    stage.push(1, 2, true, Bytes::from_static(&[8]));
+    stage.push(2, 33, true, Bytes::from_static(&[0x65]));
+    let codes = Amf0Value::StrictArray(vec![text("*")]);
+    let members = [("fourCcList", codes), ("capsEx", Amf0Value::Number(2.0))];
+    let (mut able, _run) = stage.player(&members).await;
+    let found = media(&mut able, 8).await;
+    let frames: Vec<_> = found[5..].iter().map(|m| (m.0, m.1)).collect();
+    assert_eq!(frames, [(VIDEO, 0), (AUDIO, 2), (VIDEO, 33)]);
+    assert_eq!(found[7].2[..], *b"\x96\x03avc1\x01\x65");
+    let values = rml_amf0::deserialize(&mut &found[0].2[..]).unwrap();
+    let member = |value: &Amf0Value, name: &str| match value {
+        Amf0Value::Object(members) => members[name].clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(member(&values[1], "language"), text("eng"));
+    let sound = member(&member(&values[1], "audioTrackIdInfoMap"), "1");
+    assert_eq!(member(&sound, "language"), text("fra"));
+    assert_eq!(member(&sound, "title"), text("Voix"));
+    let pictures = member(&member(&values[1], "videoTrackIdInfoMap"), "1");
+    assert_eq!(member(&pictures, "width"), Amf0Value::Number(640.0));
+    let (mut plain, _run) = stage.player(&[]).await;
+    let found = media(&mut plain, 5).await;
+    let frames: Vec<_> = found[3..].iter().map(|m| (m.0, m.1)).collect();
+    assert_eq!(frames, [(VIDEO, 0), (AUDIO, 2)]);
 }
 
 /// Whole groups are left out, so that what arrives can be decoded.

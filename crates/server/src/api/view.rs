@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::FromRequestParts;
 use http::header;
 use http::request::Parts;
-use media::{Track, TrackKind};
+use media::Track;
 use serde::Serialize;
 use serde_json::Value;
 use store::StreamRecord;
@@ -88,6 +88,9 @@ pub(crate) struct TrackView {
     frame_rate: Option<f64>,
     sample_rate: Option<u32>,
     channels: Option<u16>,
+    /// As the publisher tells it, ISO 639 or BCP 47.
+    language: Option<String>,
+    label: Option<String>,
 }
 
 /// Addresses of a stream, as seen from where the client asked.
@@ -252,9 +255,11 @@ fn track(t: &Track, frame_rate: Option<f64>) -> TrackView {
         codecs: t.config.rfc6381(),
         width: video.map(|v| v.width),
         height: video.map(|v| v.height),
-        frame_rate: frame_rate.filter(|_| t.kind == TrackKind::Video),
+        frame_rate,
         sample_rate: audio.map(|a| a.sample_rate),
         channels: audio.map(|a| a.channels),
+        language: t.language.clone(),
+        label: t.label.clone(),
     }
 }
 
@@ -271,7 +276,10 @@ fn runtime(stream: Option<&Stream>) -> Runtime {
     let rates = active.and_then(|line| line.rates());
     let snapshot = stream.output.snapshot();
     let lead = snapshot.media.first();
-    let frame_rate = lead.and_then(|m| m.frame_rate);
+    let frame_rate = |t: &Track| {
+        let mut media = snapshot.media.iter();
+        media.find(|m| m.track.id == t.id)?.frame_rate
+    };
     let tracks = stream.tracks();
     let metadata = live.as_ref().and_then(|(f, _)| f.metadata.clone());
     Runtime {
@@ -284,7 +292,7 @@ fn runtime(stream: Option<&Stream>) -> Runtime {
         inputs: inputs(stream, &state),
         lead_ms: stream.programme().lead().as_millis(),
         switches: state.history.iter().rev().map(SwitchView::from).collect(),
-        tracks: tracks.iter().map(|t| track(t, frame_rate)).collect(),
+        tracks: tracks.iter().map(|t| track(t, frame_rate(t))).collect(),
         fps: rates.map(|r| r.fps),
         bitrate_kbps: rates.map(|r| r.bits_per_second / 1000),
         keyframe_interval_ms: live.map(|(f, _)| f.keyframe_interval_ms),

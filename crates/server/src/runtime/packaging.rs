@@ -17,6 +17,9 @@ use super::input::LastError;
 use super::numbering::Ledger;
 use super::{lock, utc};
 
+/// Where tracks are joined between their keyframes, one segment may be missed for once.
+const UNALIGNED: u64 = 2;
+
 /// After a defect of ours, so that it does not spin.
 const BREATH: Duration = Duration::from_secs(1);
 
@@ -279,7 +282,13 @@ impl Observer for Watcher {
             self.ledger.highest(&self.stream, state.highest);
             *lock(&self.told.state) = Some(state);
         }
-        *lock(&self.told.counters) = counters;
+        let before = std::mem::replace(&mut *lock(&self.told.counters), counters);
+        if before.unaligned < UNALIGNED && counters.unaligned >= UNALIGNED {
+            let message =
+                "a further video track has no keyframes where the first one has: not listed";
+            tracing::warn!(stream = self.stream, "{message}");
+            self.told.note_error(message.to_owned());
+        }
         let changed = self
             .told
             .held
@@ -310,5 +319,6 @@ const fn sum(a: Counters, b: Counters) -> Counters {
         discontinuities: a.discontinuities + b.discontinuities,
         dropped: a.dropped + b.dropped,
         silent_frames: a.silent_frames + b.silent_frames,
+        unaligned: a.unaligned + b.unaligned,
     }
 }

@@ -7,6 +7,7 @@ mod documents;
 mod ingest;
 mod players;
 mod playing;
+mod renditions;
 mod secure;
 mod server;
 mod systemd;

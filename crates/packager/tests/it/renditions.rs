@@ -1,0 +1,129 @@
+//! Further video tracks: listed where their keyframes lie where the first one's do.
+
+use packager::{Config, Packager};
+
+use crate::source::{EPOCH, Encoder, further, ms};
+
+fn encoder(after: i64) -> Encoder {
+    let mut e = Encoder::new(Packager::new(Config::default(), None, EPOCH));
+    e.further = Some(after);
+    e
+}
+
+fn starts(e: &Encoder, id: &str) -> Vec<(u64, i64, bool)> {
+    let media = e.packager.snapshot().get(id).expect("is listed").clone();
+    let complete = media.segments.iter().filter(|s| s.complete);
+    complete
+        .map(|s| (s.number, s.start.as_millis(), s.independent))
+        .collect()
+}
+
+/// The same segments, but for what rounding to ticks moves.
+fn same(first: &[(u64, i64, bool)], second: &[(u64, i64, bool)]) {
+    assert_eq!(first.len(), second.len());
+    for (a, b) in first.iter().zip(second) {
+        let same = (a.0, a.2) == (b.0, b.2) && (a.1 - b.1).abs() <= 2;
+        assert!(same, "{a:?} {b:?}");
+    }
+}
+
+fn variants(e: &Encoder) -> String {
+    e.packager.snapshot().multivariant(true).unwrap()
+}
+
+#[test]
+fn aligned_tracks_are_cut_at_the_same_keyframes() {
+    for further_first in [false, true] {
+        let mut e = encoder(0);
+        e.further_first = further_first;
+        e.send(&[60; 12]);
+        let (first, second) = (starts(&e, "v0"), starts(&e, "v2"));
+        same(&first[1..], &second[1..]);
+        assert!(first.len() >= 10 && second.iter().all(|s| s.2));
+        let text = variants(&e);
+        assert!(text.contains("#EXT-X-INDEPENDENT-SEGMENTS"), "{text}");
+        for uri in ["\nv0.m3u8", "\nv2.m3u8"] {
+            assert!(text.contains(uri), "{text}");
+        }
+        assert_eq!(text.matches("AUDIO=\"audio-aac\"").count(), 2, "{text}");
+    }
+}
+
+#[test]
+fn a_track_with_other_keyframes_is_not_listed() {
+    for after in [1, 20, 59] {
+        let mut e = encoder(after);
+        e.send(&[60; 12]);
+        assert_eq!(starts(&e, "v0").len(), 11);
+        let text = variants(&e);
+        assert!(!text.contains("v2"), "{text}");
+        assert!(text.contains("#EXT-X-INDEPENDENT-SEGMENTS"), "{text}");
+        assert!(e.packager.counters().unaligned >= 10);
+        assert_eq!(e.packager.counters().forced_cuts, 0);
+    }
+}
+
+#[test]
+fn a_track_that_loses_its_alignment_leaves_and_comes_back() {
+    let mut e = encoder(0);
+    e.send(&[60; 5]);
+    assert!(variants(&e).contains("v2.m3u8"));
+    let before = starts(&e, "v2").last().unwrap().0;
+    e.further = Some(7);
+    e.send(&[60; 3]);
+    assert!(!variants(&e).contains("v2.m3u8"));
+    assert_eq!(e.packager.counters().unaligned, 3);
+    e.further = Some(0);
+    e.send(&[60; 3]);
+    let (first, back) = (starts(&e, "v0"), starts(&e, "v2"));
+    assert!(back[0].0 > before && back.iter().all(|s| s.2));
+    same(&first[first.len() - back.len()..], &back);
+}
+
+#[test]
+fn both_follow_where_the_first_has_no_keyframe_in_time() {
+    let mut e = encoder(0);
+    e.send(&[60, 60, 60, 600, 60, 60]);
+    assert!(e.packager.counters().forced_cuts >= 3);
+    let (first, second) = (starts(&e, "v0"), starts(&e, "v2"));
+    same(&first[1..], &second[1..]);
+    assert!(second.iter().any(|s| !s.2));
+    assert!(!variants(&e).contains("INDEPENDENT"));
+}
+
+#[test]
+fn an_absence_ends_and_begins_both() {
+    let mut e = encoder(0);
+    e.send(&[60; 4]);
+    e.absent(ms(7_000));
+    e.send(&[60; 4]);
+    let (first, second) = (starts(&e, "v0"), starts(&e, "v2"));
+    same(&first, &second);
+    assert_eq!(e.packager.counters().unaligned, 0);
+}
+
+#[test]
+fn a_name_is_taken_without_a_cut() {
+    let mut e = encoder(0);
+    e.send(&[60; 4]);
+    let mut tracks = e.tracks();
+    tracks[1].language = Some("eng".to_owned());
+    tracks.push(media::Track {
+        id: media::TrackId(3),
+        ..tracks[1].clone()
+    });
+    assert_eq!(tracks[2], further());
+    e.group(&tracks[..3]);
+    e.group(&tracks);
+    let name = |e: &Encoder| {
+        e.packager
+            .snapshot()
+            .get("a1")
+            .unwrap()
+            .track
+            .language
+            .clone()
+    };
+    assert_eq!(name(&e).as_deref(), Some("eng"));
+    assert_eq!(e.packager.counters().discontinuities, 0);
+}
