@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod api;
+mod contract;
 mod database;
 mod documents;
 mod ingest;
@@ -9,5 +10,6 @@ mod players;
 mod playing;
 mod secure;
 mod server;
+mod silence;
 mod systemd;
 mod tokens;
