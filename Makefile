@@ -9,6 +9,8 @@ fuzz: SECONDS ?= 60
 # Of `make bench`: of a crowd, trials of each server.
 VIEWERS ?= 300
 PAIRS ?= 3
+# Requests per operation that `make contract` makes at random.
+EXAMPLES ?= 200
 # Of `make soak`; `weir-soak help` lists them.
 SCENARIO ?= all
 
@@ -19,7 +21,7 @@ TEST := $(CARGO) test --locked $(if $(CI),--no-fail-fast)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run fmt check check-deploy test bench fuzz soak dist install docker
+.PHONY: help setup demo run fmt check check-deploy test contract bench fuzz soak dist install docker
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +57,10 @@ test: ## Every test, real encoders and browsers included
 	@deploy/setup.sh test
 	cd crates/server/web && node --test
 	$(TEST) --workspace
+
+contract: ## The REST API held to its description (schemathesis), EXAMPLES requests per operation
+	@deploy/setup.sh test
+	CONTRACT_EXAMPLES=$(EXAMPLES) $(TEST) -p server --test it contract
 
 bench: ## Benchmarks beside peers, ten minutes; writes docs/performance.md (SECONDS, VIEWERS, PAIRS; see bench/)
 	@deploy/setup.sh demo

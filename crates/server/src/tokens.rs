@@ -109,7 +109,7 @@ pub(crate) async fn make(store: &Store, name: &str, role: Role) -> Result<Made, 
 
 /// Whether a token may be called so.
 pub(crate) fn is_name(name: &str) -> bool {
-    (1..=128).contains(&name.len()) && !name.chars().any(char::is_control)
+    (1..=128).contains(&name.chars().count()) && !name.chars().any(char::is_control)
 }
 
 /// All tokens, by their digests.

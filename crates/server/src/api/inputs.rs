@@ -4,35 +4,46 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::change::{Stored, change, find};
+use super::document::{InputPatch, InputUpdate};
 use super::extract::{Asked, Named, Sent};
 use super::streams::{Shown, tagged};
 use super::{Api, Problem};
 use crate::model::{self, Input};
 
-type Ids = (String, String);
+/// Which input.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct InputPath {
+    /// The stream's; `%2F` stands for its slashes.
+    #[param(pattern = "^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length = 128)]
+    name: String,
+    #[param(pattern = "^[A-Za-z0-9_-]+$", max_length = 64)]
+    id: String,
+}
 
 /// One input.
-#[utoipa::path(get, path = "/streams/{name}/inputs/{id}", tag = "inputs",
-    params(("name" = String, Path), ("id" = String, Path), Shown),
-    responses((status = 200, body = Input), (status = 401, body = Problem), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/streams/{name}/inputs/{id}", operation_id = "read_input", tag = "inputs",
+    params(InputPath, Shown),
+    responses((status = 200, body = Input)))]
 pub(super) async fn read(
     State(api): State<Api>,
-    Named((name, id)): Named<Ids>,
+    Named(InputPath { name, id }): Named<InputPath>,
     Asked(shown): Asked<Shown>,
 ) -> Result<Response, Problem> {
     respond(&find(&api, &name).await?, &id, &shown)
 }
 
 /// Makes or replaces an input.
-#[utoipa::path(put, path = "/streams/{name}/inputs/{id}", tag = "inputs",
-    params(("name" = String, Path), ("id" = String, Path), Shown), request_body = Input,
-    responses((status = 200, body = Input), (status = 201, body = Input), (status = 401, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(put, path = "/streams/{name}/inputs/{id}", operation_id = "replace_input", tag = "inputs",
+    params(InputPath, Shown), request_body = InputUpdate,
+    responses((status = 200, body = Input), (status = 201, body = Input), (status = 412, response = Problem)))]
 pub(super) async fn replace(
     State(api): State<Api>,
-    Named((name, id)): Named<Ids>,
+    Named(InputPath { name, id }): Named<InputPath>,
     Asked(shown): Asked<Shown>,
     headers: HeaderMap,
     Sent(body): Sent,
@@ -60,13 +71,13 @@ pub(super) async fn replace(
 }
 
 /// Changes some of an input (RFC 7396 merge patch); here `"key": null` lets everybody publish.
-#[utoipa::path(patch, path = "/streams/{name}/inputs/{id}", tag = "inputs",
-    params(("name" = String, Path), ("id" = String, Path), Shown),
-    request_body(content = Object, content_type = "application/merge-patch+json"),
-    responses((status = 200, body = Input), (status = 401, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(patch, path = "/streams/{name}/inputs/{id}", operation_id = "patch_input", tag = "inputs",
+    params(InputPath, Shown),
+    request_body(content = InputPatch, content_type = "application/merge-patch+json"),
+    responses((status = 200, body = Input), (status = 412, response = Problem)))]
 pub(super) async fn patch(
     State(api): State<Api>,
-    Named((name, id)): Named<Ids>,
+    Named(InputPath { name, id }): Named<InputPath>,
     Asked(shown): Asked<Shown>,
     headers: HeaderMap,
     Sent(patch): Sent,
@@ -74,25 +85,26 @@ pub(super) async fn patch(
     let own = id.clone();
     let edit = move |mut stream: Value| {
         let at = position(&stream, &own)?;
+        let patch = named(patch, &own)?;
         let mut input = stream["inputs"][at].take();
         model::merge(&mut input, &patch);
         // In a merge patch null removes, and a key that is not there is one that is kept.
         if patch.get("key").is_some_and(Value::is_null) {
             input["key"] = Value::Null;
         }
-        stream["inputs"][at] = named(input, &own)?;
+        stream["inputs"][at] = input;
         Ok(stream)
     };
     respond(&change(api, name, headers, edit).await?, &id, &shown)
 }
 
 /// Removes an input; its publisher is let go.
-#[utoipa::path(delete, path = "/streams/{name}/inputs/{id}", tag = "inputs",
-    params(("name" = String, Path), ("id" = String, Path)),
-    responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem)))]
+#[utoipa::path(delete, path = "/streams/{name}/inputs/{id}", operation_id = "remove_input", tag = "inputs",
+    params(InputPath),
+    responses((status = 204), (status = 412, response = Problem)))]
 pub(super) async fn remove(
     State(api): State<Api>,
-    Named((name, id)): Named<Ids>,
+    Named(InputPath { name, id }): Named<InputPath>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let edit = move |mut stream: Value| {

@@ -2,6 +2,7 @@
 
 mod auth;
 mod change;
+mod document;
 mod extract;
 mod failing;
 mod inputs;
@@ -21,8 +22,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use http::StatusCode;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{Modify, OpenApi};
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
@@ -30,6 +30,7 @@ use utoipa_swagger_ui::SwaggerUi;
 pub(crate) use auth::Auth;
 pub(crate) use problem::Problem;
 
+use self::document::Security;
 use crate::runtime::Manager;
 
 /// A stream's configuration is a page, not a book.
@@ -45,6 +46,7 @@ pub(crate) struct Api {
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Weir", description = "High-availability live media server", license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
+    components(schemas(Problem), responses(Problem)),
     modifiers(&Security),
     security(("token" = [])),
     tags(
@@ -54,16 +56,6 @@ pub(crate) struct Api {
     )
 )]
 struct Document;
-
-struct Security;
-
-impl Modify for Security {
-    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
-        let components = openapi.components.get_or_insert_default();
-        components.add_security_scheme("token", SecurityScheme::Http(bearer));
-    }
-}
 
 fn described() -> (Router<Api>, utoipa::openapi::OpenApi) {
     let v1 = OpenApiRouter::new()
@@ -84,9 +76,11 @@ fn described() -> (Router<Api>, utoipa::openapi::OpenApi) {
         ))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::remove));
-    OpenApiRouter::with_openapi(Document::openapi())
+    let (routes, mut openapi) = OpenApiRouter::with_openapi(Document::openapi())
         .nest("/api/v1", v1)
-        .split_for_parts()
+        .split_for_parts();
+    document::complete(&mut openapi);
+    (routes, openapi)
 }
 
 /// The description as text.

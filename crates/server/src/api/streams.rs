@@ -8,10 +8,20 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::change::{self, Stored, change, find};
+use super::document::{StreamPatch, StreamUpdate};
 use super::extract::{Asked, Named, Sent};
 use super::view::{Authority, Resource, Viewer, etag};
 use super::{Api, Problem};
 use crate::model::{self, StreamConfig};
+
+/// Which stream.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct StreamPath {
+    /// `%2F` stands for its slashes.
+    #[param(pattern = "^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length = 128)]
+    name: String,
+}
 
 /// How a stream is shown.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -24,8 +34,8 @@ pub(super) struct Shown {
 }
 
 /// Makes a stream.
-#[utoipa::path(post, path = "/streams", tag = "streams", params(Shown), request_body = StreamConfig, responses(
-    (status = 201, body = Resource), (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/streams", operation_id = "create_stream", tag = "streams", params(Shown), request_body = StreamConfig, responses(
+    (status = 201, body = Resource, headers(("Location" = String))), (status = 409, response = Problem)))]
 pub(super) async fn create(
     State(api): State<Api>,
     Asked(shown): Asked<Shown>,
@@ -46,12 +56,12 @@ pub(super) async fn create(
 /// One stream, with what holds (`effective`) and what it is doing (`runtime`).
 ///
 /// `If-None-Match` answers 304 while the configuration is the same, whatever the stream does.
-#[utoipa::path(get, path = "/streams/{name}", tag = "streams",
-    params(("name" = String, Path, description = "`%2F` stands for its slashes"), Shown),
-    responses((status = 200, body = Resource), (status = 304), (status = 401, body = Problem), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/streams/{name}", operation_id = "read_stream", tag = "streams",
+    params(StreamPath, Shown),
+    responses((status = 200, body = Resource), (status = 304)))]
 pub(super) async fn read(
     State(api): State<Api>,
-    Named(name): Named<String>,
+    Named(StreamPath { name }): Named<StreamPath>,
     Asked(shown): Asked<Shown>,
     authority: Authority,
     headers: HeaderMap,
@@ -67,12 +77,12 @@ pub(super) async fn read(
 }
 
 /// Replaces a stream's configuration.
-#[utoipa::path(put, path = "/streams/{name}", tag = "streams",
-    params(("name" = String, Path), Shown), request_body = StreamConfig,
-    responses((status = 200, body = Resource), (status = 401, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(put, path = "/streams/{name}", operation_id = "replace_stream", tag = "streams",
+    params(StreamPath, Shown), request_body = StreamUpdate,
+    responses((status = 200, body = Resource), (status = 412, response = Problem)))]
 pub(super) async fn replace(
     State(api): State<Api>,
-    Named(name): Named<String>,
+    Named(StreamPath { name }): Named<StreamPath>,
     Asked(shown): Asked<Shown>,
     authority: Authority,
     headers: HeaderMap,
@@ -84,13 +94,13 @@ pub(super) async fn replace(
 }
 
 /// Changes some of a stream's configuration (RFC 7396 merge patch).
-#[utoipa::path(patch, path = "/streams/{name}", tag = "streams",
-    params(("name" = String, Path), Shown),
-    request_body(content = Object, content_type = "application/merge-patch+json"),
-    responses((status = 200, body = Resource), (status = 401, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(patch, path = "/streams/{name}", operation_id = "patch_stream", tag = "streams",
+    params(StreamPath, Shown),
+    request_body(content = StreamPatch, content_type = "application/merge-patch+json"),
+    responses((status = 200, body = Resource), (status = 412, response = Problem)))]
 pub(super) async fn patch(
     State(api): State<Api>,
-    Named(name): Named<String>,
+    Named(StreamPath { name }): Named<StreamPath>,
     Asked(shown): Asked<Shown>,
     authority: Authority,
     headers: HeaderMap,
@@ -98,19 +108,19 @@ pub(super) async fn patch(
 ) -> Result<Response, Problem> {
     let own = name.clone();
     let edit = move |mut stream| {
-        model::merge(&mut stream, &patch);
-        named(stream, &own)
+        model::merge(&mut stream, &named(patch, &own)?);
+        Ok(stream)
     };
     let stored = change(api.clone(), name, headers, edit).await?;
     Ok(respond(&api, &stored, authority, &shown))
 }
 
 /// Removes a stream. Its players are told that it has ended.
-#[utoipa::path(delete, path = "/streams/{name}", tag = "streams", params(("name" = String, Path)), responses(
-    (status = 204), (status = 401, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem)))]
+#[utoipa::path(delete, path = "/streams/{name}", operation_id = "remove_stream", tag = "streams", params(StreamPath), responses(
+    (status = 204), (status = 412, response = Problem)))]
 pub(super) async fn remove(
     State(api): State<Api>,
-    Named(name): Named<String>,
+    Named(StreamPath { name }): Named<StreamPath>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     change::remove(api, name, headers).await?;
@@ -118,11 +128,11 @@ pub(super) async fn remove(
 }
 
 /// Lets the publisher go, who may come back at once, and begins packaging anew. Numbers go on.
-#[utoipa::path(post, path = "/streams/{name}/restart", tag = "streams", params(("name" = String, Path)), responses(
-    (status = 204), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+#[utoipa::path(post, path = "/streams/{name}/restart", operation_id = "restart_stream", tag = "streams", params(StreamPath), responses(
+    (status = 204), (status = 409, response = Problem)))]
 pub(super) async fn restart(
     State(api): State<Api>,
-    Named(name): Named<String>,
+    Named(StreamPath { name }): Named<StreamPath>,
 ) -> Result<StatusCode, Problem> {
     change::restart(api, name).await?;
     Ok(StatusCode::NO_CONTENT)

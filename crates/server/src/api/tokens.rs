@@ -15,11 +15,16 @@ use crate::tokens::{self, Role, Token};
 const MOST: usize = 1_000;
 
 /// A token to be made.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewToken {
-    /// 1 to 128 bytes without control characters; need not be unique.
-    #[schema(example = "grafana")]
+    /// 1 to 128 characters, no control characters; need not be unique.
+    #[schema(
+        example = "grafana",
+        min_length = 1,
+        max_length = 128,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"
+    )]
     name: String,
     role: Role,
 }
@@ -67,15 +72,15 @@ impl TokenView {
 }
 
 /// Makes a token. The answer shows it this once.
-#[utoipa::path(post, path = "/tokens", tag = "tokens", request_body = NewToken, responses(
-    (status = 201, body = CreatedToken), (status = 401, body = Problem), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+#[utoipa::path(post, path = "/tokens", operation_id = "create_token", tag = "tokens", request_body = NewToken, responses(
+    (status = 201, body = CreatedToken), (status = 409, response = Problem)))]
 pub(super) async fn create(
     State(api): State<Api>,
     Sent(body): Sent,
 ) -> Result<(StatusCode, Json<CreatedToken>), Problem> {
     let NewToken { name, role } = model::typed(body)?;
     if !tokens::is_name(&name) {
-        let why = "1 to 128 bytes without control characters";
+        let why = "1 to 128 characters, no control characters";
         return Err(Problem::invalid("out_of_range", "name", why));
     }
     let made = change::to_the_end(async move {
@@ -104,8 +109,8 @@ pub(super) async fn create(
 }
 
 /// All tokens but the one of the configuration or the data directory.
-#[utoipa::path(get, path = "/tokens", tag = "tokens", responses(
-    (status = 200, body = TokenList), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/tokens", operation_id = "list_tokens", tag = "tokens", responses(
+    (status = 200, body = TokenList)))]
 pub(super) async fn list(State(api): State<Api>) -> Json<TokenList> {
     let all = api.auth.tokens.all();
     Json(TokenList {
@@ -115,8 +120,8 @@ pub(super) async fn list(State(api): State<Api>) -> Json<TokenList> {
 }
 
 /// Revokes a token, at once.
-#[utoipa::path(delete, path = "/tokens/{id}", tag = "tokens", params(("id" = String, Path)), responses(
-    (status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+#[utoipa::path(delete, path = "/tokens/{id}", operation_id = "remove_token", tag = "tokens", params(("id" = String, Path)), responses(
+    (status = 204)))]
 pub(super) async fn remove(
     State(api): State<Api>,
     Named(id): Named<String>,

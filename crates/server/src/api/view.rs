@@ -11,6 +11,7 @@ use serde_json::Value;
 use store::StreamRecord;
 use utoipa::ToSchema;
 
+use super::document::StreamWritten;
 use super::failing::{InputView, SwitchView, inputs};
 use crate::http_server::Scheme;
 use crate::model::{self, StreamConfig};
@@ -20,7 +21,7 @@ use crate::runtime::{LastError, Manager, Ports, Status, Stream};
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Resource {
     #[serde(flatten)]
-    #[schema(value_type = StreamConfig)]
+    #[schema(value_type = StreamWritten)]
     written: Value,
     /// What holds: every default written out.
     #[schema(value_type = StreamConfig)]

@@ -15,6 +15,11 @@ const RESERVED_FIRST: [&str; 9] = [
 /// Protocols end with these.
 const RESERVED_LAST: [&str; 3] = ["whip", "whep", "mpegts"];
 
+/// Whether a name may begin or go on so.
+pub(crate) fn is_part_of_name(text: &str) -> bool {
+    text.len() <= NAME && text.bytes().all(|b| is_name_byte(b) || b == b'/')
+}
+
 /// The grammar of stream names.
 pub(crate) fn check_name(name: &str) -> Result<(), Problem> {
     let word = |w: &str| !w.is_empty() && w.bytes().all(is_name_byte);
@@ -57,9 +62,10 @@ fn check_labels(config: &StreamConfig) -> Result<(), Problem> {
     let Some(labels) = &config.labels else {
         return Ok(());
     };
-    let long = |(k, v): (&String, &String)| k.is_empty() || k.len() > LABEL || v.len() > LABEL;
+    let long = |text: &str| text.chars().count() > LABEL;
+    let long = |(k, v): (&String, &String)| k.is_empty() || long(k) || long(v);
     if labels.len() > LABELS || labels.iter().any(long) {
-        let why = "at most 32 labels of at most 128 bytes";
+        let why = "at most 32 labels of at most 128 characters";
         return Err(Problem::invalid("out_of_range", "labels", why));
     }
     Ok(())
@@ -84,8 +90,8 @@ fn check_inputs(inputs: &[Input]) -> Result<(), Problem> {
             ));
         }
         let key = input.key.as_deref();
-        if key.is_some_and(|k| k.is_empty() || k.len() > KEY || k.chars().any(char::is_control)) {
-            let why = "1 to 256 bytes without control characters, or null";
+        if !key.is_none_or(is_key) {
+            let why = "1 to 256 characters, no control characters, or null";
             return Err(Problem::invalid("key_invalid", &field("key"), why));
         }
     }
@@ -94,6 +100,10 @@ fn check_inputs(inputs: &[Input]) -> Result<(), Problem> {
         return Err(Problem::invalid("out_of_range", "inputs", &why));
     }
     Ok(())
+}
+
+fn is_key(key: &str) -> bool {
+    (1..=KEY).contains(&key.chars().count()) && !key.chars().any(char::is_control)
 }
 
 fn check_hls(hls: &Hls) -> Result<(), Problem> {

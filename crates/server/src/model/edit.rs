@@ -1,5 +1,6 @@
 //! From what a client sent to what is kept, and back to what is shown.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -44,8 +45,8 @@ pub(crate) fn accept(
 }
 
 /// A body as what it should be, or which member of it is not.
-pub(crate) fn typed<T: DeserializeOwned>(body: Value) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(body).map_err(|e| {
+pub(crate) fn typed<T: DeserializeOwned + Serialize>(body: Value) -> Result<T, Problem> {
+    let read: T = serde_path_to_error::deserialize(&body).map_err(|e| {
         let why = e.inner().to_string();
         let code = if why.starts_with("unknown field") {
             "unknown_field"
@@ -53,7 +54,32 @@ pub(crate) fn typed<T: DeserializeOwned>(body: Value) -> Result<T, Problem> {
             "invalid_field"
         };
         Problem::invalid(code, &e.path().to_string(), &why)
-    })
+    })?;
+    match array_for_object(&body, &json!(read), "") {
+        None => Ok(read),
+        Some(field) => {
+            let why = "a JSON object is expected";
+            Err(Problem::invalid("not_an_object", &field, why))
+        }
+    }
+}
+
+/// Where an array stands for an object: serde would take its items for the members in their order.
+fn array_for_object(given: &Value, read: &Value, path: &str) -> Option<String> {
+    match (given, read) {
+        (Value::Array(_), Value::Object(_)) => Some(path.to_owned()),
+        (Value::Object(given), Value::Object(read)) => given.iter().find_map(|(name, given)| {
+            let dot = if path.is_empty() { "" } else { "." };
+            array_for_object(given, read.get(name)?, &format!("{path}{dot}{name}"))
+        }),
+        (Value::Array(given), Value::Array(read)) => {
+            let pairs = given.iter().zip(read).enumerate();
+            pairs
+                .map(|(i, (given, read))| array_for_object(given, read, &format!("{path}[{i}]")))
+                .find_map(std::convert::identity)
+        }
+        _ => None,
+    }
 }
 
 /// Absent: the one it has, or a random one. `{"set": true}`: the one it has. Null: none.

@@ -2,6 +2,7 @@
 
 mod check;
 mod edit;
+mod forms;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,23 +12,31 @@ use utoipa::ToSchema;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use check::check_name;
+pub(crate) use check::is_part_of_name;
 pub(crate) use edit::{accept, merge, shown, typed};
+use forms::{KeyForm, Labels};
 
 /// A stream as it is configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StreamConfig {
     /// `[A-Za-z0-9_-]+` joined by `/`, at most 128 characters.
-    #[schema(example = "news")]
+    #[schema(
+        example = "news",
+        max_length = 128,
+        pattern = "^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$"
+    )]
     pub(crate) name: String,
     /// Whether it runs; default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) enabled: Option<bool>,
     /// Free words of the operator, for filters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Labels>)]
     pub(crate) labels: Option<BTreeMap<String, String>>,
     /// Where media comes from: the best one that delivers feeds the programme.
     #[serde(default)]
+    #[schema(max_items = 1)]
     pub(crate) inputs: Vec<Input>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) publish: Option<Publish>,
@@ -42,31 +51,20 @@ pub(crate) struct StreamConfig {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Input {
     /// Unique within the stream.
-    #[schema(example = "main")]
+    #[schema(example = "main", max_length = 64, pattern = "^[A-Za-z0-9_-]+$")]
     pub(crate) id: String,
     /// `publish://`: an encoder pushes.
-    #[schema(example = "publish://")]
+    #[schema(example = "publish://", pattern = "^publish://$")]
     pub(crate) url: String,
     /// Lower wins; default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = "int64", maximum = 4_294_967_295_i64)]
     pub(crate) priority: Option<u32>,
     /// What an encoder must know; absent makes a random one, null lets everybody publish. Reads
     /// `{"set": true}`, which on write means keep.
     #[serde(default)]
     #[schema(value_type = Option<KeyForm>)]
     pub(crate) key: Option<String>,
-}
-
-/// How a key is written or shown.
-#[derive(Debug, ToSchema)]
-#[schema(title = "Key")]
-#[serde(untagged)]
-#[expect(dead_code, reason = "describes what `edit` reads and shows")]
-pub(crate) enum KeyForm {
-    /// 1 to 256 bytes without control characters.
-    Text(String),
-    /// What is shown for it, and what keeps it.
-    Kept { set: bool },
 }
 
 /// How encoders are let in.
@@ -99,10 +97,12 @@ pub(crate) struct Failover {
     pub(crate) failback_after_ms: Option<u32>,
     /// How far the programme may run ahead of UTC; 200..=2000, default 2000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 200, maximum = 2000)]
     pub(crate) max_lead_ms: Option<u32>,
     /// Seconds without media after which players are told that the stream has ended; 0..=604800,
     /// default 0: never. It goes on when an encoder comes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 604800)]
     pub(crate) hold_s: Option<u32>,
 }
 
@@ -122,12 +122,15 @@ pub(crate) enum Failback {
 pub(crate) struct Hls {
     /// Wanted segment duration, 500..=12000, default 2000; the keyframes decide.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 500, maximum = 12000)]
     pub(crate) segment_ms: Option<u32>,
     /// Wanted part duration, 100..=2000 and at most half a segment, default 200.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 100, maximum = 2000)]
     pub(crate) part_ms: Option<u32>,
     /// How much media a playlist lists, in seconds, 6..=21600, default 60.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 6, maximum = 21600)]
     pub(crate) window_s: Option<u32>,
     /// `cmaf` is the only one for now.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod api;
+mod contract;
 mod database;
 mod documents;
 mod ingest;
@@ -10,5 +11,6 @@ mod playing;
 mod renditions;
 mod secure;
 mod server;
+mod silence;
 mod systemd;
 mod tokens;

@@ -4,11 +4,15 @@
 mod encoder;
 mod players;
 mod postgres;
+mod recorder;
+mod viewer;
 mod weir;
 
 pub use self::encoder::Encoder;
 pub use self::players::{After, PlayerReport, Players};
 pub use self::postgres::Postgres;
+pub use self::recorder::Recorder;
+pub use self::viewer::{Pace, Viewer};
 pub use self::weir::{Footprint, Weir};
 
 use std::path::{Path, PathBuf};

@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-const TOKEN: &str = "a-token-for-scenarios";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server on ports and data of its own, which outlive the process.
@@ -30,6 +29,10 @@ pub struct Weir {
     pub http: SocketAddr,
     /// Where encoders push.
     pub rtmp: SocketAddr,
+    /// Where it serves over TLS.
+    pub https: SocketAddr,
+    /// Where encoders push over TLS.
+    pub rtmps: SocketAddr,
     process: Child,
 }
 
@@ -45,6 +48,9 @@ pub struct Footprint {
 }
 
 impl Weir {
+    /// Of its administrator.
+    pub const TOKEN: &str = "a-token-for-scenarios";
+
     /// Starts a server with nothing in its database.
     ///
     /// # Errors
@@ -63,14 +69,18 @@ impl Weir {
 
     async fn start_with(binary: &Path, database: Option<String>) -> anyhow::Result<Self> {
         let data = tempfile::tempdir()?;
-        let (http, rtmp) = (free()?, free()?);
-        let process = run(binary, data.path(), database.as_deref(), http, rtmp)?;
+        certify(data.path())?;
+        let doors = [free()?, free()?, free()?, free()?];
+        let process = run(binary, data.path(), database.as_deref(), doors)?;
+        let [http, rtmp, https, rtmps] = doors;
         let weir = Self {
             binary: binary.to_owned(),
             data,
             database,
             http,
             rtmp,
+            https,
+            rtmps,
             process,
         };
         weir.ready().await?;
@@ -105,7 +115,8 @@ impl Weir {
     /// As `start`.
     pub async fn resume(&mut self) -> anyhow::Result<()> {
         let (data, database) = (self.data.path(), self.database.as_deref());
-        self.process = run(&self.binary, data, database, self.http, self.rtmp)?;
+        let doors = [self.http, self.rtmp, self.https, self.rtmps];
+        self.process = run(&self.binary, data, database, doors)?;
         self.ready().await
     }
 
@@ -188,6 +199,19 @@ impl Weir {
         })
     }
 
+    /// What the process used of the processors until now.
+    ///
+    /// # Errors
+    /// A process that is gone.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        let id = self.process.id().context("the server is gone")?;
+        let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+        let (_, rest) = stat.rsplit_once(')').context("stat")?;
+        let mut times = rest.split_whitespace().skip(11).take(2);
+        let ticks = times.try_fold(0, |sum, n| anyhow::Ok(sum + n.parse::<u64>()?))?;
+        Ok(Duration::from_millis(ticks * 10))
+    }
+
     /// The process's log until now.
     ///
     /// # Errors
@@ -213,7 +237,7 @@ impl Weir {
         let request = Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.http))
-            .header("authorization", format!("Bearer {TOKEN}"))
+            .header("authorization", format!("Bearer {}", Self::TOKEN))
             .header("content-type", "application/json")
             .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))?;
         let asking = tokio::time::timeout(PATIENCE, client.request(request));
@@ -228,8 +252,7 @@ fn run(
     binary: &Path,
     data: &Path,
     database: Option<&str>,
-    http: SocketAddr,
-    rtmp: SocketAddr,
+    [http, rtmp, https, rtmps]: [SocketAddr; 4],
 ) -> anyhow::Result<Child> {
     let log = fs::OpenOptions::new()
         .create(true)
@@ -240,7 +263,11 @@ fn run(
         .env("WEIR_DATA__DIR", data)
         .env("WEIR_HTTP__LISTEN", http.to_string())
         .env("WEIR_RTMP__LISTEN", rtmp.to_string())
-        .env("WEIR_AUTH__ADMIN_TOKEN", TOKEN)
+        .env("WEIR_HTTP__TLS_LISTEN", https.to_string())
+        .env("WEIR_RTMP__TLS_LISTEN", rtmps.to_string())
+        .env("WEIR_TLS__CERTIFICATE", data.join("certificate.pem"))
+        .env("WEIR_TLS__KEY", data.join("key.pem"))
+        .env("WEIR_AUTH__ADMIN_TOKEN", Weir::TOKEN)
         .envs(database.map(|url| ("WEIR_DATABASE__URL", url)))
         .current_dir(data)
         .stdin(Stdio::null())
@@ -249,6 +276,13 @@ fn run(
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("{} cannot be run", binary.display()))
+}
+
+fn certify(data: &Path) -> anyhow::Result<()> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    fs::write(data.join("certificate.pem"), made.cert.pem())?;
+    fs::write(data.join("key.pem"), made.signing_key.serialize_pem())?;
+    Ok(())
 }
 
 /// A port that was free a moment ago: a server that comes back must know its own.

@@ -41,7 +41,7 @@ pub(super) async fn run(weir: PathBuf) -> anyhow::Result<()> {
 }
 
 /// Asks for a segment over and over on one connection.
-async fn greedy(stage: &Stage) -> anyhow::Result<TcpStream> {
+pub(super) async fn greedy(stage: &Stage) -> anyhow::Result<TcpStream> {
     let path = format!("/{}/v0.m3u8", Stage::NAME);
     let playlist = stage.weir.get(&path).await?;
     let segment = playlist.lines().rfind(|l| l.ends_with(".m4s"));

@@ -65,20 +65,21 @@ async fn ready(weir: &Weir) {
 }
 
 /// What came in, and what of it did not get through.
-struct Flow {
-    frames: u64,
+pub(super) struct Flow {
+    pub(super) frames: u64,
     /// Read by readers; the packager is one.
     delivered: u64,
-    lost: u64,
+    pub(super) lost: u64,
 }
 
 impl Flow {
-    async fn of(weir: &Weir) -> anyhow::Result<Self> {
+    pub(super) async fn of(weir: &Weir) -> anyhow::Result<Self> {
         let metrics = weir.get("/metrics").await?;
+        let ours = format!("stream=\"{}\"", Stage::NAME);
         let sum = |name: &str| {
             let lines = metrics
                 .lines()
-                .filter(|l| l.starts_with(&format!("{name}{{")));
+                .filter(|l| l.starts_with(&format!("{name}{{")) && l.contains(&ours));
             let values = lines.filter_map(|l| l.rsplit(' ').next()?.parse::<u64>().ok());
             values.sum::<u64>()
         };

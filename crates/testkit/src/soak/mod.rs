@@ -2,9 +2,11 @@
 
 mod crowd;
 mod database;
+mod flood;
 mod kills;
 mod lint;
 mod players;
+mod siege;
 mod stage;
 
 use std::path::PathBuf;
@@ -45,6 +47,15 @@ pub enum Scenario {
     },
     /// Readers that stall and publishers that say nothing slow nobody.
     Crowd,
+    /// Garbage on every port, half-open connections, slow readers, a storm of publishers: nobody notices.
+    Siege {
+        /// Half-open ones of each kind.
+        #[arg(long, default_value_t = 10_000)]
+        connections: usize,
+        /// How often a publisher is cut off.
+        #[arg(long, default_value_t = 500)]
+        storm: u32,
+    },
     /// PostgreSQL is stopped while media flows; no frame may be lost by that.
     Database {
         /// How long.
@@ -74,11 +85,13 @@ impl Scenario {
             Self::EncoderKills { rounds } => kills::encoder(weir, rounds).await,
             Self::ServerKills { rounds } => kills::server(weir, rounds).await,
             Self::Crowd => crowd::run(weir).await,
+            Self::Siege { connections, storm } => siege::run(weir, connections, storm).await,
             Self::Database { seconds } => database::run(weir, seconds).await,
             Self::Page { screenshot } => players::page(weir, &screenshot).await,
             Self::All => {
                 lint::run(weir.clone(), 10, 50).await?;
                 crowd::run(weir.clone()).await?;
+                siege::run(weir.clone(), 10_000, 500).await?;
                 database::run(weir.clone(), 120).await?;
                 players::page(weir.clone(), &PathBuf::from("page.png")).await?;
                 players::absence(weir.clone(), &[2, 10, 60, 300]).await?;
