@@ -4,7 +4,10 @@
 mod bridging;
 mod chunks;
 mod client;
+mod elsewhere;
 mod encoders;
 mod hostile;
 mod playing;
+mod pulling;
+mod pulls;
 mod requests;

@@ -1,0 +1,1 @@
+//! Pulls from servers that we did not write. `make setup` installs them.
