@@ -51,9 +51,11 @@ missing_packages() {
   if [ "$1" = deploy ]; then
     have systemd-analyze || wanted+=(systemd)
   fi
-  if [ "$1" = bench ]; then
+  if [ "$1" = test ] || [ "$1" = bench ]; then
     # What nginx stands on, for it is unpacked only.
     wanted+=(libcrypt1 libpcre2-8-0 libssl3 zlib1g)
+  fi
+  if [ "$1" = bench ]; then
     have perf || wanted+=(linux-perf)
     have valgrind || wanted+=(valgrind)
   fi
@@ -188,6 +190,7 @@ if [ "$kind" = test ]; then
   node_modules crates/testkit/players
   current_ffmpeg
   schemathesis
+  ! have apt-get || nginx
   have cargo-nextest || say "cargo-nextest is not installed: the tests run with cargo test (\`cargo install --locked cargo-nextest\` makes them quicker)"
 fi
 say "ready ($kind)"

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::chunk::Limits;
+
 /// Bounds of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
@@ -28,6 +30,24 @@ impl Default for Config {
             read_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(10),
             chunk_streams: 64,
+        }
+    }
+}
+
+impl Config {
+    /// Of messages before any media is agreed on.
+    pub(crate) const fn before_media(&self) -> Limits {
+        Limits {
+            message: self.request_bytes / 4,
+            streams: self.chunk_streams,
+        }
+    }
+
+    /// Of messages that carry media.
+    pub(crate) const fn media(&self) -> Limits {
+        Limits {
+            message: self.message_bytes,
+            streams: self.chunk_streams,
         }
     }
 }

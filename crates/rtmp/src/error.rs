@@ -36,18 +36,32 @@ pub enum ErrorKind {
     /// A media message that cannot be read.
     #[error("media: {0}")]
     Media(#[from] container::flv::FlvError),
-    /// More bytes than a peer may send before it says what it wants.
-    #[error("over {0} bytes without a request")]
+    /// More bytes than a peer may send before media is agreed on.
+    #[error("over {0} bytes before media was agreed on")]
     TooMuch(usize),
     /// Too slow.
     #[error("timed out while {0}")]
     TimedOut(&'static str),
-    /// It hung up before it asked for anything.
-    #[error("closed before a request")]
+    /// It hung up before media was agreed on.
+    #[error("closed before media was agreed on")]
     Closed,
+    /// The server that we called does not want.
+    #[error("refused: {code}: {description}")]
+    Refused {
+        /// Its status code, such as `NetStream.Play.StreamNotFound`.
+        code: String,
+        /// What it said.
+        description: String,
+    },
 }
 
 impl ErrorKind {
+    /// Whether it will hardly be another the next time.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Handshake(_))
+    }
+
     /// A short name for metric labels.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -60,6 +74,7 @@ impl ErrorKind {
             Self::TooMuch(_) => "too_much",
             Self::TimedOut(_) => "timeout",
             Self::Closed => "closed",
+            Self::Refused { .. } => "refused",
         }
     }
 }

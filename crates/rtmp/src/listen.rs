@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use hub::{EndReason, Publisher};
 use media::{Span, Timestamp};
 use socket2::{SockRef, TcpKeepalive};
@@ -24,7 +25,7 @@ use crate::stats::Stats;
 use crate::target::Target;
 
 /// One read takes at most this much.
-const READ: usize = 64 << 10;
+pub(crate) const READ: usize = 64 << 10;
 /// Before a request less is enough: an idle peer costs little.
 pub(crate) const READ_REQUEST: usize = 4 << 10;
 /// After a minute at most nobody is taken to be there.
@@ -33,7 +34,7 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_interval(Duration::from_secs(10))
     .with_retries(3);
 /// A goodbye is given this long to arrive before the connection closes.
-const LINGER: Duration = Duration::from_secs(1);
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
 /// Accepts connections.
 #[derive(Debug)]
@@ -80,6 +81,46 @@ impl Listener {
 pub trait Transport: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Transport for T {}
+
+/// Appends what has come; 0 where the peer has hung up.
+pub(crate) async fn read(
+    stream: &mut Box<dyn Transport>,
+    input: &mut BytesMut,
+    most: usize,
+) -> io::Result<usize> {
+    input.reserve(most);
+    // Many hang up without a word, under TLS too.
+    match stream.read_buf(input).await {
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof
+            ) =>
+        {
+            Ok(0)
+        }
+        read => read,
+    }
+}
+
+/// Sends answers, all of them within `patience`.
+pub(crate) async fn send(
+    stream: &mut Box<dyn Transport>,
+    output: &[u8],
+    patience: Duration,
+) -> Result<(), ErrorKind> {
+    if output.is_empty() {
+        return Ok(());
+    }
+    // What TLS holds back is out only with a flush.
+    let send = async {
+        stream.write_all(output).await?;
+        stream.flush().await
+    };
+    let sent = timeout(patience, send).await;
+    sent.map_err(|_| ErrorKind::TimedOut("answering"))??;
+    Ok(())
+}
 
 /// A connection whose peer has not said what it wants.
 #[derive(Debug)]
@@ -204,36 +245,14 @@ impl Connection {
 
     pub(crate) async fn fill(&mut self, most: usize) -> Result<usize, ErrorKind> {
         let input = self.session.input();
-        input.reserve(most);
-        // Many hang up without a word, under TLS too.
-        let len = match self.stream.read_buf(input).await {
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof
-                ) =>
-            {
-                0
-            }
-            read => read?,
-        };
+        let len = read(&mut self.stream, input, most).await?;
         self.session.received(len);
         Ok(len)
     }
 
     async fn flush(&mut self) -> Result<(), ErrorKind> {
         let output = self.session.output();
-        if output.is_empty() {
-            return Ok(());
-        }
-        // What TLS holds back is out only with a flush.
-        let send = async {
-            self.stream.write_all(&output).await?;
-            self.stream.flush().await
-        };
-        let sent = timeout(self.config.write_timeout, send).await;
-        sent.map_err(|_| ErrorKind::TimedOut("answering"))??;
-        Ok(())
+        send(&mut self.stream, &output, self.config.write_timeout).await
     }
 
     async fn refuse(mut self, why: Reject) -> Result<(), Error> {

@@ -1,24 +1,23 @@
 //! What the server says: results, statuses, refusals.
 
-use bytes::{Bytes, BytesMut};
-
-use crate::amf::{self, Value, object, text};
-use crate::chunk::Writer;
+use crate::amf::{Value, object, text};
+use crate::wire::{WINDOW, Wire};
 
 /// Our chunks, once announced: one write per message.
 pub(crate) const CHUNK_SIZE: u32 = 65_536;
-/// After so many bytes the peer is to acknowledge, and we are.
-pub(crate) const WINDOW: u32 = 2_500_000;
 /// There is one message stream per connection.
 pub(crate) const STREAM: u32 = 1;
 
 /// User control events (7.1.7).
 const STREAM_BEGIN: u16 = 0;
-const STREAM_EOF: u16 = 1;
+pub(crate) const STREAM_EOF: u16 = 1;
 
-const COMMAND: u8 = 20;
-const CONTROL_STREAM: u8 = 2;
-const COMMAND_STREAM: u8 = 3;
+/// What can be packaged; an encoder that asks picks one of them.
+pub(crate) const CODES: [&str; 10] = [
+    "avc1", "hvc1", "av01", "vp09", "mp4a", "Opus", ".mp3", "ac-3", "ec-3", "fLaC",
+];
+/// Enhanced RTMP v2, `CapsExMask`: multitrack and `ModEx` are read.
+pub(crate) const CAPS_EX: f64 = 6.0;
 
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,23 +88,16 @@ impl Reject {
     }
 }
 
-/// Writes the server's side of a session.
-#[derive(Debug, Default)]
-pub(crate) struct Replies {
-    writer: Writer,
-    pub(crate) out: BytesMut,
-}
-
-impl Replies {
+/// The server's side of a session.
+impl Wire {
     /// Window, bandwidth and chunk size, then the answer to `connect`. A client that offers
     /// FourCC codes is told which are taken.
     pub(crate) fn connected(&mut self, transaction: f64, enhanced: bool) {
-        self.control(5, &WINDOW.to_be_bytes());
+        self.set_window();
         let mut bandwidth = WINDOW.to_be_bytes().to_vec();
         bandwidth.push(2);
         self.control(6, &bandwidth);
-        self.control(1, &CHUNK_SIZE.to_be_bytes());
-        self.writer.set_chunk_size(CHUNK_SIZE as usize);
+        self.set_chunk_size(CHUNK_SIZE);
         let server = object([
             ("fmsVer", text("FMS/3,5,7,7009")),
             ("capabilities", Value::Number(31.0)),
@@ -167,7 +159,7 @@ impl Replies {
     }
 
     pub(crate) fn publish_started(&mut self, name: &str) {
-        self.user_control(STREAM_BEGIN);
+        self.user_control(STREAM_BEGIN, &STREAM.to_be_bytes());
         self.on_status("status", "NetStream.Publish.Start", name);
     }
 
@@ -176,22 +168,16 @@ impl Replies {
     }
 
     pub(crate) fn play_started(&mut self, name: &str) {
-        self.user_control(STREAM_BEGIN);
+        self.user_control(STREAM_BEGIN, &STREAM.to_be_bytes());
         self.on_status("status", "NetStream.Play.Reset", name);
         self.on_status("status", "NetStream.Play.Start", name);
     }
 
     /// Nothing more will come.
     pub(crate) fn play_ended(&mut self, name: &str) {
-        self.user_control(STREAM_EOF);
+        self.user_control(STREAM_EOF, &STREAM.to_be_bytes());
         self.on_status("status", "NetStream.Play.UnpublishNotify", name);
         self.on_status("status", "NetStream.Play.Stop", name);
-    }
-
-    fn user_control(&mut self, event: u16) {
-        let mut body = event.to_be_bytes().to_vec();
-        body.extend(STREAM.to_be_bytes());
-        self.control(4, &body);
     }
 
     pub(crate) fn refuse_publish(&mut self, why: Reject) {
@@ -202,41 +188,10 @@ impl Replies {
         self.on_status("error", why.play_code(), why.description());
     }
 
-    pub(crate) fn pong(&mut self, payload: &[u8]) {
-        let mut body = 7_u16.to_be_bytes().to_vec();
-        body.extend_from_slice(payload);
-        self.control(4, &body);
-    }
-
-    /// All bytes received so far, modulo 2^32 (5.4.3).
-    pub(crate) fn acknowledge(&mut self, total: u64) {
-        let low = u32::try_from(total & u64::from(u32::MAX)).unwrap_or(0);
-        self.control(3, &low.to_be_bytes());
-    }
-
-    pub(crate) fn raw(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
-    }
-
-    pub(crate) fn take(&mut self) -> Bytes {
-        self.out.split().freeze()
-    }
-
     fn on_status(&mut self, level: &str, code: &str, description: &str) {
         let info = status(level, code, description, false);
         let values = vec![text("onStatus"), Value::Number(0.0), Value::Null, info];
         self.command(STREAM, &values);
-    }
-
-    fn command(&mut self, stream: u32, values: &Vec<Value>) {
-        let body = amf::write(values);
-        self.writer
-            .write(&mut self.out, COMMAND_STREAM, (COMMAND, 0, stream), &body);
-    }
-
-    fn control(&mut self, kind: u8, body: &[u8]) {
-        self.writer
-            .write(&mut self.out, CONTROL_STREAM, (kind, 0, 0), body);
     }
 }
 
@@ -251,14 +206,9 @@ fn status(level: &str, code: &str, description: &str, enhanced: bool) -> Value {
         return Value::Null;
     };
     if enhanced {
-        // What can be packaged; an encoder that asks picks one of them.
-        let codes = [
-            "avc1", "hvc1", "av01", "vp09", "mp4a", "Opus", ".mp3", "ac-3", "ec-3", "fLaC",
-        ];
-        let list = codes.map(text).to_vec();
+        let list = CODES.map(text).to_vec();
         members.insert("fourCcList".to_owned(), Value::StrictArray(list));
-        // Enhanced RTMP v2, CapsExMask: multitrack and ModEx are read.
-        members.insert("capsEx".to_owned(), Value::Number(6.0));
+        members.insert("capsEx".to_owned(), Value::Number(CAPS_EX));
     }
     Value::Object(members)
 }

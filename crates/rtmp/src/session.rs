@@ -1,15 +1,15 @@
 //! The server's side of a session as a state machine: bytes in, events and bytes out.
 
 use bytes::{Bytes, BytesMut};
-use rml_rtmp::handshake::{Handshake, HandshakeProcessResult, PeerType};
 
 use crate::amf::{self, Value};
 use crate::capabilities::Capabilities;
-use crate::chunk::{Limits, Message, Reader};
+use crate::chunk::Message;
 use crate::config::Config;
 use crate::error::ErrorKind;
+use crate::link::Link;
 use crate::metadata::Metadata;
-use crate::reply::{Reject, Replies, WINDOW};
+use crate::reply::Reject;
 use crate::target::Target;
 
 /// What a session tells its driver.
@@ -59,25 +59,19 @@ enum Phase {
 /// One connection's protocol state.
 pub struct Session {
     config: Config,
-    handshake: Option<Handshake>,
-    reader: Reader,
-    replies: Replies,
-    input: BytesMut,
+    link: Link,
     phase: Phase,
     app: String,
     asks_play: bool,
     stream: String,
     capabilities: Capabilities,
-    received: u64,
-    acknowledged: u64,
-    window: u64,
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session")
             .field("phase", &self.phase)
-            .field("received", &self.received)
+            .field("received", &self.link.position())
             .finish_non_exhaustive()
     }
 }
@@ -88,47 +82,34 @@ impl Session {
     pub fn new(config: Config) -> Self {
         Self {
             config,
-            handshake: Some(Handshake::new(PeerType::Server)),
-            reader: Reader::new(Limits {
-                message: config.request_bytes / 4,
-                streams: config.chunk_streams,
-            }),
-            replies: Replies::default(),
-            input: BytesMut::new(),
+            link: Link::server(config.before_media()),
             phase: Phase::Opening,
             app: String::new(),
             asks_play: false,
             stream: String::new(),
             capabilities: Capabilities::default(),
-            received: 0,
-            acknowledged: 0,
-            window: u64::from(WINDOW),
         }
     }
 
     /// Where the driver puts what it reads; `received` then tells how much that was.
     pub const fn input(&mut self) -> &mut BytesMut {
-        &mut self.input
+        &mut self.link.input
     }
 
     /// `len` bytes were appended to the input.
     pub fn received(&mut self, len: usize) {
-        self.received += len as u64;
-        if self.received - self.acknowledged >= self.window / 2 && self.handshake.is_none() {
-            self.replies.acknowledge(self.received);
-            self.acknowledged = self.received;
-        }
+        self.link.received(len);
     }
 
     /// All bytes read so far.
     #[must_use]
     pub const fn position(&self) -> u64 {
-        self.received
+        self.link.position()
     }
 
     /// What is to be sent; empty where there is nothing.
     pub fn output(&mut self) -> Bytes {
-        self.replies.take()
+        self.link.out.take()
     }
 
     /// The next event; `None` until more bytes come.
@@ -136,12 +117,12 @@ impl Session {
     /// # Errors
     /// Bytes that break the protocol or a bound. The session is over.
     pub fn poll(&mut self) -> Result<Option<Event>, ErrorKind> {
-        if self.handshake.is_some() && !self.shake_hands()? {
+        if !self.link.shake_hands()? {
             return self.check_patience().map(|()| None);
         }
         // A request is answered before anything behind it is read.
         while self.phase != Phase::Asked && self.phase != Phase::Refused {
-            let Some(message) = self.reader.read(&mut self.input)? else {
+            let Some(message) = self.link.message()? else {
                 break;
             };
             if let Some(event) = self.message(message)? {
@@ -154,68 +135,38 @@ impl Session {
     /// The publisher may send.
     pub fn accept_publish(&mut self) {
         self.phase = Phase::Publishing;
-        self.reader.set_limits(Limits {
-            message: self.config.message_bytes,
-            streams: self.config.chunk_streams,
-        });
-        self.replies.publish_started(&self.stream);
+        self.link.set_limits(self.config.media());
+        self.link.out.publish_started(&self.stream);
     }
 
     /// The player will be sent media; what it says from here on is read within the same bounds.
     pub(crate) fn accept_play(&mut self) -> Capabilities {
         self.phase = Phase::Playing;
-        self.replies.play_started(&self.stream);
+        self.link.out.play_started(&self.stream);
         std::mem::take(&mut self.capabilities)
     }
 
     /// The player is told that nothing more will come.
     pub(crate) fn end_play(&mut self) {
-        self.replies.play_ended(&self.stream);
+        self.link.out.play_ended(&self.stream);
     }
 
     /// The request is refused; nothing more will be read.
     pub fn reject(&mut self, why: Reject) {
         self.phase = Phase::Refused;
         if self.asks_play {
-            self.replies.refuse_play(why);
+            self.link.out.refuse_play(why);
         } else {
-            self.replies.refuse_publish(why);
+            self.link.out.refuse_publish(why);
         }
     }
 
     fn check_patience(&self) -> Result<(), ErrorKind> {
         let most = self.config.request_bytes;
-        if self.phase == Phase::Opening && self.received > most as u64 {
+        if self.phase == Phase::Opening && self.link.position() > most as u64 {
             return Err(ErrorKind::TooMuch(most));
         }
         Ok(())
-    }
-
-    /// Whether both sides have shaken hands.
-    fn shake_hands(&mut self) -> Result<bool, ErrorKind> {
-        let Some(handshake) = self.handshake.as_mut() else {
-            return Ok(true);
-        };
-        if self.input.is_empty() {
-            return Ok(false);
-        }
-        let input = self.input.split();
-        let result = handshake.process_bytes(&input);
-        match result.map_err(|e| ErrorKind::Handshake(format!("{e:?}")))? {
-            HandshakeProcessResult::InProgress { response_bytes } => {
-                self.replies.raw(&response_bytes);
-                Ok(false)
-            }
-            HandshakeProcessResult::Completed {
-                response_bytes,
-                remaining_bytes,
-            } => {
-                self.replies.raw(&response_bytes);
-                self.input.extend_from_slice(&remaining_bytes);
-                self.handshake = None;
-                Ok(true)
-            }
-        }
     }
 
     fn message(&mut self, message: Message) -> Result<Option<Event>, ErrorKind> {
@@ -226,10 +177,8 @@ impl Session {
             ..
         } = message;
         Ok(match kind {
-            1..=6 => {
-                self.control(kind, &body)?;
-                None
-            }
+            // User control other than pings.
+            4 => None,
             8 | 9 if self.phase != Phase::Publishing => {
                 Some(Event::Ignored("media before publish"))
             }
@@ -251,21 +200,6 @@ impl Session {
             22 => Some(Event::Ignored("aggregate message")),
             _ => Some(Event::Ignored("message type")),
         })
-    }
-
-    fn control(&mut self, kind: u8, body: &Bytes) -> Result<(), ErrorKind> {
-        let number = body.first_chunk().map(|b| u32::from_be_bytes(*b));
-        match (kind, number) {
-            (1, Some(size)) => self.reader.set_chunk_size(size)?,
-            (2, Some(stream)) => self.reader.abort(stream),
-            (5, Some(window)) => self.window = u64::from(window.max(1024)),
-            // User control: 6 is a ping, answered with its own timestamp of four bytes.
-            (4, _) if body.len() == 6 && body.starts_with(&[0, 6]) => {
-                self.replies.pong(&body[2..]);
-            }
-            _ => {}
-        }
-        Ok(())
     }
 
     /// A data message that cannot be read costs nothing but itself.
@@ -294,7 +228,7 @@ impl Session {
         Ok(match name.as_str() {
             "connect" => self.connect(transaction, argument),
             "createStream" => {
-                self.replies.stream_created(transaction);
+                self.link.out.stream_created(transaction);
                 None
             }
             "publish" if self.phase == Phase::Opening => {
@@ -302,19 +236,19 @@ impl Session {
             }
             "play" if self.phase == Phase::Opening => Some(Event::Play(self.ask(&text, true))),
             "FCPublish" => {
-                self.replies.result(transaction, Value::Undefined);
-                self.replies.on_fc_publish(&text);
+                self.link.out.result(transaction, Value::Undefined);
+                self.link.out.on_fc_publish(&text);
                 None
             }
             "deleteStream" | "closeStream" => self.finish(transaction),
             // `FCUnpublish` only announces the `deleteStream` behind it.
             "FCUnpublish" | "releaseStream" | "_checkbw" => {
-                self.replies.result(transaction, Value::Undefined);
+                self.link.out.result(transaction, Value::Undefined);
                 None
             }
             // Live: no end is known.
             "getStreamLength" => {
-                self.replies.result(transaction, Value::Number(0.0));
+                self.link.out.result(transaction, Value::Number(0.0));
                 None
             }
             _ => Some(Event::Ignored("command")),
@@ -323,18 +257,19 @@ impl Session {
 
     fn connect(&mut self, transaction: f64, argument: Option<Value>) -> Option<Event> {
         let Some(Value::Object(members)) = argument else {
-            self.replies
+            self.link
+                .out
                 .refuse_connect(transaction, "no command object");
             return Some(Event::Finished);
         };
         let Some(Value::Utf8String(app)) = members.get("app") else {
-            self.replies.refuse_connect(transaction, "no app");
+            self.link.out.refuse_connect(transaction, "no app");
             return Some(Event::Finished);
         };
         self.app.clone_from(app);
         self.capabilities = Capabilities::read(&members);
         let enhanced = self.capabilities.is_enhanced();
-        self.replies.connected(transaction, enhanced);
+        self.link.out.connected(transaction, enhanced);
         None
     }
 
@@ -349,10 +284,10 @@ impl Session {
 
     fn finish(&mut self, transaction: f64) -> Option<Event> {
         match self.phase {
-            Phase::Publishing => self.replies.publish_ended(),
+            Phase::Publishing => self.link.out.publish_ended(),
             Phase::Playing => {}
             _ => {
-                self.replies.result(transaction, Value::Undefined);
+                self.link.out.result(transaction, Value::Undefined);
                 return None;
             }
         }

@@ -2,14 +2,16 @@
 //! engine, the tests below over the kept corpora.
 
 mod chunks;
+mod client;
 mod publish;
 mod session;
 mod values;
 
 pub use chunks::chunks;
+pub use client::client;
 pub use publish::publish;
 pub use session::{commands, handshake, session};
-pub use values::{amf0, target};
+pub use values::{amf0, target, url};
 
 /// The next record: a head of `N` bytes, of which the last two are the length of the body.
 fn record<'a, const N: usize>(data: &mut &'a [u8]) -> Option<(&'a [u8; N], &'a [u8])> {
@@ -30,8 +32,10 @@ mod tests {
         replay("rtmp_handshake", super::handshake);
         replay("rtmp_session", super::session);
         replay("rtmp_commands", super::commands);
+        replay("rtmp_client", super::client);
         replay("rtmp_publish", super::publish);
         replay("rtmp_target", super::target);
+        replay("rtmp_url", super::url);
         replay("amf0", super::amf0);
     }
 }

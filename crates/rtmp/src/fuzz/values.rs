@@ -4,6 +4,7 @@ use crate::amf::{self, Value};
 use crate::capabilities::Capabilities;
 use crate::metadata::Metadata;
 use crate::target::Target;
+use crate::url::Url;
 
 /// The values of a command or a data message.
 pub fn amf0(data: &[u8]) {
@@ -61,4 +62,26 @@ pub fn target(data: &[u8]) {
 
 fn escaped(text: &str) -> String {
     text.bytes().map(|b| format!("%{b:02X}")).collect()
+}
+
+/// Addresses of streams elsewhere.
+pub fn url(data: &[u8]) {
+    let Some(url) = std::str::from_utf8(data)
+        .ok()
+        .and_then(|t| t.parse::<Url>().ok())
+    else {
+        return;
+    };
+    assert!(!url.host().is_empty() && url.port() != 0);
+    // An application of two parts says itself where the stream begins.
+    let slash = if url.app().contains('/') { "/" } else { "//" };
+    let again = format!("{}{slash}{}", url.application(), url.stream());
+    let colon = url
+        .stream()
+        .split('/')
+        .next()
+        .is_some_and(|s| s.contains(':'));
+    if !colon {
+        assert_eq!(again.parse(), Ok(url));
+    }
 }

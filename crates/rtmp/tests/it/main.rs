@@ -4,8 +4,11 @@
 mod bridging;
 mod chunks;
 mod client;
+mod elsewhere;
 mod encoders;
 mod hostile;
 mod multitrack;
 mod playing;
+mod pulling;
+mod pulls;
 mod requests;
