@@ -1,15 +1,19 @@
 //! Sockets: connections, requests before any media flows, and the loop that reads a publisher.
 
 use std::fmt::Debug;
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hub::{EndReason, Publisher};
 use media::{Span, Timestamp};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -23,10 +27,10 @@ use crate::session::{Event, Session};
 use crate::stats::Stats;
 use crate::target::Target;
 
-/// One read takes at most this much.
+/// One read takes at most this much of a publisher.
 const READ: usize = 64 << 10;
-/// Before a request less is enough: an idle peer costs little.
-pub(crate) const READ_REQUEST: usize = 4 << 10;
+/// Of all others less is enough.
+const READ_WORDS: usize = 2 << 10;
 /// After a minute at most nobody is taken to be there.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(30))
@@ -178,7 +182,7 @@ impl Connection {
                     _ => {}
                 }
             }
-            if self.fill(READ_REQUEST).await? == 0 {
+            if poll_fn(|cx| self.poll_words(cx)).await? == 0 {
                 return Err(ErrorKind::Closed);
             }
         }
@@ -202,23 +206,34 @@ impl Connection {
         }
     }
 
-    pub(crate) async fn fill(&mut self, most: usize) -> Result<usize, ErrorKind> {
+    async fn fill(&mut self) -> Result<usize, ErrorKind> {
         let input = self.session.input();
-        input.reserve(most);
-        // Many hang up without a word, under TLS too.
-        let len = match self.stream.read_buf(input).await {
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof
-                ) =>
-            {
-                0
-            }
-            read => read?,
-        };
+        input.reserve(READ);
+        let len = read(self.stream.read_buf(input).await)?;
         self.session.received(len);
         Ok(len)
+    }
+
+    /// Reads what a peer says beside media.
+    pub(crate) fn poll_words(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, ErrorKind>> {
+        self.poll_read(cx, |session, words| {
+            session.input().extend_from_slice(words);
+            session.received(words.len());
+        })
+    }
+
+    /// While the peer is silent nothing is held for what it may say.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&mut Session, &[u8]),
+    ) -> Poll<Result<usize, ErrorKind>> {
+        let mut room = [MaybeUninit::uninit(); READ_WORDS];
+        let mut room = ReadBuf::uninit(&mut room);
+        let polled = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room));
+        let len = read(polled.map(|()| room.filled().len()))?;
+        take(&mut self.session, room.filled());
+        Poll::Ready(Ok(len))
     }
 
     async fn flush(&mut self) -> Result<(), ErrorKind> {
@@ -265,8 +280,8 @@ impl Connection {
     }
 
     async fn drain(&mut self) {
-        let mut rest = [0; 4096];
-        while self.stream.read(&mut rest).await.is_ok_and(|n| n > 0) {}
+        let mut read = async || poll_fn(|cx| self.poll_read(cx, |_, _| ())).await;
+        while read().await.is_ok_and(|len| len > 0) {}
     }
 
     pub(crate) const fn error(&self, kind: ErrorKind) -> Error {
@@ -275,6 +290,15 @@ impl Connection {
             position: self.session.position(),
             kind,
         }
+    }
+}
+
+/// Many hang up without a word, under TLS too.
+fn read(read: io::Result<usize>) -> io::Result<usize> {
+    use io::ErrorKind::{ConnectionReset, UnexpectedEof};
+    match read {
+        Err(e) if matches!(e.kind(), ConnectionReset | UnexpectedEof) => Ok(0),
+        read => read,
     }
 }
 
@@ -352,15 +376,11 @@ impl PlayRequest {
     }
 }
 
-/// Ends a publisher or a player from outside.
+/// Ends a publisher from outside.
 #[derive(Debug, Clone)]
 pub struct Stopper(watch::Sender<bool>);
 
 impl Stopper {
-    pub(crate) const fn new(stop: watch::Sender<bool>) -> Self {
-        Self(stop)
-    }
-
     /// Closes the connection. More than once does nothing more.
     pub fn stop(&self) {
         self.0.send_replace(true);
@@ -434,7 +454,7 @@ impl Publishing {
             if stats.silence() > patience {
                 return Err(ErrorKind::TimedOut("waiting for media"));
             }
-            let read = timeout(patience, self.connection.fill(READ)).await;
+            let read = timeout(patience, self.connection.fill()).await;
             let len = read.map_err(|_| ErrorKind::TimedOut("waiting for media"))??;
             if len == 0 {
                 return Ok(EndReason::Dropped);

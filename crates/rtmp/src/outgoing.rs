@@ -7,8 +7,10 @@ use bytes::{Buf, BufMut as _, Bytes};
 
 use crate::chunk::EXTENDED;
 
-/// What one writev call takes.
-const SLICES: usize = 64;
+/// What is kept of a queue that was longer once: the first group of a player, or a large keyframe.
+const KEPT: usize = 32;
+/// Headers are of this length, or less.
+const HEAD: usize = 32;
 
 /// A queue of chunks. Nothing in it is a copy of coded bytes, and once it has grown nothing is
 /// allocated.
@@ -106,7 +108,7 @@ impl Buf for Outgoing {
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut skip = self.taken;
-        let count = slices.len().min(SLICES).min(self.pieces.len());
+        let count = slices.len().min(self.pieces.len());
         for (slice, piece) in slices.iter_mut().zip(&self.pieces).take(count) {
             *slice = IoSlice::new(&self.bytes(piece)[std::mem::take(&mut skip)..]);
         }
@@ -125,6 +127,10 @@ impl Buf for Outgoing {
             self.pieces.pop_front();
         }
         self.heads.clear();
+        if self.pieces.capacity() > KEPT {
+            self.pieces.shrink_to(KEPT);
+            self.heads.shrink_to(KEPT * HEAD);
+        }
     }
 }
 

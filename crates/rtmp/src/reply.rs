@@ -219,7 +219,7 @@ impl Replies {
     }
 
     pub(crate) fn take(&mut self) -> Bytes {
-        self.out.split().freeze()
+        std::mem::take(&mut self.out).freeze()
     }
 
     fn on_status(&mut self, level: &str, code: &str, description: &str) {

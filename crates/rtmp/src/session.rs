@@ -59,7 +59,8 @@ enum Phase {
 /// One connection's protocol state.
 pub struct Session {
     config: Config,
-    handshake: Option<Handshake>,
+    /// Apart, for it is needed once and large.
+    handshake: Option<Box<Handshake>>,
     reader: Reader,
     replies: Replies,
     input: BytesMut,
@@ -88,7 +89,7 @@ impl Session {
     pub fn new(config: Config) -> Self {
         Self {
             config,
-            handshake: Some(Handshake::new(PeerType::Server)),
+            handshake: Some(Box::new(Handshake::new(PeerType::Server))),
             reader: Reader::new(Limits {
                 message: config.request_bytes / 4,
                 streams: config.chunk_streams,
@@ -164,6 +165,8 @@ impl Session {
     /// The player will be sent media; what it says from here on is read within the same bounds.
     pub(crate) fn accept_play(&mut self) -> Capabilities {
         self.phase = Phase::Playing;
+        // What the request took is not kept for the little that a player says.
+        self.input = BytesMut::from(&self.input[..]);
         self.replies.play_started(&self.stream);
         std::mem::take(&mut self.capabilities)
     }

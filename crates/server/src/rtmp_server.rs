@@ -98,26 +98,45 @@ async fn session(
     admission: Admission,
     shared: &Shared,
 ) {
-    let (manager, metrics) = (&shared.manager, &shared.metrics);
-    let request = tokio::select! {
-        request = request(connection, tls) => request,
-        () = outstayed(&admission) => return metrics.refused(Reject::Overload.name()),
-        () = shared.stop.cancelled() => return,
+    // Each step has a memory of its own, given back before the next: the last one lasts for hours.
+    let Some(request) = Box::pin(opening(connection, tls, &admission, shared)).await else {
+        return;
     };
-    if let Admission::In(place) = &admission {
-        place.settle();
+    let (manager, metrics) = (&shared.manager, &shared.metrics);
+    if !matches!(admission, Admission::In(_)) {
+        return Box::pin(turn_away(request, metrics)).await;
     }
     match request {
-        Ok(request) if !matches!(admission, Admission::In(_)) => {
-            Box::pin(turn_away(request, metrics)).await;
+        Request::Publish(request) => Box::pin(publish(request, manager, metrics)).await,
+        Request::Play(request) => Box::pin(play(request, manager, metrics)).await,
+    }
+}
+
+/// Until the peer has said what it wants.
+async fn opening(
+    connection: Connection,
+    tls: Option<TlsAcceptor>,
+    admission: &Admission,
+    shared: &Shared,
+) -> Option<Request> {
+    let metrics = &shared.metrics;
+    let request = tokio::select! {
+        request = request(connection, tls) => request,
+        () = outstayed(admission) => {
+            metrics.refused(Reject::Overload.name());
+            return None;
         }
-        Ok(Request::Publish(request)) => Box::pin(publish(request, manager, metrics)).await,
-        Ok(Request::Play(request)) => Box::pin(play(request, manager, metrics)).await,
-        Err(error) => {
+        () = shared.stop.cancelled() => return None,
+    };
+    if let Admission::In(place) = admission {
+        place.settle();
+    }
+    request
+        .inspect_err(|error| {
             metrics.refused(error.kind.name());
             tracing::info!(%error, "no request");
-        }
-    }
+        })
+        .ok()
 }
 
 async fn outstayed(admission: &Admission) {
@@ -158,7 +177,7 @@ async fn publish(request: PublishRequest, manager: &Manager, metrics: &Metrics) 
     metrics.refused(why.name());
     tracing::info!(reason = why.name(), "publish refused");
     // A peer that does not wait for the answer has its own.
-    let _ = request.reject(why).await;
+    let _ = Box::pin(request.reject(why)).await;
 }
 
 async fn play(request: PlayRequest, manager: &Manager, metrics: &Metrics) {
@@ -171,7 +190,7 @@ async fn play(request: PlayRequest, manager: &Manager, metrics: &Metrics) {
     };
     metrics.refused(why.name());
     tracing::info!(reason = why.name(), "play refused");
-    let _ = request.reject(why).await;
+    let _ = Box::pin(request.reject(why)).await;
 }
 
 /// The stream that a request is for.
