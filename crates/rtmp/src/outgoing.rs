@@ -51,17 +51,15 @@ impl Outgoing {
         self.push_head(start);
         let mut rest = payload.clone();
         let mut room = chunk_size.saturating_sub(head.len());
-        loop {
-            self.push(rest.split_to(room.min(rest.len())));
-            if rest.is_empty() {
-                return;
-            }
+        while rest.len() > room {
+            self.push(rest.split_to(room));
             let start = self.heads.len();
             self.heads.put_u8(0xc0 | chunk_stream);
             self.extend(timestamp);
             self.push_head(start);
             room = chunk_size;
         }
+        self.push(rest);
     }
 
     /// Appends bytes as they are.

@@ -86,7 +86,7 @@ async fn accept(door: Door, shared: &Arc<Shared>) {
         let (mine, tls) = (Arc::clone(shared), door.tls.clone());
         let session = async move {
             let _open = mine.metrics.rtmp_session();
-            Box::pin(session(connection, tls, admission, &mine)).await;
+            session(connection, tls, admission, &mine).await;
         };
         shared.sessions.spawn(session.instrument(span));
     }
@@ -98,7 +98,7 @@ async fn session(
     admission: Admission,
     shared: &Shared,
 ) {
-    // Each step has a memory of its own, given back before the next: the last one lasts for hours.
+    // Steps that pass have a memory of their own. Playing has none: a frame wakes a thousand.
     let Some(request) = Box::pin(opening(connection, tls, &admission, shared)).await else {
         return;
     };
@@ -108,7 +108,7 @@ async fn session(
     }
     match request {
         Request::Publish(request) => Box::pin(publish(request, manager, metrics)).await,
-        Request::Play(request) => Box::pin(play(request, manager, metrics)).await,
+        Request::Play(request) => play(request, manager, metrics).await,
     }
 }
 
@@ -182,7 +182,7 @@ async fn publish(request: PublishRequest, manager: &Manager, metrics: &Metrics) 
 
 async fn play(request: PlayRequest, manager: &Manager, metrics: &Metrics) {
     let (why, request) = match find(request.target(), manager) {
-        Ok(stream) => match Box::pin(stream.play(request)).await {
+        Ok(stream) => match stream.play(request).await {
             Ok(()) => return,
             Err(request) => (Reject::Disabled, request),
         },
