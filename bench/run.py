@@ -20,6 +20,7 @@ import profiles
 import servers
 import table
 
+RELEASE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", servers.REPOSITORY / "target")) / "release"
 WORST_GAP_MS = 10
 HLS_STALL_MS = 4500
 TRIES = 2
@@ -158,11 +159,16 @@ def hls_stages(bench, viewers):
     yield Stage(f"LL-HLS, {crowd} viewers at 3 Mb/s, parts of 0.2 s", crowd, low, LL_HLS, 10)
 
 
+def open_sockets():
+    """As many as may be: one for each viewer, on both sides."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", servers.REPOSITORY / "target")) / "release"
-    parser.add_argument("--weir", type=pathlib.Path, default=target / "weir")
-    parser.add_argument("--load", type=pathlib.Path, default=target / "weir-load")
+    parser.add_argument("--weir", type=pathlib.Path, default=RELEASE / "weir")
+    parser.add_argument("--load", type=pathlib.Path, default=RELEASE / "weir-load")
     parser.add_argument("--seconds", type=int, default=8, help="of one trial")
     parser.add_argument("--viewers", type=int, default=300)
     parser.add_argument("--pairs", type=int, default=3, help="trials of each contender, interleaved")
@@ -174,9 +180,7 @@ def arguments():
 
 def main():
     args = arguments()
-    # A socket for each viewer, on both sides.
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    open_sockets()
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder, contextlib.ExitStack() as stack:
         bench = Bench(args, pathlib.Path(folder), stack)
         stages = [*rtmp_stages(bench, args.viewers), *hls_stages(bench, args.viewers)]

@@ -9,7 +9,8 @@ use crate::wire::{WINDOW, Wire};
 
 /// One end of a connection, below what is said over it.
 pub(crate) struct Link {
-    handshake: Option<Handshake>,
+    /// Apart, for it is needed once and large.
+    handshake: Option<Box<Handshake>>,
     reader: Reader,
     pub(crate) out: Wire,
     pub(crate) input: BytesMut,
@@ -34,7 +35,7 @@ impl Link {
 
     fn new(handshake: Handshake, limits: Limits) -> Self {
         Self {
-            handshake: Some(handshake),
+            handshake: Some(Box::new(handshake)),
             reader: Reader::new(limits),
             out: Wire::default(),
             input: BytesMut::new(),

@@ -1,16 +1,20 @@
 //! Sockets: connections, requests before any media flows, and the loop that reads a publisher.
 
 use std::fmt::Debug;
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use hub::{EndReason, Publisher};
 use media::{Span, Timestamp};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -24,10 +28,12 @@ use crate::session::{Event, Session};
 use crate::stats::Stats;
 use crate::target::Target;
 
-/// One read takes at most this much.
+/// One read takes at most this much of a publisher, or of a server.
 pub(crate) const READ: usize = 64 << 10;
-/// Before a request less is enough: an idle peer costs little.
+/// Before media less is enough.
 pub(crate) const READ_REQUEST: usize = 4 << 10;
+/// What players say is little, and comes seldom.
+const READ_WORDS: usize = 2 << 10;
 /// After a minute at most nobody is taken to be there.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(30))
@@ -89,18 +95,7 @@ pub(crate) async fn read(
     most: usize,
 ) -> io::Result<usize> {
     input.reserve(most);
-    // Many hang up without a word, under TLS too.
-    match stream.read_buf(input).await {
-        Err(e)
-            if matches!(
-                e.kind(),
-                io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof
-            ) =>
-        {
-            Ok(0)
-        }
-        read => read,
-    }
+    hung_up(stream.read_buf(input).await)
 }
 
 /// Sends answers, all of them within `patience`.
@@ -219,7 +214,7 @@ impl Connection {
                     _ => {}
                 }
             }
-            if self.fill(READ_REQUEST).await? == 0 {
+            if poll_fn(|cx| self.poll_words(cx)).await? == 0 {
                 return Err(ErrorKind::Closed);
             }
         }
@@ -243,11 +238,33 @@ impl Connection {
         }
     }
 
-    pub(crate) async fn fill(&mut self, most: usize) -> Result<usize, ErrorKind> {
+    async fn fill(&mut self) -> Result<usize, ErrorKind> {
         let input = self.session.input();
-        let len = read(&mut self.stream, input, most).await?;
+        let len = read(&mut self.stream, input, READ).await?;
         self.session.received(len);
         Ok(len)
+    }
+
+    /// Reads what a peer says beside media.
+    pub(crate) fn poll_words(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, ErrorKind>> {
+        self.poll_read(cx, |session, words| {
+            session.input().extend_from_slice(words);
+            session.received(words.len());
+        })
+    }
+
+    /// While the peer is silent nothing is held for what it may say.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&mut Session, &[u8]),
+    ) -> Poll<Result<usize, ErrorKind>> {
+        let mut room = [MaybeUninit::uninit(); READ_WORDS];
+        let mut room = ReadBuf::uninit(&mut room);
+        let polled = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room));
+        let len = hung_up(polled.map(|()| room.filled().len()))?;
+        take(&mut self.session, room.filled());
+        Poll::Ready(Ok(len))
     }
 
     async fn flush(&mut self) -> Result<(), ErrorKind> {
@@ -284,8 +301,8 @@ impl Connection {
     }
 
     async fn drain(&mut self) {
-        let mut rest = [0; 4096];
-        while self.stream.read(&mut rest).await.is_ok_and(|n| n > 0) {}
+        let mut read = async || poll_fn(|cx| self.poll_read(cx, |_, _| ())).await;
+        while read().await.is_ok_and(|len| len > 0) {}
     }
 
     pub(crate) const fn error(&self, kind: ErrorKind) -> Error {
@@ -294,6 +311,15 @@ impl Connection {
             position: self.session.position(),
             kind,
         }
+    }
+}
+
+/// Many hang up without a word, under TLS too.
+fn hung_up(read: io::Result<usize>) -> io::Result<usize> {
+    use io::ErrorKind::{ConnectionReset, UnexpectedEof};
+    match read {
+        Err(e) if matches!(e.kind(), ConnectionReset | UnexpectedEof) => Ok(0),
+        read => read,
     }
 }
 
@@ -371,15 +397,11 @@ impl PlayRequest {
     }
 }
 
-/// Ends a publisher or a player from outside.
+/// Ends a publisher from outside.
 #[derive(Debug, Clone)]
 pub struct Stopper(watch::Sender<bool>);
 
 impl Stopper {
-    pub(crate) const fn new(stop: watch::Sender<bool>) -> Self {
-        Self(stop)
-    }
-
     /// Closes the connection. More than once does nothing more.
     pub fn stop(&self) {
         self.0.send_replace(true);
@@ -453,7 +475,7 @@ impl Publishing {
             if stats.silence() > patience {
                 return Err(ErrorKind::TimedOut("waiting for media"));
             }
-            let read = timeout(patience, self.connection.fill(READ)).await;
+            let read = timeout(patience, self.connection.fill()).await;
             let len = read.map_err(|_| ErrorKind::TimedOut("waiting for media"))??;
             if len == 0 {
                 return Ok(EndReason::Dropped);

@@ -7,8 +7,10 @@ use bytes::{Buf, BufMut as _, Bytes};
 
 use crate::chunk::EXTENDED;
 
-/// What one writev call takes.
-const SLICES: usize = 64;
+/// What is kept of a queue that was longer once: the first group of a player, or a large keyframe.
+const KEPT: usize = 32;
+/// Headers are of this length, or less.
+const HEAD: usize = 32;
 
 /// A queue of chunks. Nothing in it is a copy of coded bytes, and once it has grown nothing is
 /// allocated.
@@ -49,17 +51,15 @@ impl Outgoing {
         self.push_head(start);
         let mut rest = payload.clone();
         let mut room = chunk_size.saturating_sub(head.len());
-        loop {
-            self.push(rest.split_to(room.min(rest.len())));
-            if rest.is_empty() {
-                return;
-            }
+        while rest.len() > room {
+            self.push(rest.split_to(room));
             let start = self.heads.len();
             self.heads.put_u8(0xc0 | chunk_stream);
             self.extend(timestamp);
             self.push_head(start);
             room = chunk_size;
         }
+        self.push(rest);
     }
 
     /// Appends bytes as they are.
@@ -106,7 +106,7 @@ impl Buf for Outgoing {
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut skip = self.taken;
-        let count = slices.len().min(SLICES).min(self.pieces.len());
+        let count = slices.len().min(self.pieces.len());
         for (slice, piece) in slices.iter_mut().zip(&self.pieces).take(count) {
             *slice = IoSlice::new(&self.bytes(piece)[std::mem::take(&mut skip)..]);
         }
@@ -125,6 +125,10 @@ impl Buf for Outgoing {
             self.pieces.pop_front();
         }
         self.heads.clear();
+        if self.pieces.capacity() > KEPT {
+            self.pieces.shrink_to(KEPT);
+            self.heads.shrink_to(KEPT * HEAD);
+        }
     }
 }
 

@@ -142,6 +142,8 @@ impl Session {
     /// The player will be sent media; what it says from here on is read within the same bounds.
     pub(crate) fn accept_play(&mut self) -> Capabilities {
         self.phase = Phase::Playing;
+        // What the request took is not kept for the little that a player says.
+        self.link.input = BytesMut::from(&self.link.input[..]);
         self.link.out.play_started(&self.stream);
         std::mem::take(&mut self.capabilities)
     }

@@ -21,7 +21,7 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn take(&mut self) -> Bytes {
-        self.out.split().freeze()
+        std::mem::take(&mut self.out).freeze()
     }
 
     pub(crate) fn raw(&mut self, bytes: &[u8]) {

@@ -86,7 +86,7 @@ async fn accept(door: Door, shared: &Arc<Shared>) {
         let (mine, tls) = (Arc::clone(shared), door.tls.clone());
         let session = async move {
             let _open = mine.metrics.rtmp_session();
-            Box::pin(session(connection, tls, admission, &mine)).await;
+            session(connection, tls, admission, &mine).await;
         };
         shared.sessions.spawn(session.instrument(span));
     }
@@ -98,26 +98,45 @@ async fn session(
     admission: Admission,
     shared: &Shared,
 ) {
-    let (manager, metrics) = (&shared.manager, &shared.metrics);
-    let request = tokio::select! {
-        request = request(connection, tls) => request,
-        () = outstayed(&admission) => return metrics.refused(Reject::Overload.name()),
-        () = shared.stop.cancelled() => return,
+    // Steps that pass have a memory of their own. Playing has none: a frame wakes a thousand.
+    let Some(request) = Box::pin(opening(connection, tls, &admission, shared)).await else {
+        return;
     };
-    if let Admission::In(place) = &admission {
-        place.settle();
+    let (manager, metrics) = (&shared.manager, &shared.metrics);
+    if !matches!(admission, Admission::In(_)) {
+        return Box::pin(turn_away(request, metrics)).await;
     }
     match request {
-        Ok(request) if !matches!(admission, Admission::In(_)) => {
-            Box::pin(turn_away(request, metrics)).await;
+        Request::Publish(request) => Box::pin(publish(request, manager, metrics)).await,
+        Request::Play(request) => play(request, manager, metrics).await,
+    }
+}
+
+/// Until the peer has said what it wants.
+async fn opening(
+    connection: Connection,
+    tls: Option<TlsAcceptor>,
+    admission: &Admission,
+    shared: &Shared,
+) -> Option<Request> {
+    let metrics = &shared.metrics;
+    let request = tokio::select! {
+        request = request(connection, tls) => request,
+        () = outstayed(admission) => {
+            metrics.refused(Reject::Overload.name());
+            return None;
         }
-        Ok(Request::Publish(request)) => Box::pin(publish(request, manager, metrics)).await,
-        Ok(Request::Play(request)) => Box::pin(play(request, manager, metrics)).await,
-        Err(error) => {
+        () = shared.stop.cancelled() => return None,
+    };
+    if let Admission::In(place) = admission {
+        place.settle();
+    }
+    request
+        .inspect_err(|error| {
             metrics.refused(error.kind.name());
             tracing::info!(%error, "no request");
-        }
-    }
+        })
+        .ok()
 }
 
 async fn outstayed(admission: &Admission) {
@@ -158,12 +177,12 @@ async fn publish(request: PublishRequest, manager: &Manager, metrics: &Metrics) 
     metrics.refused(why.name());
     tracing::info!(reason = why.name(), "publish refused");
     // A peer that does not wait for the answer has its own.
-    let _ = request.reject(why).await;
+    let _ = Box::pin(request.reject(why)).await;
 }
 
 async fn play(request: PlayRequest, manager: &Manager, metrics: &Metrics) {
     let (why, request) = match find(request.target(), manager) {
-        Ok(stream) => match Box::pin(stream.play(request)).await {
+        Ok(stream) => match stream.play(request).await {
             Ok(()) => return,
             Err(request) => (Reject::Disabled, request),
         },
@@ -171,7 +190,7 @@ async fn play(request: PlayRequest, manager: &Manager, metrics: &Metrics) {
     };
     metrics.refused(why.name());
     tracing::info!(reason = why.name(), "play refused");
-    let _ = request.reject(why).await;
+    let _ = Box::pin(request.reject(why)).await;
 }
 
 /// The stream that a request is for.

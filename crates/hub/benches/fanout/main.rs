@@ -16,6 +16,7 @@ mod load;
 mod measure;
 mod ours;
 mod peer;
+mod stalled;
 
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ struct Plan {
     tries: usize,
     fan_out: Duration,
     pushes: Duration,
+    /// Pairs.
+    stalled: usize,
 }
 
 impl Plan {
@@ -38,6 +41,7 @@ impl Plan {
                 tries: 1,
                 fan_out: Duration::from_millis(700),
                 pushes: Duration::from_millis(200),
+                stalled: 2,
             }
         } else {
             Self {
@@ -45,6 +49,7 @@ impl Plan {
                 tries: 4,
                 fan_out: Duration::from_secs(8),
                 pushes: Duration::from_secs(8),
+                stalled: 12,
             }
         }
     }
@@ -65,6 +70,11 @@ fn main() {
     fan_out(crowd, &plan, &mut judge);
     println!("\nPush: 240 frames a second to readers that all keep up\n");
     pushes(&plan, &mut judge);
+    println!(
+        "\nPush with two readers that stall, beside without, {} pairs\n",
+        plan.stalled
+    );
+    stalled::compare(&plan, &mut judge);
     println!("\nAllocations: {}", allocations::count());
     println!(
         "Trials discarded for a gap above 10 ms: {}\n",

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hub::{Hub, Limits, Presentation, Publisher};
+use hub::{EndReason, Hub, Limits, Presentation, Publisher};
 use media::codec::OpusConfig;
 use media::{CodecConfig, Frame, Span, Timestamp, Track, TrackId};
 use rml_amf0::Amf0Value;
@@ -141,6 +141,25 @@ async fn a_player_begins_with_what_it_needs_and_a_keyframe() {
         ])
         .await;
     assert_eq!(run.await.unwrap().unwrap(), Gone::Left);
+}
+
+#[tokio::test]
+async fn what_came_just_before_the_end_is_sent_and_a_player_is_small() {
+    let mut stage = Stage::new(ordinary()).await;
+    stage.push(0, 0, true, Bytes::from_static(&[0x65]));
+    let (mut client, server) = Client::connect(&stage.listener).await;
+    client.ask_to_play("news", &[]).await;
+    let Ok(Request::Play(request)) = server.await.unwrap() else {
+        panic!("a play request");
+    };
+    let broadcast = stage.publisher.broadcast();
+    stage.publisher.end(EndReason::Finished);
+    let run = request.accept().run(&broadcast, LATENCY, stage.stats);
+    // A thousand of them wait at a time.
+    assert!(size_of_val(&run) <= 2048, "{}", size_of_val(&run));
+    let (gone, found) = tokio::join!(run, media(&mut client, 4));
+    assert_eq!(gone.unwrap(), Gone::Over);
+    assert_eq!(found[3].2[5..], [0x65]);
 }
 
 #[tokio::test]
