@@ -15,22 +15,13 @@ use crate::runtime::{config_of, utc_ms};
 pub(super) type Stored = (StreamRecord, StreamConfig);
 
 pub(super) async fn find(api: &Api, name: &str) -> Result<Stored, Problem> {
-    let record = record(api, name).await?;
+    let record = api.manager.store.get(name).await?;
+    let record = record.ok_or_else(|| Problem::not_found("stream"))?;
     let config = config_of(&record).map_err(|error| {
         tracing::error!(stream = record.name, %error, "unreadable in the database");
         Problem::internal()
     })?;
     Ok((record, config))
-}
-
-async fn record(api: &Api, name: &str) -> Result<StreamRecord, Problem> {
-    // What cannot be a name is none, and not every database takes it for a question.
-    let known = if model::is_part_of_name(name) {
-        api.manager.store.get(name).await?
-    } else {
-        None
-    };
-    known.ok_or_else(|| Problem::not_found("stream"))
 }
 
 pub(super) async fn create(api: Api, config: StreamConfig) -> Result<Stored, Problem> {
@@ -109,7 +100,8 @@ pub(super) async fn remove(api: Api, name: String, headers: HeaderMap) -> Result
     to_the_end(async move {
         let _change = begin(&api).await?;
         // Even one that cannot be read can be removed.
-        let record = record(&api, &name).await?;
+        let record = api.manager.store.get(&name).await?;
+        let record = record.ok_or_else(|| Problem::not_found("stream"))?;
         check_match(&headers, &record)?;
         let deleted = api.manager.store.delete(&name, Some(record.version)).await;
         doubt(&api, deleted)?;

@@ -78,7 +78,7 @@ pub(super) async fn create(
     State(api): State<Api>,
     Sent(body): Sent,
 ) -> Result<(StatusCode, Json<CreatedToken>), Problem> {
-    let NewToken { name, role } = model::typed(body)?;
+    let NewToken { name, role } = model::typed(&body)?;
     if !tokens::is_name(&name) {
         let why = "1 to 128 characters, no control characters";
         return Err(Problem::invalid("out_of_range", "name", why));

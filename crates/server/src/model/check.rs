@@ -15,11 +15,6 @@ const RESERVED_FIRST: [&str; 9] = [
 /// Protocols end with these.
 const RESERVED_LAST: [&str; 3] = ["whip", "whep", "mpegts"];
 
-/// Whether a name may begin or go on so.
-pub(crate) fn is_part_of_name(text: &str) -> bool {
-    text.len() <= NAME && text.bytes().all(|b| is_name_byte(b) || b == b'/')
-}
-
 /// The grammar of stream names.
 pub(crate) fn check_name(name: &str) -> Result<(), Problem> {
     let word = |w: &str| !w.is_empty() && w.bytes().all(is_name_byte);

@@ -39,14 +39,14 @@ pub(crate) fn accept(
             resolve_key(i, input, current)?;
         }
     }
-    let config: StreamConfig = typed(body)?;
+    let config: StreamConfig = typed(&body)?;
     check(&config)?;
     Ok(config)
 }
 
 /// A body as what it should be, or which member of it is not.
-pub(crate) fn typed<T: DeserializeOwned + Serialize>(body: Value) -> Result<T, Problem> {
-    let read: T = serde_path_to_error::deserialize(&body).map_err(|e| {
+pub(crate) fn typed<T: DeserializeOwned + Serialize>(body: &Value) -> Result<T, Problem> {
+    let read: T = serde_path_to_error::deserialize(body).map_err(|e| {
         let why = e.inner().to_string();
         let code = if why.starts_with("unknown field") {
             "unknown_field"
@@ -55,7 +55,7 @@ pub(crate) fn typed<T: DeserializeOwned + Serialize>(body: Value) -> Result<T, P
         };
         Problem::invalid(code, &e.path().to_string(), &why)
     })?;
-    match array_for_object(&body, &json!(read), "") {
+    match array_for_object(body, &json!(read), "") {
         None => Ok(read),
         Some(field) => {
             let why = "a JSON object is expected";
@@ -174,6 +174,16 @@ mod tests {
             (json!({"name": "x/whip"}), "name_reserved", "name"),
             (json!({"name": "a//b"}), "name_invalid", "name"),
             (json!({"name": "a", "nope": 1}), "unknown_field", "nope"),
+            (
+                json!({"name": "a", "hls": [500, 100]}),
+                "not_an_object",
+                "hls",
+            ),
+            (
+                json!({"name": "a", "inputs": [["m", "publish://"]]}),
+                "not_an_object",
+                "inputs[0]",
+            ),
             (
                 json!({"name": "a", "hls": {"part_ms": 50}}),
                 "out_of_range",

@@ -12,7 +12,6 @@ use utoipa::ToSchema;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use check::check_name;
-pub(crate) use check::is_part_of_name;
 pub(crate) use edit::{accept, merge, shown, typed};
 use forms::{KeyForm, Labels};
 

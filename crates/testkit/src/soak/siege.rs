@@ -22,7 +22,7 @@ const GUEST: &str = "guest";
 /// What the server may have grown by, for each connection that says nothing (`docs/protocols.md`).
 const HELD_KIB: u64 = 64;
 /// A newcomer that waits for longer was kept out.
-const ENTRY: Duration = Duration::from_secs(5);
+const ENTRY: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(weir: PathBuf, connections: usize, storm: u32) -> anyhow::Result<()> {
     let mut siege = Siege::lay(&weir).await?;
