@@ -2,6 +2,7 @@
 
 mod client;
 mod error;
+pub mod hls;
 mod source;
 
 pub use error::{Error, Place};

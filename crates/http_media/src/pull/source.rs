@@ -181,21 +181,39 @@ mod tests {
         let sent = |url| source.headers_for(url).get(header::AUTHORIZATION).cloned();
         assert_eq!(sent(&own).unwrap(), "Basic dXNAZXI6cDpzcw==");
         assert_eq!(sent(&other), None);
-        assert_eq!(source.url.as_str(), "https://media.example/a/index.m3u8?key=1");
+        assert_eq!(
+            source.url.as_str(),
+            "https://media.example/a/index.m3u8?key=1"
+        );
         let shown = format!("{source:?}");
-        assert!(!shown.contains("p%3Ass") && !shown.contains("key"), "{shown}");
+        assert!(
+            !shown.contains("p%3Ass") && !shown.contains("key"),
+            "{shown}"
+        );
     }
 
     #[test]
     fn other_schemes_are_refused() {
-        for url in ["file:///etc/passwd", "rtmp://host/app", "http:", "", "data:,x"] {
+        for url in [
+            "file:///etc/passwd",
+            "rtmp://host/app",
+            "http:",
+            "",
+            "data:,x",
+        ] {
             assert!(Source::new(url, Arc::new(|_| true)).is_err(), "{url}");
         }
     }
 
     #[test]
     fn base64_as_in_rfc_4648() {
-        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
+        for (plain, coded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+        ] {
             assert_eq!(base64(plain.as_bytes()), coded);
         }
     }

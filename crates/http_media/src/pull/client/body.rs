@@ -157,7 +157,9 @@ impl Body {
             b"gzip" | b"x-gzip" => {
                 let mut plain = Vec::new();
                 let most = (limit as u64).saturating_add(1);
-                let read = MultiGzDecoder::new(&*bytes).take(most).read_to_end(&mut plain);
+                let read = MultiGzDecoder::new(&*bytes)
+                    .take(most)
+                    .read_to_end(&mut plain);
                 read.map_err(|_| self.wrong("does not decompress"))?;
                 if plain.len() > limit {
                     return Err(self.wrong("longer than its bound"));

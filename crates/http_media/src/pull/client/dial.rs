@@ -37,7 +37,9 @@ pub(super) async fn dial(source: &Source, url: &Url) -> Result<Box<dyn Stream>, 
         place: Place::of(url),
         doing: "connecting",
     };
-    timeout(source.timeouts.connect, doing).await.map_err(timed_out)?
+    timeout(source.timeouts.connect, doing)
+        .await
+        .map_err(timed_out)?
 }
 
 async fn connect(source: &Source, url: &Url) -> Result<TcpStream, Error> {

@@ -112,10 +112,11 @@ impl Client {
 
     async fn request(&self, ask: &Ask, url: &Url) -> Result<Body, Error> {
         // A kept connection may have been closed meanwhile: that is no failure of the source.
-        if let Some(conn) = self.keep(url)
-            && let Ok(body) = self.exchange(conn, ask, url).await
-        {
-            return Ok(body);
+        if let Some(conn) = self.keep(url) {
+            match self.exchange(conn, ask, url).await {
+                Err(Error::Http { .. }) => {}
+                done => return done,
+            }
         }
         let stream = dial::dial(&self.source, url).await?;
         let failed = |error| Error::Http {
@@ -164,7 +165,13 @@ impl Client {
         })?;
         let silence = self.source.timeouts.silence;
         let kept = Arc::clone(&self.kept);
-        Ok(Body::new(answer.map_err(failed)?, conn, url.clone(), silence, kept))
+        Ok(Body::new(
+            answer.map_err(failed)?,
+            conn,
+            url.clone(),
+            silence,
+            kept,
+        ))
     }
 
     fn head(&self, ask: &Ask, url: &Url) -> Result<http::Request<Empty<Bytes>>, Error> {
@@ -181,8 +188,14 @@ impl Client {
             Err(error) => tracing::debug!(%error, "a header left out"),
         };
         set(header::HOST, &dial::authority(url));
-        set(header::USER_AGENT, concat!("weir/", env!("CARGO_PKG_VERSION")));
-        set(header::ACCEPT_ENCODING, if ask.gzip { "gzip" } else { "identity" });
+        set(
+            header::USER_AGENT,
+            concat!("weir/", env!("CARGO_PKG_VERSION")),
+        );
+        set(
+            header::ACCEPT_ENCODING,
+            if ask.gzip { "gzip" } else { "identity" },
+        );
         if let Some(range) = &ask.range {
             let last = range.end.saturating_sub(1);
             set(header::RANGE, &format!("bytes={}-{last}", range.start));
