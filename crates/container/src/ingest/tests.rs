@@ -228,7 +228,7 @@ proptest! {
                     Output::Frame(f) => {
                         let lead = |ts: &Arc<[Track]>| {
                             let video = ts.iter().find(|t| t.kind == TrackKind::Video);
-                            video.or(ts.first()).map(|t| t.id)
+                            video.or_else(|| ts.first()).map(|t| t.id)
                         };
                         let newest = pending.as_ref().or(group.as_ref());
                         if f.random_access && newest.and_then(lead) == Some(f.track) {

@@ -1,0 +1,5 @@
+//! Containers as ffmpeg writes them, held against what ffprobe reads.
+#![allow(unreachable_pub, clippy::unwrap_used)]
+
+mod real;
+mod ts;
