@@ -51,6 +51,11 @@ impl Body {
         &self.url
     }
 
+    /// Its length, where that was told.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.answer.body().size_hint().exact()
+    }
+
     pub(super) fn status(&self) -> StatusCode {
         self.answer.status()
     }
