@@ -8,3 +8,4 @@ pub mod flv;
 pub mod fmp4;
 pub mod ingest;
 pub mod ts;
+mod units;
