@@ -139,7 +139,12 @@ impl Merge {
         }
     }
 
-    /// When what waits first arrived; `None` where nothing does.
+    /// Whether any frame went on.
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// The time of what is next, and when it arrived; `None` where nothing waits.
     pub(crate) fn waiting(&self) -> Option<(Timestamp, Timestamp)> {
         let head = self.lanes.get(self.first_lane()?)?.queue.front()?;
         let dts = frame(head)?.dts + self.offset_of(head);

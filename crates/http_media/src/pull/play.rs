@@ -17,6 +17,9 @@ use super::error::Error;
 use super::merge::{Batch, Merge, Ready};
 use super::wall::{SourceClock, WallTime};
 
+/// How long the first frame waits for another rendition, buffer or not.
+const GRACE: Span = Span::from_secs(2);
+
 /// How a source is paced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
@@ -179,7 +182,13 @@ impl Player {
             return None;
         }
         let (dts, arrived) = self.merge.waiting()?;
-        Some(self.pacer.clone().due(dts, arrived))
+        let due = self.pacer.clone().due(dts, arrived);
+        let grace = if self.merge.has_begun() {
+            Span::ZERO
+        } else {
+            GRACE
+        };
+        Some(due.max(arrived + grace))
     }
 
     fn take(&mut self, lane: usize, batch: Option<Batch>) {

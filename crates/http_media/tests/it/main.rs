@@ -1,6 +1,7 @@
-//! Requests against the output of a real packager.
+//! Requests against the output of a real packager; pulls from real servers.
 #![allow(clippy::unwrap_used)]
 
 mod blocking;
+mod pull;
 mod source;
 mod statics;

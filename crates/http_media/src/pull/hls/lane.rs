@@ -140,6 +140,14 @@ impl Lane {
 
     /// Brings media until the playlist has ended, or nobody wants more.
     pub(super) async fn run(mut self) -> Result<(), Error> {
+        let followed = self.followed().await;
+        self.reader.flush(&mut self.items);
+        let region = self.region.unwrap_or_default();
+        self.send(region, None).await;
+        followed
+    }
+
+    async fn followed(&mut self) -> Result<(), Error> {
         let mut reload: Option<Boxed<Loaded>> = None;
         let mut fetch: Option<Fetch> = None;
         while !self.follow.is_done() && !self.sender.is_closed() {
@@ -176,9 +184,6 @@ impl Lane {
                 }
             }
         }
-        self.reader.flush(&mut self.items);
-        let region = self.region.unwrap_or_default();
-        self.send(region, None).await;
         Ok(())
     }
 
@@ -306,7 +311,9 @@ impl Lane {
             Err(error) => {
                 self.shared.stats.add("playlists_failed", 1);
                 self.follow.failed(asked);
-                self.refusals = if error.is_refusal() {
+                // A playlist that is gone for a moment is one that is written anew.
+                let gone = matches!(error, Error::Status { status: 404, .. });
+                self.refusals = if error.is_refusal() && !gone {
                     self.refusals + 1
                 } else {
                     0

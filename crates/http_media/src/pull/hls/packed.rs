@@ -153,7 +153,7 @@ mod tests {
         let Item::Track(track) = &out[0] else {
             panic!("{out:?}")
         };
-        assert_eq!(track.config.rfc6381(), "mp4a.40.2");
+        assert_eq!(track.config.rfc6381().as_deref(), Some("mp4a.40.2"));
         let frame = |item: &Item| match item {
             Item::Frame(f) => (f.dts, f.payload.to_vec()),
             other => panic!("{other:?}"),

@@ -14,7 +14,7 @@ use quick_m3u8::tag::hls::Tag;
 use quick_m3u8::{HlsLine, Reader};
 
 pub(crate) use media::{Media, Segment};
-pub(crate) use multivariant::{Multivariant, Rendition, Variant};
+pub(crate) use multivariant::Multivariant;
 
 /// No media lasts longer than a day in one piece; a duration beyond it is a mistake.
 const LONGEST: f64 = 86_400.0;

@@ -2,21 +2,7 @@
 
 use bytes::Bytes;
 use container::ingest::Item;
-use container::ts;
-mod fmp4 {
-    #[derive(Debug, Default)]
-    pub(super) struct Demux;
-    impl Demux {
-        pub(super) fn push(
-            &mut self,
-            _: bytes::Bytes,
-            _: &mut Vec<container::ingest::Item>,
-        ) -> Result<(), String> {
-            Ok(())
-        }
-        pub(super) fn flush(&mut self, _: &mut Vec<container::ingest::Item>) {}
-    }
-}
+use container::{fmp4, ts};
 
 use super::packed::Packed;
 
