@@ -56,7 +56,7 @@ async fn parts_are_followed() {
         seen.of(0).len(),
         seen.first,
         seen.longest_gap(0),
-        seen.figures.counters
+        (&seen.figures.counters, &seen.figures.ignored)
     );
     assert!(seen.end.is_ok(), "{:?}", seen.end);
     assert!(seen.of(0).len() > 180, "{}", seen.of(0).len());

@@ -11,6 +11,9 @@ use quick_m3u8::tag::hls::{self, EnumeratedString, Method, PreloadHintType, Tag}
 
 use super::{Key, Map, Resource, seconds};
 
+/// The highest number to begin with: no playlist is long enough to count from here to an overflow.
+const NUMBERS: u64 = u64::MAX >> 1;
+
 /// A media playlist.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Media {
@@ -188,9 +191,8 @@ impl Builder {
         if self.iframes {
             return Err("a playlist of keyframes alone");
         }
-        let last = u64::try_from(self.media.segments.len()).unwrap_or(u64::MAX);
-        if self.media.first.checked_add(last).is_none() {
-            return Err("a media sequence number beyond 64 bits");
+        if self.media.first > NUMBERS {
+            return Err("a media sequence number that leaves no room");
         }
         if !self.open.is_new() {
             self.close();
