@@ -104,12 +104,13 @@ impl Merge {
                 }
                 other => other,
             };
-            lane.queue.push_back(Queued {
-                ready: Ready {
-                    item,
-                    arrived: batch.arrived,
-                    utc: told,
-                },
+            let ready = Ready {
+                item,
+                arrived: batch.arrived,
+                utc: told,
+            };
+            lane.insert(Queued {
+                ready,
                 region: batch.region,
             });
         }
@@ -231,6 +232,22 @@ impl Merge {
 }
 
 impl Lane {
+    /// Muxers send sound in lumps, behind the pictures of the same time: it goes to its place
+    /// among these, so that it leaves as finely interleaved as it was.
+    fn insert(&mut self, queued: Queued) {
+        let mut at = self.queue.len();
+        if let Some(new) = frame(&queued) {
+            let later = |q: &Queued| {
+                q.region == queued.region
+                    && frame(q).is_some_and(|f| f.track != new.track && f.dts > new.dts)
+            };
+            while at > 0 && self.queue.get(at - 1).is_some_and(later) {
+                at -= 1;
+            }
+        }
+        self.queue.insert(at, queued);
+    }
+
     fn shift_in(
         &mut self,
         region: Region,

@@ -1,5 +1,5 @@
 //! Requests against the output of a real packager; pulls from real servers.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod blocking;
 mod pull;

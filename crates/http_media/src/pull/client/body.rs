@@ -32,14 +32,14 @@ pub(crate) struct Body {
 impl Body {
     pub(super) const fn new(
         answer: Response<Incoming>,
-        conn: Conn,
+        conn: Option<Conn>,
         url: Url,
         silence: Duration,
         kept: Arc<Mutex<Vec<Conn>>>,
     ) -> Self {
         Self {
             answer,
-            conn: Some(conn),
+            conn,
             url,
             silence,
             kept,

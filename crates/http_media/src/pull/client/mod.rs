@@ -145,17 +145,22 @@ impl Client {
             error,
         };
         let patience = self.source.timeouts.first_byte + ask.extra;
+        let mut over = false;
         let answer = async {
             let answer = conn.send.send_request(request);
             let mut answer = std::pin::pin!(answer);
             tokio::select! {
                 biased;
                 answer = &mut answer => answer,
-                driven = &mut conn.drive => match driven {
-                    // The answer may be there already, its connection closed behind it.
-                    Ok(()) => answer.await,
-                    Err(error) => Err(error),
-                },
+                driven = &mut conn.drive => {
+                    // The answer may be there already, its connection closed behind it, with TLS
+                    // seldom by the rules.
+                    if let Err(error) = driven {
+                        tracing::trace!(%error, "connection");
+                    }
+                    over = true;
+                    answer.await
+                }
             }
         };
         let answer = tokio::time::timeout(patience, answer).await;
@@ -167,7 +172,7 @@ impl Client {
         let kept = Arc::clone(&self.kept);
         Ok(Body::new(
             answer.map_err(failed)?,
-            conn,
+            (!over).then_some(conn),
             url.clone(),
             silence,
             kept,

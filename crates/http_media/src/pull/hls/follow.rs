@@ -169,7 +169,7 @@ impl Follow {
     pub(crate) fn advance(&mut self) {
         match self.next() {
             Some(Piece { part: Some(_), .. }) => self.next.parts += 1,
-            Some(_) => self.to_segment(self.next.number.saturating_add(1)),
+            Some(_) => self.go_to(self.next.number.saturating_add(1)),
             None => {}
         }
         self.settle();
@@ -222,6 +222,18 @@ impl Follow {
         self.media.as_ref().map_or(Span::ZERO, |m| m.target)
     }
 
+    /// How irregularly segments come: as the playlist is asked for, or as they are made where the
+    /// server answers once there is another.
+    pub(crate) fn unevenness(&self) -> Span {
+        let blocking = self.media.as_ref().filter(|m| m.can_block);
+        let segments = blocking.into_iter().flat_map(|m| &m.segments);
+        let longest = segments
+            .filter(|s| s.at.is_some())
+            .map(|s| s.duration)
+            .max();
+        longest.unwrap_or_else(|| self.target())
+    }
+
     /// The target duration of parts.
     pub(crate) fn part_target(&self) -> Option<Span> {
         self.media.as_ref().and_then(|m| m.part_target)
@@ -256,7 +268,7 @@ impl Follow {
         Some((segment, parts))
     }
 
-    const fn to_segment(&mut self, number: u64) {
+    const fn go_to(&mut self, number: u64) {
         self.next = Cursor { number, parts: 0 };
     }
 
@@ -270,13 +282,13 @@ impl Follow {
             if segment.parts.is_empty() {
                 self.missed += 1;
             }
-            self.to_segment(self.next.number.saturating_add(1));
+            self.go_to(self.next.number.saturating_add(1));
         }
     }
 
     fn join(&mut self, media: &Media) {
         if media.vod || media.ended {
-            return self.to_segment(media.first);
+            return self.go_to(media.first);
         }
         if self.back == 0
             && self.parts_of(media)
@@ -290,7 +302,7 @@ impl Follow {
             .iter()
             .rposition(|s| s.at.is_some() && !s.gap);
         let newest = media.first + whole.map_or(0, |at| at as u64);
-        self.to_segment(newest.saturating_sub(self.back).max(media.first));
+        self.go_to(newest.saturating_sub(self.back).max(media.first));
     }
 
     /// The place in the playlist is gone: what came since is lost.

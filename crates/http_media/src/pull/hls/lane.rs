@@ -130,7 +130,7 @@ impl Lane {
         match follow.part_target() {
             _ if follow.is_vod() => Pace::File,
             Some(part) if follow.is_low_latency() => Pace::Parts(part.times(PARTS)),
-            _ => Pace::Segments(follow.target()),
+            _ => Pace::Segments(follow.unevenness()),
         }
     }
 

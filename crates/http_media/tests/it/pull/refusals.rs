@@ -236,3 +236,45 @@ async fn segments_that_cannot_be_had_end_it_after_some() {
     );
     assert!(tries.load(Relaxed) > 3, "each was tried again");
 }
+
+#[tokio::test]
+async fn certificates_are_verified_unless_told_otherwise() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = made.signing_key.serialize_der().try_into().unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = tokio_rustls::rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let Ok(mut tls) = acceptor.accept(tcp).await else {
+                continue;
+            };
+            let mut request = [0; 1024];
+            let _ = tokio::io::AsyncReadExt::read(&mut tls, &mut request).await;
+            let answer = b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n";
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut tls, answer).await;
+        }
+    });
+    let url = format!("https://localhost:{}/i.m3u8", address.port());
+    let error = failed(anywhere(&url)).await;
+    assert!(
+        matches!(error, Error::Tls { .. }) && error.is_refusal(),
+        "{error}"
+    );
+    let mut source = anywhere(&url);
+    source.tls_verify = false;
+    let error = failed(source).await;
+    assert!(
+        matches!(error, Error::Status { status: 410, .. }),
+        "{error}"
+    );
+    server.abort();
+}

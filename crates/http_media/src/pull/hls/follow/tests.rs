@@ -223,6 +223,18 @@ fn without_low_latency_whole_segments_are_taken() {
 }
 
 #[test]
+fn the_buffer_is_as_long_as_segments_are_late() {
+    let uneven = |media| {
+        let mut f = Follow::new(false, 0);
+        f.playlist(media, at(0));
+        f.unevenness()
+    };
+    let short = "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES\n#EXTINF:1.5,\na\n#EXTINF:1,\nb\n";
+    assert_eq!(uneven(media(short)), Span::from_millis(1_500));
+    assert_eq!(uneven(media("#EXTINF:1,\na\n")), Span::from_secs(2));
+}
+
+#[test]
 fn parts_that_are_gone_cost_the_rest_of_their_segment() {
     let mut f = Follow::new(true, 0);
     f.playlist(low_latency(&["9.0"], false, "9.1"), at(0));
