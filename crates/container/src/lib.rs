@@ -1,7 +1,11 @@
-//! Bytes to frames and frames to bytes: FLV tags and fragmented MP4.
+//! Bytes to frames and frames to bytes: FLV tags and fragmented MP4; and what every source's frames
+//! pass on their way to a broadcast.
 //!
 //! Pure: no clock, no socket, no file. Parsers of outside bytes never panic and never allocate by
 //! a length that a peer wrote.
 
 pub mod flv;
 pub mod fmp4;
+pub mod ingest;
+pub mod ts;
+mod units;

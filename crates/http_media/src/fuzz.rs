@@ -67,6 +67,11 @@ pub fn headers(data: &[u8]) {
     let _ = takes_gzip(&headers);
 }
 
+/// Playlists that a pull follows, parted by form feeds.
+pub fn pull_playlist(data: &[u8]) {
+    crate::pull::hls::fuzz::playlists(data);
+}
+
 #[cfg(test)]
 mod tests {
     use testkit::fuzz::replay;
@@ -76,5 +81,6 @@ mod tests {
         replay("media_path", super::path);
         replay("media_query", super::query);
         replay("media_headers", super::headers);
+        replay("pull_playlist", super::pull_playlist);
     }
 }

@@ -13,6 +13,7 @@ mod headers;
 mod live;
 mod outputs;
 mod playlist;
+pub mod pull;
 mod resource;
 mod serve;
 mod viewers;

@@ -9,6 +9,7 @@ mod bits;
 pub mod codec;
 mod frame;
 pub mod nal;
+pub mod pace;
 pub mod repair;
 mod time;
 mod track;

@@ -3,7 +3,6 @@
 
 mod audio;
 mod demux;
-mod units;
 mod video;
 mod write;
 
@@ -11,6 +10,8 @@ use bytes::{Buf as _, Bytes};
 use media::codec::CodecError;
 use media::nal::CutShort;
 use media::{CodecConfig, Span, TrackId};
+
+use crate::units::UnitsError;
 
 pub use demux::Demux;
 pub use write::{Head, Mux, number_of};
@@ -57,6 +58,15 @@ pub enum FlvError {
     /// A configuration that cannot be read.
     #[error(transparent)]
     Config(#[from] CodecError),
+}
+
+impl From<UnitsError> for FlvError {
+    fn from(error: UnitsError) -> Self {
+        match error {
+            UnitsError::Nal(e) => Self::Nal(e),
+            UnitsError::Config(e) => Self::Config(e),
+        }
+    }
 }
 
 /// The track of video messages with this number; the first is 0.

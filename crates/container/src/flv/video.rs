@@ -4,11 +4,11 @@ use bytes::Bytes;
 use media::codec::{Av1Config, H264Config, H265Config, OpaqueConfig, Vp9Config};
 use media::{CodecConfig, Span, TrackId, TrackKind};
 
-use super::units::Units;
 use super::{
     Demux, FlvError, Item, Unit, for_each_track, skip_modifiers, take_composition, take_fourcc,
     take_u8, video_track,
 };
+use crate::units::Units;
 
 const KEYFRAME: u8 = 1;
 const COMMAND: u8 = 5;

@@ -180,6 +180,7 @@ fn sample_entry(config: &CodecConfig) -> Result<Codec, Mp4Error> {
             })
         }
         CodecConfig::Aac(c) => mp4a(c.audio(), 0x40, Some(c.record())),
+        CodecConfig::Mp2(c) => mp4a(c.audio(), 0x6b, None),
         CodecConfig::Mp3(c) => mp4a(c.audio(), 0x6b, None),
         CodecConfig::Opus(c) => Codec::Opus(Opus {
             audio: audio(c.audio()),

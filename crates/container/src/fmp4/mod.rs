@@ -1,12 +1,21 @@
-//! Fragmented MP4 (ISO/IEC 14496-12) as CMAF (ISO/IEC 23000-19) shapes it: one track per file.
+//! MP4 (ISO/IEC 14496-12). Written as CMAF (ISO/IEC 23000-19) shapes it, one track per file; read
+//! from anybody, fragmented or by its sample tables.
 
 mod chunk;
+mod demux;
+mod entry;
+mod fragment;
+mod index;
 mod init;
+mod movie;
 mod read;
+mod shape;
 
 use media::CodecConfig;
 
 pub use chunk::{Sample, chunk_header};
+pub use demux::{Demux, Limits};
+pub use index::{Index, Place};
 pub use init::init_segment;
 pub use read::{Chunk, read_chunks};
 
@@ -28,6 +37,15 @@ pub enum Mp4Error {
         /// What is wrong there.
         reason: &'static str,
     },
+    /// The media is encrypted.
+    #[error("the media is encrypted")]
+    Encrypted,
+    /// A part that is longer than is allowed.
+    #[error("a {0} is longer than is allowed")]
+    TooLong(&'static str),
+    /// There is no track that can be carried.
+    #[error("no track that can be carried")]
+    NoTracks,
 }
 
 /// Ticks per second of a track's `mdhd`: 90 kHz for pictures, the sampling rate for sound.

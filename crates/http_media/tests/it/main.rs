@@ -1,6 +1,7 @@
-//! Requests against the output of a real packager.
-#![allow(clippy::unwrap_used)]
+//! Requests against the output of a real packager; pulls from real servers.
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod blocking;
+mod pull;
 mod source;
 mod statics;

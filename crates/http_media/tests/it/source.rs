@@ -83,7 +83,12 @@ impl Live {
     }
 
     fn push(&mut self, track: u16, at: Timestamp, random_access: bool) {
-        let payload = at.as_nanos().to_be_bytes().repeat(40).into();
+        let mut payload = at.as_nanos().to_be_bytes().repeat(40);
+        if track == 0 {
+            // One NAL unit with a slice, as a pull of it expects.
+            payload[..5].copy_from_slice(&[0, 0, 1, 60, if random_access { 0x65 } else { 0x41 }]);
+        }
+        let payload = payload.into();
         let frame = Frame {
             track: TrackId(track),
             dts: at,

@@ -31,15 +31,41 @@ impl H264Config {
     /// # Errors
     /// An SPS that cannot be read, or sets over 64 KiB.
     pub fn from_parameter_sets(sps: &[u8], pps: &[u8]) -> Result<Self, CodecError> {
-        let video = read_sps(sps)?;
-        let [_, profile, constraints, level, ..] = *sps else {
+        Self::from_sets(&[sps, pps])
+    }
+
+    /// Makes the record from any number of SPS and PPS; what else is among them is left out.
+    ///
+    /// # Errors
+    /// No SPS that can be read, no PPS, sets over 64 KiB, or more of them than a record holds.
+    pub fn from_sets(sets: &[&[u8]]) -> Result<Self, CodecError> {
+        let of = |wanted: u8| -> Vec<&[u8]> {
+            let sets = sets.iter().filter(|s| kind(s) == wanted);
+            sets.copied().collect()
+        };
+        let (sps, pps) = (of(SPS), of(PPS));
+        let (Some(first), false) = (sps.first(), pps.is_empty()) else {
+            return Err(error("no parameter sets"));
+        };
+        let video = read_sps(first)?;
+        let [_, profile, constraints, level, ..] = **first else {
             return Err(error("short SPS"));
         };
-        let mut out = BytesMut::with_capacity(sps.len() + pps.len() + 11);
-        out.put_slice(&[1, profile, constraints, level, 0xff, 0xe1]);
-        put_set(&mut out, sps)?;
-        out.put_u8(1);
-        put_set(&mut out, pps)?;
+        let count = |sets: &[&[u8]], most: u8| {
+            let count = u8::try_from(sets.len()).ok().filter(|n| *n <= most);
+            count.ok_or_else(|| error("too many parameter sets"))
+        };
+        let bytes: usize = sets.iter().map(|s| s.len() + 2).sum();
+        let mut out = BytesMut::with_capacity(bytes + 7);
+        out.put_slice(&[1, profile, constraints, level, 0xff]);
+        out.put_u8(0xe0 | count(&sps, 31)?);
+        for set in sps {
+            put_set(&mut out, set)?;
+        }
+        out.put_u8(count(&pps, u8::MAX)?);
+        for set in pps {
+            put_set(&mut out, set)?;
+        }
         let record = out.freeze();
         Ok(Self { record, video })
     }

@@ -13,7 +13,9 @@ pub struct H265Config {
 
 /// Fixed fields before the arrays of parameter sets.
 const HEAD: usize = 23;
+const VPS: u8 = 32;
 const SPS: u8 = 33;
+const PPS: u8 = 34;
 
 impl H265Config {
     /// Reads an `HEVCDecoderConfigurationRecord`.
@@ -24,8 +26,28 @@ impl H265Config {
         let sets = read_sets(&record).ok_or_else(|| error("cut short"))?;
         let is_sps = |set: &&&[u8]| set.first().is_some_and(|b| b >> 1 & 0x3f == SPS);
         let sps = sets.iter().find(is_sps).ok_or_else(|| error("no SPS"))?;
-        let video = h265_sps::read(sps).ok_or_else(|| error("unreadable SPS"))?;
+        let sps = h265_sps::read(sps).ok_or_else(|| error("unreadable SPS"))?;
+        let video = sps.video;
         Ok(Self { record, video })
+    }
+
+    /// Makes the record from VPS, SPS and PPS, any number of each, as NAL units with their headers
+    /// and without start codes; what else is among them is left out.
+    ///
+    /// # Errors
+    /// No SPS that can be read, no VPS or PPS, sets over 64 KiB, or more of them than it takes.
+    pub fn from_sets(sets: &[&[u8]]) -> Result<Self, CodecError> {
+        let kind = |set: &[u8]| set.first().map_or(0, |b| b >> 1 & 0x3f);
+        let mut kept: Vec<(u8, &[u8])> = sets.iter().map(|s| (kind(s), *s)).collect();
+        kept.retain(|(kind, _)| matches!(kind, VPS..=PPS));
+        kept.sort_by_key(|(kind, _)| *kind);
+        let has = |wanted| kept.iter().any(|(kind, _)| *kind == wanted);
+        let sps = kept.iter().find(|(kind, _)| *kind == SPS);
+        let (Some((_, sps)), true, true) = (sps, has(VPS), has(PPS)) else {
+            return Err(error("no parameter sets"));
+        };
+        let sps = h265_sps::read(sps).ok_or_else(|| error("unreadable SPS"))?;
+        with_sets(&head(&sps), &kept)
     }
 
     /// The same configuration with other parameter sets, as they came in band.
@@ -37,16 +59,7 @@ impl H265Config {
             .record
             .get(..HEAD - 1)
             .ok_or_else(|| error("short record"))?;
-        let mut out = BytesMut::from(head);
-        out.put_u8(u8::try_from(sets.len()).unwrap_or(u8::MAX));
-        for (kind, set) in sets {
-            let len = u16::try_from(set.len()).map_err(|_| error("parameter set over 64 KiB"))?;
-            out.put_u8(0x80 | (kind & 0x3f));
-            out.put_u16(1);
-            out.put_u16(len);
-            out.put_slice(set);
-        }
-        Self::parse(out.freeze())
+        with_sets(head, sets)
     }
 
     /// The `HEVCDecoderConfigurationRecord`.
@@ -110,6 +123,34 @@ impl H265Config {
         }
         text
     }
+}
+
+fn with_sets(head: &[u8], sets: &[(u8, &[u8])]) -> Result<H265Config, CodecError> {
+    let mut out = BytesMut::from(head);
+    let count = u8::try_from(sets.len()).map_err(|_| error("too many parameter sets"))?;
+    out.put_u8(count);
+    for (kind, set) in sets {
+        let len = u16::try_from(set.len()).map_err(|_| error("parameter set over 64 KiB"))?;
+        out.put_u8(0x80 | (kind & 0x3f));
+        out.put_u16(1);
+        out.put_u16(len);
+        out.put_slice(set);
+    }
+    H265Config::parse(out.freeze())
+}
+
+/// The fixed fields, with 4-byte lengths; what the SPS does not tell in short is "unknown".
+fn head(sps: &h265_sps::Sps) -> [u8; HEAD - 1] {
+    let mut out = [0; HEAD - 1];
+    out[0] = 1;
+    out[1..13].copy_from_slice(&sps.general);
+    out[13] = 0xf0;
+    out[15] = 0xfc;
+    out[16] = 0xfc | sps.chroma & 3;
+    out[17] = 0xf8 | sps.depths.0;
+    out[18] = 0xf8 | sps.depths.1;
+    out[21] = sps.layers << 3 | u8::from(sps.nested) << 2 | 3;
+    out
 }
 
 fn error(reason: impl Into<String>) -> CodecError {

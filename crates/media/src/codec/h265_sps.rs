@@ -11,13 +11,27 @@ const MOST_PICTURES: u32 = 16;
 /// Long-term reference pictures (7.4.3.2.1: 0 to 32).
 const MOST_LONG_TERM: u32 = 32;
 
-/// Size and rate; the rate is left out where what precedes it cannot be read.
-pub(super) fn read(nal: &[u8]) -> Option<VideoInfo> {
+/// What a decoder configuration record takes from it.
+pub(super) struct Sps {
+    pub(super) video: VideoInfo,
+    /// `general_profile_space` up to `general_level_idc`.
+    pub(super) general: [u8; 12],
+    /// Temporal sub-layers, and whether they nest.
+    pub(super) layers: u8,
+    pub(super) nested: bool,
+    pub(super) chroma: u8,
+    /// Bits of a sample less eight, of luma and chroma.
+    pub(super) depths: (u8, u8),
+}
+
+/// The rate is left out where what precedes it cannot be read.
+pub(super) fn read(nal: &[u8]) -> Option<Sps> {
     let payload = unescape(nal.get(2..)?);
     let mut bits = Bits::new(&payload);
     bits.skip(4)?;
     let layers = bits.bits(3)?;
-    bits.skip(1)?;
+    let nested = bits.bit()?;
+    let general = payload.get(1..13)?.try_into().ok()?;
     profile_tier_level(&mut bits, layers)?;
     bits.ue()?;
     let chroma = bits.ue()?;
@@ -25,10 +39,23 @@ pub(super) fn read(nal: &[u8]) -> Option<VideoInfo> {
         bits.skip(1)?;
     }
     let (width, height) = size(&mut bits, chroma)?;
-    Some(VideoInfo {
-        width,
-        height,
-        frame_rate: frame_rate(&mut bits, layers),
+    let rest = bits.clone();
+    let mut depth = || {
+        let less_eight = bits.ue().and_then(|d| u8::try_from(d).ok());
+        less_eight.filter(|d| *d < 8).unwrap_or(0)
+    };
+    let depths = (depth(), depth());
+    Some(Sps {
+        video: VideoInfo {
+            width,
+            height,
+            frame_rate: frame_rate(rest, layers),
+        },
+        general,
+        layers: u8::try_from(layers).ok()? + 1,
+        nested,
+        chroma: u8::try_from(chroma & 3).ok()?,
+        depths,
     })
 }
 
@@ -86,7 +113,7 @@ fn size(bits: &mut Bits<'_>, chroma: u32) -> Option<(u32, u32)> {
     Some((width.checked_sub(x)?, height.checked_sub(y)?))
 }
 
-fn frame_rate(bits: &mut Bits<'_>, layers: u32) -> Option<(u32, u32)> {
+fn frame_rate(mut bits: Bits<'_>, layers: u32) -> Option<(u32, u32)> {
     let _depths = (bits.ue()?, bits.ue()?);
     let poc_bits = bits.ue()?.checked_add(4).filter(|n| *n <= 16)?;
     let first = if bits.bit()? { 0 } else { layers };
@@ -97,7 +124,7 @@ fn frame_rate(bits: &mut Bits<'_>, layers: u32) -> Option<(u32, u32)> {
         bits.ue()?;
     }
     if bits.bit()? && bits.bit()? {
-        scaling_lists(bits)?;
+        scaling_lists(&mut bits)?;
     }
     let _tools = (bits.bit()?, bits.bit()?);
     if bits.bit()? {
@@ -105,7 +132,7 @@ fn frame_rate(bits: &mut Bits<'_>, layers: u32) -> Option<(u32, u32)> {
         let _sizes = (bits.ue()?, bits.ue()?);
         bits.skip(1)?;
     }
-    short_term_sets(bits)?;
+    short_term_sets(&mut bits)?;
     if bits.bit()? {
         let count = bits.ue().filter(|n| *n <= MOST_LONG_TERM)?;
         for _ in 0..count {
@@ -116,7 +143,7 @@ fn frame_rate(bits: &mut Bits<'_>, layers: u32) -> Option<(u32, u32)> {
     if !bits.bit()? {
         return None;
     }
-    timing(bits)
+    timing(&mut bits)
 }
 
 /// 7.3.4: lists of sizes 4 to 32, of which the last has two matrices.

@@ -23,7 +23,7 @@ pub use av1::Av1Config;
 pub use flac::FlacConfig;
 pub use h264::H264Config;
 pub use h265::H265Config;
-pub use mp3::Mp3Config;
+pub use mp3::{Mp2Config, Mp3Config};
 pub use opus::OpusConfig;
 pub use vp9::Vp9Config;
 
@@ -45,6 +45,8 @@ pub enum CodecConfig {
     Aac(AacConfig),
     /// Opus.
     Opus(OpusConfig),
+    /// MPEG-1/2 audio layer II.
+    Mp2(Mp2Config),
     /// MPEG-1/2 audio layer III.
     Mp3(Mp3Config),
     /// AC-3 and E-AC-3.
@@ -111,9 +113,12 @@ impl CodecConfig {
     pub const fn kind(&self) -> TrackKind {
         match self {
             Self::H264(_) | Self::H265(_) | Self::Av1(_) | Self::Vp9(_) => TrackKind::Video,
-            Self::Aac(_) | Self::Opus(_) | Self::Mp3(_) | Self::Ac3(_) | Self::Flac(_) => {
-                TrackKind::Audio
-            }
+            Self::Aac(_)
+            | Self::Opus(_)
+            | Self::Mp2(_)
+            | Self::Mp3(_)
+            | Self::Ac3(_)
+            | Self::Flac(_) => TrackKind::Audio,
             Self::Opaque(o) => o.kind,
         }
     }
@@ -148,6 +153,7 @@ impl CodecConfig {
             Self::Vp9(_) => "vp9",
             Self::Aac(_) => "aac",
             Self::Opus(_) => "opus",
+            Self::Mp2(_) => "mp2",
             Self::Mp3(_) => "mp3",
             Self::Ac3(c) if c.enhanced => "eac3",
             Self::Ac3(_) => "ac3",
@@ -174,6 +180,7 @@ impl CodecConfig {
         match self {
             Self::Aac(c) => Some(c.audio()),
             Self::Opus(c) => Some(c.audio()),
+            Self::Mp2(c) => Some(c.audio()),
             Self::Mp3(c) => Some(c.audio()),
             Self::Ac3(c) => Some(c.audio()),
             Self::Flac(c) => Some(c.audio()),
@@ -191,6 +198,7 @@ impl CodecConfig {
             Self::Av1(c) => Some(c.rfc6381()),
             Self::Aac(c) => Some(c.rfc6381()),
             Self::Opus(_) => Some("opus".to_owned()),
+            Self::Mp2(_) => Some("mp4a.40.33".to_owned()),
             Self::Mp3(_) => Some("mp4a.40.34".to_owned()),
             Self::Vp9(c) => Some(c.rfc6381()),
             Self::Ac3(c) => Some(if c.enhanced { "ec-3" } else { "ac-3" }.to_owned()),

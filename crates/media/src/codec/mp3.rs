@@ -1,4 +1,4 @@
-//! MPEG audio layer III: the frame header (ISO/IEC 11172-3 2.4.1.3, 13818-3).
+//! MPEG audio layers II and III: the frame header (ISO/IEC 11172-3 2.4.1.3, 13818-3).
 
 use super::{AudioInfo, CodecError};
 
@@ -14,7 +14,8 @@ impl Mp3Config {
     /// # Errors
     /// Anything that is no layer III frame header.
     pub fn parse(frame: &[u8]) -> Result<Self, CodecError> {
-        let audio = read(frame).ok_or_else(|| CodecError::new("MP3", "no frame header"))?;
+        let audio =
+            read(frame, LAYER_III).ok_or_else(|| CodecError::new("MP3", "no frame header"))?;
         Ok(Self { audio })
     }
 
@@ -25,22 +26,49 @@ impl Mp3Config {
     }
 }
 
-fn read(frame: &[u8]) -> Option<AudioInfo> {
+/// MP2 decoder configuration: what the first frame's header tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mp2Config {
+    audio: AudioInfo,
+}
+
+impl Mp2Config {
+    /// Reads a frame header.
+    ///
+    /// # Errors
+    /// Anything that is no layer II frame header.
+    pub fn parse(frame: &[u8]) -> Result<Self, CodecError> {
+        let audio =
+            read(frame, LAYER_II).ok_or_else(|| CodecError::new("MP2", "no frame header"))?;
+        Ok(Self { audio })
+    }
+
+    /// Rate and channels; frames are of 1152 samples.
+    #[must_use]
+    pub const fn audio(&self) -> AudioInfo {
+        self.audio
+    }
+}
+
+const LAYER_II: u8 = 2;
+const LAYER_III: u8 = 1;
+
+fn read(frame: &[u8], layer: u8) -> Option<AudioInfo> {
     let [0xff, b1, b2, b3, ..] = *frame else {
         return None;
     };
-    let layer_iii = b1 & 0xe6 == 0xe2;
     let base = [44_100, 48_000, 32_000].get(usize::from(b2 >> 2 & 3))?;
     // Version: 3 is MPEG-1, 2 MPEG-2, 0 MPEG-2.5.
-    let (divisor, samples) = match b1 >> 3 & 3 {
-        3 => (1, 1152),
-        2 => (2, 576),
-        0 => (4, 576),
+    let divisor = match b1 >> 3 & 3 {
+        3 => 1,
+        2 => 2,
+        0 => 4,
         _ => return None,
     };
-    layer_iii.then_some(AudioInfo {
+    let is_whole = layer == LAYER_II || divisor == 1;
+    (b1 >> 5 == 7 && b1 >> 1 & 3 == layer).then_some(AudioInfo {
         sample_rate: base / divisor,
         channels: if b3 >> 6 == 3 { 1 } else { 2 },
-        samples_per_frame: Some(samples),
+        samples_per_frame: Some(if is_whole { 1152 } else { 576 }),
     })
 }

@@ -85,6 +85,10 @@ fn what_is_cut_short_is_an_error() {
 fn mp3_and_opus() {
     let a = Mp3Config::parse(&[0xff, 0xfb, 0x90, 0x64]).unwrap().audio();
     assert_eq!((a.sample_rate, a.channels), (44_100, 2));
+    assert!(Mp2Config::parse(&[0xff, 0xfb, 0x90, 0x64]).is_err());
+    let a = Mp2Config::parse(&[0xff, 0xf5, 0x84, 0xc0]).unwrap().audio();
+    assert_eq!((a.sample_rate, a.channels), (24_000, 1));
+    assert_eq!(a.samples_per_frame, Some(1152));
     let head = OpusConfig::new(2).head();
     assert_eq!(OpusConfig::parse(&head).unwrap(), OpusConfig::new(2));
 }

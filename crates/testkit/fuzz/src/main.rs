@@ -29,6 +29,7 @@ const TARGETS: &[(&str, Run)] = &[
     ("media_path", http_media::fuzz::path),
     ("media_query", http_media::fuzz::query),
     ("media_headers", http_media::fuzz::headers),
+    ("pull_playlist", http_media::fuzz::pull_playlist),
     ("stream_name", server::fuzz::name),
     ("api_body", server::fuzz::body),
 ];

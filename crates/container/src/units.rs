@@ -2,22 +2,29 @@
 //! in the configuration alone.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use media::codec::{H264Config, H265Config};
-use media::nal::{self, NalKind};
-use media::{CodecConfig, nal::CutShort};
+use media::CodecConfig;
+use media::codec::{CodecError, H264Config, H265Config};
+use media::nal::{self, CutShort, NalKind};
 
-use super::FlvError;
+/// Why an access unit cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UnitsError {
+    #[error(transparent)]
+    Nal(#[from] CutShort),
+    #[error(transparent)]
+    Config(#[from] CodecError),
+}
 
 /// More parameter sets in one access unit than any encoder sends.
 const SETS: usize = 64;
 
-pub(super) struct Units {
-    pub(super) random_access: bool,
-    pub(super) leading: bool,
+pub(crate) struct Units {
+    pub(crate) random_access: bool,
+    pub(crate) leading: bool,
     /// Empty where the access unit has no slice.
-    pub(super) payload: Bytes,
+    pub(crate) payload: Bytes,
     /// The configuration, where parameter sets in band changed it.
-    pub(super) config: Option<CodecConfig>,
+    pub(crate) config: Option<CodecConfig>,
 }
 
 #[derive(Default)]
@@ -31,7 +38,7 @@ struct Survey {
 
 impl Units {
     /// `None` for codecs that have no NAL units.
-    pub(super) fn of(config: &CodecConfig, body: &Bytes) -> Result<Option<Self>, FlvError> {
+    pub(crate) fn of(config: &CodecConfig, body: &Bytes) -> Result<Option<Self>, UnitsError> {
         let (kind, length_size): (fn(&[u8]) -> NalKind, _) = match config {
             CodecConfig::H264(c) => (nal::h264, c.nal_length_size()),
             CodecConfig::H265(c) => (nal::h265, c.nal_length_size()),
@@ -105,7 +112,7 @@ fn rewrite(
 }
 
 /// The configuration with the sets that came in band, where they are not the ones it has.
-fn changed(config: &CodecConfig, sets: &[&[u8]]) -> Result<Option<CodecConfig>, FlvError> {
+fn changed(config: &CodecConfig, sets: &[&[u8]]) -> Result<Option<CodecConfig>, UnitsError> {
     if sets.is_empty() {
         return Ok(None);
     }
@@ -129,7 +136,7 @@ fn changed(config: &CodecConfig, sets: &[&[u8]]) -> Result<Option<CodecConfig>, 
     })
 }
 
-fn hevc_changed(config: &H265Config, sets: &[&[u8]]) -> Result<Option<H265Config>, FlvError> {
+fn hevc_changed(config: &H265Config, sets: &[&[u8]]) -> Result<Option<H265Config>, UnitsError> {
     let kind = |set: &[u8]| set.first().map_or(0, |b| b >> 1 & 0x3f);
     let whole = (32..=34).all(|k| sets.iter().any(|s| kind(s) == k));
     if !whole {

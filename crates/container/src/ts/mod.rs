@@ -1,0 +1,12 @@
+//! MPEG transport streams (ITU-T H.222.0).
+
+mod align;
+mod audio;
+mod continuity;
+mod demux;
+mod pes;
+mod psi;
+mod stream;
+mod video;
+
+pub use demux::{Config, Counters, Demux};

@@ -1,0 +1,6 @@
+//! Containers as ffmpeg writes them, held against what ffprobe reads.
+#![allow(unreachable_pub, clippy::unwrap_used)]
+
+mod mp4;
+mod real;
+mod ts;

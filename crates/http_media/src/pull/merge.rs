@@ -1,0 +1,289 @@
+//! Renditions that are fetched apart become one sequence on one clock. Pure.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use container::ingest::Item;
+use media::{Frame, Span, Timestamp, TrackId};
+
+use super::hls::Region;
+
+/// Timestamps of MPEG-TS wrap after 2^33 ticks of 90 kHz; renditions unwrap them each for itself.
+const WRAP: Span = Span::from_nanos(95_443_717_688_888_889);
+/// Regions whose place is remembered, for what comes late.
+const REGIONS: usize = 8;
+/// A last frame without a length.
+const STEP: Span = Span::from_millis(33);
+/// Steps longer than this are holes, not lengths of frames.
+const HOLE: Span = Span::from_secs(1);
+
+/// What was fetched in one go.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) items: Vec<Item>,
+    /// The continuous clock of the source that the times are on.
+    pub(crate) region: Region,
+    pub(crate) arrived: Timestamp,
+    /// The source's wall clock at the first sample.
+    pub(crate) utc: Option<Timestamp>,
+    /// The server had no more at the time.
+    pub(crate) edge: bool,
+}
+
+/// What goes on next.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) item: Item,
+    pub(crate) arrived: Timestamp,
+    pub(crate) utc: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Queued {
+    ready: Ready,
+    region: Region,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    queue: VecDeque<Queued>,
+    ended: bool,
+    /// What is added to this lane's times so that they meet the others' in the region.
+    shift: Option<(Region, Span)>,
+}
+
+/// Brings the lanes into one order. The first lane leads: nothing goes before its first frame.
+#[derive(Debug)]
+pub(crate) struct Merge {
+    lanes: Vec<Lane>,
+    /// The first time seen in each region, which others are shifted to.
+    origins: BTreeMap<Region, Timestamp>,
+    /// What is added to the times of each region so that time goes on.
+    offsets: BTreeMap<Region, Span>,
+    begun: bool,
+    tracks: Vec<Recent>,
+}
+
+/// A track's latest frame.
+#[derive(Debug)]
+struct Recent {
+    track: TrackId,
+    dts: Timestamp,
+    step: Span,
+}
+
+impl Merge {
+    pub(crate) fn new(lanes: usize) -> Self {
+        Self {
+            lanes: (0..lanes).map(|_| Lane::default()).collect(),
+            origins: BTreeMap::new(),
+            offsets: BTreeMap::new(),
+            begun: false,
+            tracks: Vec::new(),
+        }
+    }
+
+    /// More of one lane.
+    pub(crate) fn push(&mut self, index: usize, batch: Batch) {
+        let Some(lane) = self.lanes.get_mut(index) else {
+            return;
+        };
+        let mut utc = batch.utc;
+        let pictures = batch.items.iter().any(is_picture);
+        for item in batch.items {
+            let mut told = None;
+            let item = match item {
+                Item::Frame(mut frame) => {
+                    // The wall clock is that of the first sample: not of what was held back.
+                    if !pictures || (frame.track.0 % 2 == 0 && frame.random_access) {
+                        told = utc.take();
+                    }
+                    let shift = lane.shift_in(batch.region, frame.dts, &mut self.origins);
+                    frame.dts += shift;
+                    frame.pts += shift;
+                    Item::Frame(frame)
+                }
+                other => other,
+            };
+            let ready = Ready {
+                item,
+                arrived: batch.arrived,
+                utc: told,
+            };
+            lane.insert(Queued {
+                ready,
+                region: batch.region,
+            });
+        }
+        trim(&mut self.origins);
+    }
+
+    /// Nothing more will come of a lane.
+    pub(crate) fn end(&mut self, index: usize) {
+        if let Some(lane) = self.lanes.get_mut(index) {
+            lane.ended = true;
+        }
+    }
+
+    /// How much of a lane waits, in its own time.
+    pub(crate) fn level(&self, index: usize) -> Span {
+        let Some(lane) = self.lanes.get(index) else {
+            return Span::ZERO;
+        };
+        let dts = |q: &Queued| frame(q).map(|f| (q.region, f.dts));
+        let first = lane.queue.iter().find_map(dts);
+        let last = lane.queue.iter().rev().find_map(dts);
+        match (first, last) {
+            (Some((a, first)), Some((b, last))) if a == b => last - first,
+            // Across a jump of the clock the length is not known: enough to go on with.
+            (Some(_), Some(_)) => HOLE.times(3_600),
+            _ => Span::ZERO,
+        }
+    }
+
+    /// Whether any frame went on.
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// The time of what is next, and when it arrived; `None` where nothing waits.
+    pub(crate) fn waiting(&self) -> Option<(Timestamp, Timestamp)> {
+        let head = self.lanes.get(self.first_lane()?)?.queue.front()?;
+        let dts = frame(head)?.dts + self.offset_of(head);
+        Some((dts, head.ready.arrived))
+    }
+
+    /// The latest time in the leading lane.
+    pub(crate) fn newest(&self) -> Option<Timestamp> {
+        let queued = self.lanes.first()?.queue.iter();
+        queued
+            .filter_map(|q| Some(frame(q)?.dts + self.offset_of(q)))
+            .max()
+    }
+
+    /// The next item, once every lane has told what it has, or regardless of those that have not.
+    pub(crate) fn pop(&mut self, regardless: bool) -> Option<Ready> {
+        loop {
+            if let Some(ready) = self.pop_word() {
+                return Some(ready);
+            }
+            let starved = self.lanes.iter().any(|l| l.queue.is_empty() && !l.ended);
+            if starved && !regardless {
+                return None;
+            }
+            let index = self.first_lane()?;
+            let queued = self.lanes.get_mut(index)?.queue.pop_front()?;
+            let leads = index == 0 || self.lanes.first().is_none_or(|l| l.ended);
+            if !self.begun && !leads {
+                continue;
+            }
+            self.begun = true;
+            return Some(self.place(queued));
+        }
+    }
+
+    /// Items that are no frames do not wait for anything.
+    fn pop_word(&mut self) -> Option<Ready> {
+        let words = |l: &&mut Lane| l.queue.front().is_some_and(|q| frame(q).is_none());
+        let lane = self.lanes.iter_mut().find(words)?;
+        lane.queue.pop_front().map(|q| q.ready)
+    }
+
+    fn first_lane(&self) -> Option<usize> {
+        let heads = self.lanes.iter().enumerate();
+        let heads = heads.filter_map(|(i, lane)| {
+            let head = lane.queue.front()?;
+            Some((head.region, frame(head)?.dts, i))
+        });
+        heads.min().map(|(.., index)| index)
+    }
+
+    fn offset_of(&self, queued: &Queued) -> Span {
+        self.offsets
+            .get(&queued.region)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Puts a frame on the one clock; the first of a region decides where that goes on.
+    fn place(&mut self, mut queued: Queued) -> Ready {
+        if let Item::Frame(frame) = &mut queued.ready.item {
+            let next = self.tracks.iter().map(|t| t.dts + t.step).max();
+            let goes_on = || next.map_or(Span::ZERO, |next| next - frame.dts);
+            let offset = *self.offsets.entry(queued.region).or_insert_with(goes_on);
+            frame.dts += offset;
+            frame.pts += offset;
+            self.note(frame.track, frame.dts, frame.duration);
+            trim(&mut self.offsets);
+        }
+        queued.ready
+    }
+
+    fn note(&mut self, track: TrackId, dts: Timestamp, duration: Option<Span>) {
+        let sane = |step: &Span| (Span::ZERO..HOLE).contains(step);
+        if let Some(recent) = self.tracks.iter_mut().find(|t| t.track == track) {
+            let step = duration.unwrap_or(dts - recent.dts);
+            recent.step = Some(step).filter(sane).unwrap_or(recent.step);
+            recent.dts = dts;
+        } else {
+            let step = duration.filter(sane).unwrap_or(STEP);
+            self.tracks.push(Recent { track, dts, step });
+        }
+    }
+}
+
+impl Lane {
+    /// Muxers send sound in lumps, behind the pictures of the same time: it goes to its place
+    /// among these, so that it leaves as finely interleaved as it was.
+    fn insert(&mut self, queued: Queued) {
+        let mut at = self.queue.len();
+        if let Some(new) = frame(&queued) {
+            let later = |q: &Queued| {
+                q.region == queued.region
+                    && frame(q).is_some_and(|f| f.track != new.track && f.dts > new.dts)
+            };
+            while at > 0 && self.queue.get(at - 1).is_some_and(later) {
+                at -= 1;
+            }
+        }
+        self.queue.insert(at, queued);
+    }
+
+    fn shift_in(
+        &mut self,
+        region: Region,
+        dts: Timestamp,
+        origins: &mut BTreeMap<Region, Timestamp>,
+    ) -> Span {
+        if let Some((known, shift)) = self.shift
+            && known == region
+        {
+            return shift;
+        }
+        let origin = *origins.entry(region).or_insert(dts);
+        let apart = (origin - dts).as_nanos();
+        let wraps = (apart.saturating_add(WRAP.as_nanos() / 2)).div_euclid(WRAP.as_nanos());
+        let shift = WRAP.times(wraps);
+        self.shift = Some((region, shift));
+        shift
+    }
+}
+
+const fn frame(queued: &Queued) -> Option<&Frame> {
+    match &queued.ready.item {
+        Item::Frame(frame) => Some(frame),
+        _ => None,
+    }
+}
+
+fn is_picture(item: &Item) -> bool {
+    matches!(item, Item::Frame(f) if f.track.0 % 2 == 0)
+}
+
+fn trim<T>(regions: &mut BTreeMap<Region, T>) {
+    while regions.len() > REGIONS {
+        regions.pop_first();
+    }
+}
+
+#[cfg(test)]
+mod tests;

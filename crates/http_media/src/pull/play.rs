@@ -1,0 +1,274 @@
+//! Plays what was fetched into a broadcast, at the pace of its timestamps.
+
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use container::ingest::{Assembler, Item, Output, Stats};
+use hub::{EndReason, Publisher, Refused};
+use media::pace::Pacer;
+use media::{Span, Timestamp};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::error::Error;
+use super::merge::{Batch, Merge, Ready};
+use super::wall::{SourceClock, WallTime};
+
+/// How long the first frame waits for another rendition, buffer or not.
+const GRACE: Span = Span::from_secs(2);
+
+/// How a source is paced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// It is there as a whole: by its timestamps alone.
+    File,
+    /// In segments, behind a buffer of this length.
+    Segments(Span),
+    /// In parts, behind a buffer of this length. What there is when joining goes out at once, so
+    /// that the newest part is behind the buffer, not the oldest.
+    Parts(Span),
+    /// As it comes, behind a buffer of this length.
+    Stream(Span),
+}
+
+impl Pace {
+    /// How long media waits.
+    pub(crate) const fn buffer(self) -> Span {
+        match self {
+            Self::File => Span::ZERO,
+            Self::Segments(span) | Self::Parts(span) | Self::Stream(span) => span,
+        }
+    }
+
+    /// What may wait beyond the buffer before fetching pauses.
+    const fn ahead(self) -> Span {
+        match self {
+            Self::File => Span::from_secs(2),
+            Self::Segments(span) => span.times(2),
+            Self::Parts(_) | Self::Stream(_) => Span::from_secs(10),
+        }
+    }
+}
+
+/// The writing end of a pull.
+pub(crate) struct Player {
+    publisher: Publisher,
+    assembler: Assembler,
+    pace: Pace,
+    pacer: Pacer,
+    merge: Merge,
+    lanes: Vec<Option<mpsc::Receiver<Batch>>>,
+    clock: Arc<SourceClock>,
+    origin: Instant,
+    /// Parts wait for the edge before anything leaves.
+    joining: bool,
+    outputs: Vec<Output>,
+    /// The frame whose wall clock is known, until it comes out of the assembler.
+    dated: Option<(Bytes, Timestamp)>,
+    stats: Arc<Stats>,
+    gone: bool,
+}
+
+/// Monotonic time as the pure parts have it.
+pub(crate) fn since(origin: Instant) -> Timestamp {
+    Timestamp::ZERO + Span::from(origin.elapsed())
+}
+
+impl Player {
+    pub(crate) fn new(
+        publisher: Publisher,
+        stats: Arc<Stats>,
+        pace: Pace,
+        clock: Arc<SourceClock>,
+        origin: Instant,
+        lanes: Vec<mpsc::Receiver<Batch>>,
+    ) -> Self {
+        Self {
+            publisher,
+            assembler: Assembler::new(Arc::clone(&stats)),
+            pace,
+            pacer: Pacer::new(pace.buffer()),
+            merge: Merge::new(lanes.len()),
+            lanes: lanes.into_iter().map(Some).collect(),
+            clock,
+            origin,
+            joining: matches!(pace, Pace::Parts(_)),
+            outputs: Vec::new(),
+            dated: None,
+            stats,
+            gone: false,
+        }
+    }
+
+    /// Pictures and sound are known to come.
+    pub(crate) const fn both_kinds(mut self) -> Self {
+        self.assembler.announce(true, true);
+        self
+    }
+
+    /// Plays until everything is played that `fetching` brought, then says how that ended.
+    pub(crate) async fn play_while<T>(
+        mut self,
+        fetching: impl Future<Output = Result<T, Error>>,
+    ) -> Result<EndReason, Error> {
+        let fetched = {
+            let mut fetching = pin!(fetching);
+            let mut playing = pin!(self.play());
+            tokio::select! {
+                fetched = &mut fetching => {
+                    playing.await;
+                    fetched.map(drop)
+                }
+                () = &mut playing => Ok(()),
+            }
+        };
+        fetched?;
+        if self.gone {
+            return Ok(EndReason::Kicked);
+        }
+        self.publisher.end(EndReason::Finished);
+        Ok(EndReason::Finished)
+    }
+
+    async fn play(&mut self) {
+        let mut next: Option<(Ready, Timestamp)> = None;
+        while !self.gone {
+            if next.is_none() {
+                next = self.next();
+            }
+            let now = since(self.origin);
+            if let Some((ready, due)) = next.take_if(|(_, due)| *due <= now) {
+                self.emit(ready, due);
+                continue;
+            }
+            let wake = next
+                .as_ref()
+                .map(|(_, due)| *due)
+                .or_else(|| self.patience());
+            if wake.is_none() && self.lanes.iter().all(Option::is_none) {
+                break;
+            }
+            let wake = wake.map(|at| self.origin + (at - Timestamp::ZERO).to_duration());
+            tokio::select! {
+                (lane, batch) = receive(&mut self.lanes, &self.merge, self.pace) => self.take(lane, batch),
+                () = sleep(wake) => {}
+            }
+        }
+        self.assembler.flush(&mut self.outputs);
+        self.publish();
+    }
+
+    /// The next thing to go, and when.
+    fn next(&mut self) -> Option<(Ready, Timestamp)> {
+        let now = since(self.origin);
+        if self.joining {
+            return None;
+        }
+        let regardless = self.patience().is_some_and(|at| at <= now);
+        let ready = self.merge.pop(regardless)?;
+        let due = match &ready.item {
+            Item::Frame(frame) => self.pacer.due(frame.dts, ready.arrived),
+            _ => now,
+        };
+        Some((ready, due))
+    }
+
+    /// Until when a lane that has nothing is waited for: until the others are due.
+    fn patience(&self) -> Option<Timestamp> {
+        if self.joining {
+            return None;
+        }
+        let (dts, arrived) = self.merge.waiting()?;
+        let due = self.pacer.clone().due(dts, arrived);
+        let grace = if self.merge.has_begun() {
+            Span::ZERO
+        } else {
+            GRACE
+        };
+        Some(due.max(arrived + grace))
+    }
+
+    fn take(&mut self, lane: usize, batch: Option<Batch>) {
+        let Some(batch) = batch else {
+            self.merge.end(lane);
+            self.lanes[lane] = None;
+            self.joining = false;
+            return;
+        };
+        let (edge, arrived) = (batch.edge && lane == 0, batch.arrived);
+        self.merge.push(lane, batch);
+        if self.joining && edge {
+            self.joining = false;
+            if let Some(newest) = self.merge.newest() {
+                self.pacer.due(newest, arrived);
+            }
+        }
+    }
+
+    /// `due` is the frame's time of arrival to all that lies beyond: what a slow timer costs is
+    /// no jitter of the source.
+    fn emit(&mut self, ready: Ready, due: Timestamp) {
+        if let (Item::Frame(frame), Some(utc)) = (&ready.item, ready.utc) {
+            self.dated = Some((frame.payload.clone(), utc));
+        }
+        self.assembler.item(ready.item, due, &mut self.outputs);
+        self.publish();
+    }
+
+    fn publish(&mut self) {
+        for output in self.outputs.drain(..) {
+            let frame = match output {
+                Output::Tracks(tracks) => {
+                    self.publisher.set_tracks(tracks);
+                    continue;
+                }
+                Output::Frame(frame) => frame,
+            };
+            if let Some((payload, utc)) = &self.dated
+                && payload.as_ptr() == frame.payload.as_ptr()
+            {
+                self.clock.set(WallTime {
+                    media: frame.pts,
+                    utc: *utc,
+                });
+                self.dated = None;
+            }
+            match self.publisher.push(frame) {
+                Ok(()) => {}
+                Err(Refused::Ended) => self.gone = true,
+                Err(_) => self.stats.ignored("before the first keyframe"),
+            }
+        }
+    }
+}
+
+async fn sleep(until: Option<Instant>) {
+    match until {
+        Some(at) => sleep_until(at).await,
+        None => pending().await,
+    }
+}
+
+/// The next batch of a lane that wants one. Cancel-safe.
+async fn receive(
+    lanes: &mut [Option<mpsc::Receiver<Batch>>],
+    merge: &Merge,
+    pace: Pace,
+) -> (usize, Option<Batch>) {
+    let most = pace.buffer() + pace.ahead();
+    std::future::poll_fn(|cx| {
+        for (index, lane) in lanes.iter_mut().enumerate() {
+            let Some(receiver) = lane else { continue };
+            if merge.level(index) < most
+                && let Poll::Ready(batch) = receiver.poll_recv(cx)
+            {
+                return Poll::Ready((index, batch));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,220 @@
+//! Where a pull goes, as whom, and what bounds it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, header};
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::error::Error;
+
+/// Asked after name resolution, and again after each redirect: may this address be connected to?
+pub type Egress = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
+/// The other end of a pull.
+#[derive(Clone)]
+pub struct Source {
+    pub(crate) url: Url,
+    /// Sent with every request, but for those that say who asks: these go to the URL's own origin.
+    pub headers: HeaderMap,
+    /// Whether certificates are verified, against the system's authorities.
+    pub tls_verify: bool,
+    /// The policy on addresses.
+    pub egress: Egress,
+    /// How long anything may take.
+    pub timeouts: Timeouts,
+    /// How much may come.
+    pub limits: Limits,
+}
+
+/// How long anything may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// From resolving the name to the end of the TLS handshake.
+    pub connect: Duration,
+    /// From the request to the head of the answer. A request that a low-latency server may block
+    /// gets three target durations on top.
+    pub first_byte: Duration,
+    /// Between two pieces of a body. A live playlist may be without news for so long, or for three
+    /// target durations where that is longer.
+    pub silence: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(10),
+            silence: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How much may come.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of a segment, part, or initialization section.
+    pub segment: usize,
+    /// Bytes of a playlist, decompressed.
+    pub playlist: usize,
+    /// Redirects in a row.
+    pub redirects: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            segment: 64 << 20,
+            playlist: 4 << 20,
+            redirects: 5,
+        }
+    }
+}
+
+impl Source {
+    /// A source at `url`, with defaults. `user:password@` becomes an `Authorization` header.
+    ///
+    /// # Errors
+    /// [`Error::Address`] unless it is `http` or `https` with a host.
+    pub fn new(url: &str, egress: Egress) -> Result<Self, Error> {
+        // What cannot be parsed may hold a password anywhere: it is not repeated.
+        let mut url = Url::parse(url).map_err(|e| Error::Address(e.to_string()))?;
+        if !fit(&url) {
+            return Err(Error::Address(format!("{}:", url.scheme())));
+        }
+        let mut headers = HeaderMap::new();
+        if let Some(credentials) = basic(&url) {
+            headers.insert(header::AUTHORIZATION, credentials);
+        }
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url.set_fragment(None);
+        Ok(Self {
+            url,
+            headers,
+            tls_verify: true,
+            egress,
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+        })
+    }
+
+    /// The headers for a request to `url`.
+    pub(crate) fn headers_for(&self, url: &Url) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if url.origin() != self.url.origin() {
+            for name in [
+                header::AUTHORIZATION,
+                header::COOKIE,
+                header::PROXY_AUTHORIZATION,
+            ] {
+                headers.remove(name);
+            }
+        }
+        headers
+    }
+}
+
+/// Whether a URL is one that can be asked.
+pub(crate) fn fit(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.host().is_some()
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("place", &super::error::Place::of(&self.url))
+            .field("tls_verify", &self.tls_verify)
+            .field("timeouts", &self.timeouts)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// RFC 7617.
+fn basic(url: &Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let mut pair: Vec<u8> = percent_decode_str(url.username()).collect();
+    pair.push(b':');
+    pair.extend(percent_decode_str(url.password().unwrap_or_default()));
+    let mut value = HeaderValue::try_from(format!("Basic {}", base64(&pair))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let byte = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
+        let word = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for i in 0..4 {
+            let index = usize::try_from(word >> (18 - 6 * i) & 63).unwrap_or(0);
+            text.push(if i <= chunk.len() {
+                char::from(ALPHABET[index])
+            } else {
+                '='
+            });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(url: &str) -> Source {
+        Source::new(url, Arc::new(|_| true)).unwrap()
+    }
+
+    #[test]
+    fn credentials_become_a_header_of_the_origin() {
+        let source = source("https://us%40er:p%3Ass@media.example/a/index.m3u8?key=1");
+        let own = Url::parse("https://media.example/b.ts").unwrap();
+        let other = Url::parse("https://cdn.example/b.ts").unwrap();
+        let sent = |url| source.headers_for(url).get(header::AUTHORIZATION).cloned();
+        assert_eq!(sent(&own).unwrap(), "Basic dXNAZXI6cDpzcw==");
+        assert_eq!(sent(&other), None);
+        assert_eq!(
+            source.url.as_str(),
+            "https://media.example/a/index.m3u8?key=1"
+        );
+        let shown = format!("{source:?}");
+        assert!(
+            !shown.contains("p%3Ass") && !shown.contains("key"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn other_schemes_are_refused() {
+        for url in [
+            "file:///etc/passwd",
+            "rtmp://host/app",
+            "http:",
+            "",
+            "data:,x",
+        ] {
+            assert!(Source::new(url, Arc::new(|_| true)).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn base64_as_in_rfc_4648() {
+        for (plain, coded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+        ] {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! MPEG-TS in one endless body.
+
+use std::sync::Arc;
+
+use container::ingest::Stats;
+use container::ts;
+use hub::{EndReason, Publisher};
+use media::Span;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::client::{Ask, Body, Client};
+use super::error::{Error, Place};
+use super::merge::Batch;
+use super::play::{Pace, Player, since};
+use super::source::Source;
+use super::wall::SourceClock;
+
+/// A pull of MPEG-TS over HTTP.
+#[derive(Debug, Clone)]
+pub struct Pull {
+    /// Where from.
+    pub source: Source,
+    /// How long media waits, so that what the way did to its pace is undone.
+    pub buffer: Span,
+}
+
+impl Pull {
+    /// A fifth of a second.
+    #[must_use]
+    pub const fn new(source: Source) -> Self {
+        Self {
+            source,
+            buffer: Span::from_millis(200),
+        }
+    }
+}
+
+/// Pulls until the body ends and all of it was played. A body whose length is told is a file,
+/// which goes by the pace of its timestamps alone.
+///
+/// # Errors
+/// What ended it before: see [`Error`].
+pub async fn pull(
+    config: Pull,
+    publisher: Publisher,
+    stats: Arc<Stats>,
+) -> Result<EndReason, Error> {
+    let client = Client::new(Arc::new(config.source.clone()));
+    let body = Box::pin(client.open(Ask {
+        url: config.source.url.clone(),
+        range: None,
+        limit: usize::MAX,
+        extra: std::time::Duration::ZERO,
+        whole: None,
+        gzip: false,
+    }))
+    .await?;
+    let origin = Instant::now();
+    let (sender, receiver) = mpsc::channel(16);
+    let pace = if body.length().is_some() {
+        Pace::File
+    } else {
+        Pace::Stream(config.buffer)
+    };
+    let clock = Arc::<SourceClock>::default();
+    let lanes = vec![receiver];
+    let player = Player::new(publisher, Arc::clone(&stats), pace, clock, origin, lanes);
+    let reading = Box::pin(read(body, sender, stats, origin));
+    Box::pin(player.play_while(reading)).await
+}
+
+async fn read(
+    mut body: Body,
+    sender: mpsc::Sender<Batch>,
+    stats: Arc<Stats>,
+    origin: Instant,
+) -> Result<(), Error> {
+    /// What comes before the first track of something that is a transport stream.
+    const BLIND: usize = 4 << 20;
+    let mut demux = ts::Demux::default();
+    let (mut blind, mut seen) = (0, false);
+    loop {
+        let chunk = body.chunk().await?;
+        let mut items = Vec::new();
+        let ended = chunk.is_none();
+        match chunk {
+            Some(chunk) => {
+                stats.read(chunk.len());
+                blind += chunk.len();
+                demux.push(chunk, &mut items);
+            }
+            None => demux.flush(&mut items),
+        }
+        demux.counters().tell(&stats);
+        seen |= !items.is_empty();
+        if !seen && (blind > BLIND || ended) {
+            return Err(Error::Unsupported {
+                place: Place::of(body.url()),
+                what: "no MPEG transport stream, or none with known media".to_owned(),
+            });
+        }
+        if !items.is_empty() {
+            let batch = Batch {
+                items,
+                region: (0, 0),
+                arrived: since(origin),
+                utc: None,
+                edge: false,
+            };
+            if sender.send(batch).await.is_err() {
+                return Ok(());
+            }
+        }
+        if ended {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Servers that say no, lie, dawdle, or point elsewhere.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use http::{StatusCode, header};
+use http_media::pull::hls::Pull;
+use http_media::pull::{Error, Source};
+
+use super::site::Site;
+use super::{Seen, anywhere, pull_hls};
+
+const SHORT: Duration = Duration::from_secs(20);
+
+fn answer(status: u16, body: &str) -> Option<Response> {
+    Some((StatusCode::from_u16(status).unwrap(), body.to_owned()).into_response())
+}
+
+fn to(target: &str) -> Option<Response> {
+    Some((StatusCode::FOUND, [(header::LOCATION, target.to_owned())]).into_response())
+}
+
+async fn failed(source: Source) -> Error {
+    let Seen { end, .. } = pull_hls(Pull::new(source), SHORT).await;
+    end.unwrap_err()
+}
+
+#[tokio::test]
+async fn statuses() {
+    for (status, refusal) in [
+        (401, true),
+        (403, true),
+        (404, true),
+        (500, false),
+        (503, false),
+    ] {
+        let site = Site::with(move |_, _| answer(status, "")).await;
+        let error = failed(anywhere(&site.url("i.m3u8?key=secret"))).await;
+        assert_eq!(error.is_refusal(), refusal, "{error}");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_open_the_door() {
+    let site = Site::with(|_, headers| {
+        let told = headers.get(header::AUTHORIZATION).map(|v| v.as_bytes());
+        let own = headers.get("x-own").is_some();
+        (told != Some(b"Basic dTpw") || !own).then(|| StatusCode::UNAUTHORIZED.into_response())
+    })
+    .await;
+    let url = format!("http://u:p@{}/i.m3u8", site.address);
+    let error = failed(anywhere(&url)).await;
+    assert!(
+        matches!(error, Error::Status { status: 401, .. }),
+        "{error}"
+    );
+    let mut source = anywhere(&url);
+    source.headers.insert("x-own", "1".parse().unwrap());
+    let error = failed(source).await;
+    assert!(
+        matches!(error, Error::Status { status: 404, .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn redirects_are_asked_about() {
+    let site = Site::with(|path, _| match path {
+        "/a" => to("/b/../i.m3u8"),
+        "/loop" => to("/loop"),
+        "/file" => to("file:///etc/passwd"),
+        "/metadata" => to("http://169.254.169.254/latest"),
+        "/mapped" => to("http://[::ffff:169.254.169.254]/latest"),
+        _ => None,
+    })
+    .await;
+    let policy = |ip: std::net::IpAddr| ip.is_loopback();
+    let source = |path| Source::new(&site.url(path), Arc::new(policy)).unwrap();
+    let error = failed(source("a")).await;
+    assert!(
+        matches!(error, Error::Status { status: 404, .. }),
+        "{error}"
+    );
+    for path in ["metadata", "mapped"] {
+        let error = failed(source(path)).await;
+        assert!(
+            matches!(error, Error::Egress { .. }) && error.is_refusal(),
+            "{error}"
+        );
+    }
+    for path in ["loop", "file"] {
+        let error = failed(source(path)).await;
+        assert!(matches!(error, Error::Redirect(_)), "{error}");
+    }
+    let nobody = Source::new(&site.url("a"), Arc::new(|_| false)).unwrap();
+    let error = failed(nobody).await;
+    assert!(matches!(error, Error::Egress { .. }), "{error}");
+    let name = format!("http://localhost:{}/a", site.address.port());
+    let error = failed(Source::new(&name, Arc::new(|_| false)).unwrap()).await;
+    assert!(matches!(error, Error::Egress { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn garbage_is_refused() {
+    for text in [
+        "",
+        "<html>",
+        "#EXTM3U\n",
+        "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nfile:///x\n",
+    ] {
+        let site = Site::with(move |_, _| answer(200, text)).await;
+        let error = failed(anywhere(&site.url("i.m3u8"))).await;
+        assert!(
+            error.is_refusal() || matches!(error, Error::Status { .. }),
+            "{error}"
+        );
+    }
+    let key = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"skd://x\"\n#EXTINF:2,\na.ts\n#EXT-X-ENDLIST\n";
+    let site = Site::with(move |_, _| answer(200, key)).await;
+    let error = failed(anywhere(&site.url("i.m3u8"))).await;
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    assert!(error.to_string().contains("SAMPLE-AES"), "{error}");
+}
+
+#[tokio::test]
+async fn bodies_are_bounded() {
+    let zeros = vec![b'\n'; 1 << 20];
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut gzip, b"#EXTM3U\n").unwrap();
+    for _ in 0..8 {
+        std::io::Write::write_all(&mut gzip, &zeros).unwrap();
+    }
+    let bomb = gzip.finish().unwrap();
+    let site = Site::with(move |path, _| {
+        let body = Body::from(bomb.clone());
+        (path == "/bomb").then(|| ([(header::CONTENT_ENCODING, "gzip")], body).into_response())
+    })
+    .await;
+    let error = failed(anywhere(&site.url("bomb"))).await;
+    assert!(
+        matches!(
+            error,
+            Error::Body {
+                what: "longer than its bound",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    site.write("i.m3u8", format!("#EXTM3U\n{}", "#\n".repeat(3 << 20)));
+    let error = failed(anywhere(&site.url("i.m3u8"))).await;
+    assert!(matches!(error, Error::Body { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn who_dawdles_is_left() {
+    let site = Site::with(|path, _| match path {
+        "/drip" => {
+            let drip = futures_util::stream::unfold((), |()| async {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                Some((Ok::<_, std::io::Error>("x"), ()))
+            });
+            Some(Body::from_stream(drip).into_response())
+        }
+        _ => None,
+    })
+    .await;
+    let mut source = anywhere(&site.url("drip"));
+    source.timeouts.silence = Duration::from_millis(300);
+    let error = failed(source).await;
+    assert!(
+        matches!(error, Error::TimedOut { .. }) && !error.is_refusal(),
+        "{error}"
+    );
+    // Takes connections and never says a word.
+    let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut source = anywhere(&format!("http://{}/", mute.local_addr().unwrap()));
+    source.timeouts.first_byte = Duration::from_millis(300);
+    let error = failed(source).await;
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    drop(mute);
+    let gone = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let error = failed(anywhere(&format!("http://{gone}/"))).await;
+    assert!(matches!(error, Error::Connect { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_playlist_that_stands_still_is_stale() {
+    let site = Site::start().await;
+    site.ffmpeg(
+        "-f lavfi -i testsrc2=s=160x90:r=25:d=1 -c:v libx264 -preset ultrafast -f mpegts a.ts",
+    )
+    .await;
+    site.write(
+        "i.m3u8",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\na.ts\n",
+    );
+    let mut source = anywhere(&site.url("i.m3u8"));
+    source.timeouts.silence = Duration::from_secs(1);
+    let seen = pull_hls(Pull::new(source), SHORT).await;
+    assert_eq!(seen.of(0).len(), 25, "what there was is played");
+    assert!(
+        matches!(seen.end, Err(Error::Stale { .. })),
+        "{:?}",
+        seen.end
+    );
+}
+
+#[tokio::test]
+async fn segments_that_cannot_be_had_end_it_after_some() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let site = Site::with(move |path, _| {
+        path.ends_with(".ts").then(|| {
+            counted.fetch_add(1, Relaxed);
+            StatusCode::BAD_GATEWAY.into_response()
+        })
+    })
+    .await;
+    let mut text = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n".to_owned();
+    for n in 0..6 {
+        text.push_str(&format!("#EXTINF:1,\n{n}.ts\n"));
+    }
+    site.write("i.m3u8", format!("{text}#EXT-X-ENDLIST\n"));
+    let error = failed(anywhere(&site.url("i.m3u8"))).await;
+    assert!(
+        matches!(error, Error::Segments { failed: 3, .. }),
+        "{error}"
+    );
+    assert!(tries.load(Relaxed) > 3, "each was tried again");
+}
+
+#[tokio::test]
+async fn certificates_are_verified_unless_told_otherwise() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = made.signing_key.serialize_der().try_into().unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = tokio_rustls::rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let Ok(mut tls) = acceptor.accept(tcp).await else {
+                continue;
+            };
+            let mut request = [0; 1024];
+            let _ = tokio::io::AsyncReadExt::read(&mut tls, &mut request).await;
+            let answer = b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n";
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut tls, answer).await;
+        }
+    });
+    let url = format!("https://localhost:{}/i.m3u8", address.port());
+    let error = failed(anywhere(&url)).await;
+    assert!(
+        matches!(error, Error::Tls { .. }) && error.is_refusal(),
+        "{error}"
+    );
+    let mut source = anywhere(&url);
+    source.tls_verify = false;
+    let error = failed(source).await;
+    assert!(
+        matches!(error, Error::Status { status: 410, .. }),
+        "{error}"
+    );
+    server.abort();
+}
