@@ -351,3 +351,85 @@ fn opus_duration(packet: &[u8]) -> Option<Span> {
         .contains(&total)
         .then(|| Span::from_nanos(total * 1000))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// AAC-LC, 48 kHz, stereo.
+    fn adts_frame(payload: &[u8]) -> Vec<u8> {
+        let size = payload.len() + 7;
+        let bits = |value: usize| u8::try_from(value & 0xff).unwrap();
+        let sizes = [
+            0x80 | bits(size >> 11),
+            bits(size >> 3),
+            bits(size << 5) | 0x1f,
+        ];
+        [&[0xff, 0xf1, 0x4c], &sizes[..], &[0xfc], payload].concat()
+    }
+
+    const fn time(frame: usize) -> Timestamp {
+        Timestamp::from_nanos(frame as i64 * 1024 * 1_000_000_000 / 48_000)
+    }
+
+    #[test]
+    fn sync_is_found_again() {
+        let mut framed = Framed::new(Syntax::Adts);
+        let frame = adts_frame(&[7; 40]);
+        // Half a frame, with what looks like a header in it, then whole ones.
+        let data = [
+            &[7, 0xff, 0xf1, 0x4c, 0x80, 1, 0x1f, 0xfc, 7, 7][..],
+            &frame,
+            &frame,
+        ]
+        .concat();
+        let (mut frames, mut ignored) = (0, 0);
+        framed.read(Some(time(0)), &data, &mut |found| match found {
+            Found::Frame(_, _, _, payload) => {
+                assert_eq!(payload, [7; 40][..]);
+                frames += 1;
+            }
+            Found::Ignored(_) => ignored += 1,
+        });
+        assert_eq!((frames, ignored), (2, 1));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        /// Frames cut into packets anywhere come out whole, each at its time.
+        #[test]
+        fn frames_may_reach_over_packets(
+            sizes in prop::collection::vec(1_usize..300, 1..30),
+            cuts in prop::collection::vec(1_usize..700, 1..30),
+        ) {
+            let frames: Vec<Vec<u8>> = sizes.iter().map(|n| adts_frame(&vec![1; *n])).collect();
+            let starts: Vec<usize> = frames
+                .iter()
+                .scan(0, |at, f| Some(std::mem::replace(at, *at + f.len())))
+                .collect();
+            let data = frames.concat();
+            let mut framed = Framed::new(Syntax::Adts);
+            let (mut at, mut seen) = (0, Vec::new());
+            let all = cuts.into_iter().chain(std::iter::repeat(700));
+            for cut in all {
+                let end = data.len().min(at + cut);
+                let first = starts.iter().position(|s| (at..end).contains(s));
+                framed.read(first.map(time), &data[at..end], &mut |found| match found {
+                    Found::Frame(_, time, _, payload) => seen.push((time, payload.len())),
+                    Found::Ignored(reason) => panic!("{reason}"),
+                });
+                at = end;
+                if at == data.len() {
+                    break;
+                }
+            }
+            prop_assert_eq!(seen.len(), frames.len());
+            for (i, (at, len)) in seen.iter().enumerate() {
+                prop_assert!((*at - time(i)).abs() <= Span::from_nanos(frames.len() as i64));
+                prop_assert_eq!(*len, sizes[i]);
+            }
+        }
+    }
+}
