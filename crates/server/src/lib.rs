@@ -17,6 +17,7 @@ mod logging;
 mod metrics;
 mod model;
 mod pages;
+mod private;
 mod rtmp_server;
 mod runtime;
 mod secret;
