@@ -1,7 +1,7 @@
 //! The server as a process of its own.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use super::{Secure, free};
+
 const TOKEN: &str = "a-token-for-scenarios";
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -26,6 +28,8 @@ pub struct Weir {
     data: TempDir,
     /// `None`: a file in its data.
     database: Option<String>,
+    /// Where it speaks TLS, if it does.
+    pub secure: Option<Secure>,
     /// Where it serves.
     pub http: SocketAddr,
     /// Where encoders push.
@@ -50,7 +54,17 @@ impl Weir {
     /// # Errors
     /// A binary that is not there or does not get ready.
     pub async fn start(binary: &Path) -> anyhow::Result<Self> {
-        Self::start_with(binary, None).await
+        Self::start_with(binary, tempfile::tempdir()?, None, None).await
+    }
+
+    /// Starts a server that speaks TLS too, on sockets that outlive it.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub async fn start_secure(binary: &Path) -> anyhow::Result<Self> {
+        let data = tempfile::tempdir()?;
+        let secure = Secure::new(data.path())?;
+        Self::start_with(binary, data, None, Some(secure)).await
     }
 
     /// Starts a server on a database of its own, by its URL.
@@ -58,17 +72,23 @@ impl Weir {
     /// # Errors
     /// As `start`.
     pub async fn start_on(binary: &Path, database: String) -> anyhow::Result<Self> {
-        Self::start_with(binary, Some(database)).await
+        Self::start_with(binary, tempfile::tempdir()?, Some(database), None).await
     }
 
-    async fn start_with(binary: &Path, database: Option<String>) -> anyhow::Result<Self> {
-        let data = tempfile::tempdir()?;
-        let (http, rtmp) = (free()?, free()?);
-        let process = run(binary, data.path(), database.as_deref(), http, rtmp)?;
+    async fn start_with(
+        binary: &Path,
+        data: TempDir,
+        database: Option<String>,
+        secure: Option<Secure>,
+    ) -> anyhow::Result<Self> {
+        let (http, rtmp) = (secure.as_ref().map_or_else(free, Secure::http)?, free()?);
+        let given = (database.as_deref(), secure.as_ref());
+        let process = run(binary, data.path(), given, http, rtmp)?;
         let weir = Self {
             binary: binary.to_owned(),
             data,
             database,
+            secure,
             http,
             rtmp,
             process,
@@ -104,8 +124,8 @@ impl Weir {
     /// # Errors
     /// As `start`.
     pub async fn resume(&mut self) -> anyhow::Result<()> {
-        let (data, database) = (self.data.path(), self.database.as_deref());
-        self.process = run(&self.binary, data, database, self.http, self.rtmp)?;
+        let given = (self.database.as_deref(), self.secure.as_ref());
+        self.process = run(&self.binary, self.data.path(), given, self.http, self.rtmp)?;
         self.ready().await
     }
 
@@ -158,16 +178,26 @@ impl Weir {
         done.with_context(|| format!("{name} is not {wanted}"))
     }
 
-    /// Where an encoder pushes.
-    #[must_use]
-    pub fn publish_url(&self, name: &str) -> String {
-        format!("rtmp://{}/live/{name}", self.rtmp)
+    /// Where an encoder pushes; over TLS where that is spoken.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn publish_url(&self, name: &str) -> anyhow::Result<String> {
+        Ok(match &self.secure {
+            Some(secure) => format!("rtmps://{}/live/{name}", secure.rtmps()?),
+            None => format!("rtmp://{}/live/{name}", self.rtmp),
+        })
     }
 
-    /// The multivariant playlist.
-    #[must_use]
-    pub fn play_url(&self, name: &str) -> String {
-        format!("http://{}/{name}/index.m3u8", self.http)
+    /// Where players go; over TLS where that is spoken.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn origin(&self) -> anyhow::Result<String> {
+        Ok(match &self.secure {
+            Some(secure) => format!("https://{}", secure.https()?),
+            None => format!("http://{}", self.http),
+        })
     }
 
     /// What the process holds now.
@@ -227,31 +257,34 @@ impl Weir {
 fn run(
     binary: &Path,
     data: &Path,
-    database: Option<&str>,
+    (database, secure): (Option<&str>, Option<&Secure>),
     http: SocketAddr,
     rtmp: SocketAddr,
 ) -> anyhow::Result<Child> {
-    let log = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(data.join("log"))?;
-    Command::new(binary)
-        .arg("serve")
+    let mut command = match secure {
+        Some(secure) => secure.command(binary)?,
+        None => plain(binary, data)?,
+    };
+    command
         .env("WEIR_DATA__DIR", data)
         .env("WEIR_HTTP__LISTEN", http.to_string())
         .env("WEIR_RTMP__LISTEN", rtmp.to_string())
         .env("WEIR_AUTH__ADMIN_TOKEN", TOKEN)
         .envs(database.map(|url| ("WEIR_DATABASE__URL", url)))
         .current_dir(data)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("{} cannot be run", binary.display()))
 }
 
-/// A port that was free a moment ago: a server that comes back must know its own.
-fn free() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+fn plain(binary: &Path, data: &Path) -> anyhow::Result<Command> {
+    let mut options = fs::OpenOptions::new();
+    let log = options.create(true).append(true).open(data.join("log"))?;
+    let mut command = Command::new(binary);
+    command
+        .arg("serve")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
+    Ok(command)
 }

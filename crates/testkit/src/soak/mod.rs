@@ -3,9 +3,11 @@
 mod crowd;
 mod database;
 mod kills;
+mod knock;
 mod lint;
 mod players;
 mod stage;
+mod tls;
 
 use std::path::PathBuf;
 
@@ -57,6 +59,15 @@ pub enum Scenario {
         #[arg(default_value = "page.png")]
         screenshot: PathBuf,
     },
+    /// Browsers over HTTPS, certificates that change under load, and restarts on inherited sockets.
+    Tls {
+        /// Of certificates that change.
+        #[arg(long, default_value_t = 120)]
+        seconds: u64,
+        /// Restarts.
+        #[arg(long, default_value_t = 10)]
+        rounds: u32,
+    },
     /// Everything.
     All,
 }
@@ -76,6 +87,7 @@ impl Scenario {
             Self::Crowd => crowd::run(weir).await,
             Self::Database { seconds } => database::run(weir, seconds).await,
             Self::Page { screenshot } => players::page(weir, &screenshot).await,
+            Self::Tls { seconds, rounds } => tls::run(weir, seconds, rounds).await,
             Self::All => {
                 lint::run(weir.clone(), 10, 50).await?;
                 crowd::run(weir.clone()).await?;
@@ -83,6 +95,7 @@ impl Scenario {
                 players::page(weir.clone(), &PathBuf::from("page.png")).await?;
                 players::absence(weir.clone(), &[2, 10, 60, 300]).await?;
                 players::restart(weir.clone()).await?;
+                tls::run(weir.clone(), 120, 10).await?;
                 kills::encoder(weir.clone(), 100).await?;
                 kills::server(weir, 20).await
             }
