@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Weir needs on Debian or Ubuntu: `setup.sh demo` (server, encoder, page), `setup.sh test` (that, and all
-# that the tests drive: browser, GStreamer, PostgreSQL, a current ffmpeg), `setup.sh deploy` (what checks the files of
-# deploy/); `setup.sh bench`: peers to measure against.
+# that the tests drive: browser, GStreamer, PostgreSQL, an ACME server, a current ffmpeg), `setup.sh deploy` (what checks
+# the files of deploy/); `setup.sh bench`: peers to measure against.
 # Quick when there is nothing to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -45,6 +45,7 @@ missing_packages() {
   if [ "$1" = test ]; then
     { have chromium || have google-chrome; } || wanted+=(chromium)
     have rtmpdump || wanted+=(rtmpdump)
+    have pebble || wanted+=(pebble)
     wanted+=(gstreamer1.0-tools gstreamer1.0-libav gstreamer1.0-plugins-{base,good,bad,ugly})
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted+=(postgresql)
   fi

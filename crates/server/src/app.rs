@@ -1,9 +1,7 @@
 //! The whole server: what is started, in which order, and how it ends.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::Write as _;
+use std::fs::File;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -28,7 +26,7 @@ use crate::runtime::{Manager, Ports};
 use crate::systemd::{self, Inherited};
 use crate::tls::Certificate;
 use crate::tokens::Tokens;
-use crate::{http_server, rtmp_server, secret};
+use crate::{http_server, private, rtmp_server, secret};
 
 /// After the drain: for what is still to be written.
 const WRITING: Duration = Duration::from_secs(5);
@@ -90,18 +88,11 @@ fn lock_dir(dir: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Keys are for nobody else's eyes, whoever made the directory.
-fn make_private_file(path: &Path) -> Result<()> {
-    let mut options = OpenOptions::new();
-    let opened = options.create(true).append(true).mode(0o600).open(path);
-    opened.map(drop).with_context(|| path.display().to_string())
-}
-
 /// The database. Where it is a file of ours, it is there before SQLite makes one that others can read.
 pub(crate) async fn open_store(config: &Config) -> Result<Store> {
     if config.database.url.is_none() {
-        make_private_dir(&config.data.dir)?;
-        make_private_file(&config.data.dir.join("weir.db"))?;
+        private::make_dir(&config.data.dir)?;
+        private::make_file(&config.data.dir.join("weir.db"))?;
     }
     let store = Store::open(&config.database_url()).await;
     store.context("database")
@@ -127,14 +118,14 @@ impl Server {
     /// # Errors
     /// Whatever of that cannot be had.
     pub async fn bind(config: Config, mut inherited: Inherited) -> Result<Self> {
-        make_private_dir(&config.data.dir)?;
+        private::make_dir(&config.data.dir)?;
         let lock = lock_dir(&config.data.dir)?;
         let store = open_store(&config).await?;
         let tokens = Arc::new(Tokens::default());
         tokens.refresh(&store).await.context("database")?;
         let admin_token = admin_token(&config)?;
         let metrics = Arc::new(Metrics::new()?);
-        let load = |tls| Certificate::load(tls, metrics.tls_loads.clone());
+        let load = |tls| Certificate::load(tls, &config.data.dir, &metrics);
         let certificate = config.tls.as_ref().map(load).transpose()?;
         let secure = certificate.is_some();
         let (plain, tls) = (config.http.listen, config.http.tls_listen);
@@ -264,6 +255,7 @@ impl Server {
             manager: Arc::clone(&self.manager),
             metrics: Arc::clone(&self.metrics),
             ready: Arc::clone(ready),
+            certificate: self.certificate.clone(),
         };
         let api = Api {
             manager: self.manager,
@@ -355,24 +347,7 @@ fn admin_token(config: &Config) -> Result<String> {
         Err(e) => return Err(e).with_context(|| path.display().to_string()),
     }
     let token = secret::random();
-    write_private(&path, &token).with_context(|| path.display().to_string())?;
+    private::write(&path, &token).with_context(|| path.display().to_string())?;
     tracing::info!(path = %path.display(), "admin token made");
     Ok(token)
-}
-
-/// The database holds keys: a directory of ours is nobody else's.
-fn make_private_dir(dir: &Path) -> Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.with_context(|| dir.display().to_string())
-}
-
-/// Complete or not there: a start that is killed here must not spoil the next one.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let unfinished = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    let options = options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(&unfinished)?;
-    writeln!(file, "{text}")?;
-    file.sync_all()?;
-    std::fs::rename(unfinished, path)
 }

@@ -8,6 +8,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
+mod tls;
+
+pub(crate) use self::tls::Origin;
+pub use self::tls::{Acme, Challenge, Tls};
+
 /// Everything an operator may set before start. Works as it is.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -74,16 +79,6 @@ pub struct Rtmp {
     pub read_timeout_s: u64,
     /// The longest message of a publisher, in bytes.
     pub max_message_bytes: usize,
-}
-
-/// `[tls]`
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tls {
-    /// The certificate and those above it, PEM. Read again when it changes.
-    pub certificate: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
 }
 
 /// `[database]`
@@ -261,6 +256,9 @@ impl Config {
         }
         crate::logging::filter(&self.log)?;
         store::Store::check_url(&self.database_url()).context("database.url")?;
+        if let Some(tls) = &self.tls {
+            tls.check()?;
+        }
         let (http, rtmp) = (&self.http, &self.rtmp);
         for (key, value, least, most) in [
             ("http.max_connections", http.max_connections, 1, 1 << 20),

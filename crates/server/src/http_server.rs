@@ -29,7 +29,7 @@ use crate::metrics::{Metrics, Open};
 const BACKLOG: i32 = 4096;
 /// A pause where accepting fails for want of descriptors.
 const BREATH: Duration = Duration::from_millis(50);
-/// Who is turned away has so long to read it.
+/// Who is turned away has so long to read it; who has not asked yet, so long to ask.
 const FAREWELL: Duration = Duration::from_secs(1);
 const CROWDED: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Type: text/plain\r\n\
@@ -183,6 +183,14 @@ fn builder(config: &Http) -> Builder<TokioExecutor> {
     builder
 }
 
+/// Who came just before a stop, and shakes hands or writes yet, still has an answer.
+async fn closing(shared: &Shared, activity: &Activity) {
+    shared.stop.cancelled().await;
+    if !activity.asked() {
+        tokio::time::sleep(FAREWELL).await;
+    }
+}
+
 /// Carries one connection to its end; a stop and idleness let open requests finish.
 async fn connection(
     shared: &Shared,
@@ -213,7 +221,7 @@ async fn connection(
     let stall = Duration::from_secs(config.write_timeout_s);
     let mut over = tokio::select! {
         ended = connection.as_mut() => return ended,
-        () = shared.stop.cancelled() => Over::Idle,
+        () = closing(shared, &activity) => Over::Idle,
         over = activity.over(first, later, stall) => over,
     };
     if over == Over::Idle {

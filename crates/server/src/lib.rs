@@ -18,6 +18,7 @@ mod logging;
 mod metrics;
 mod model;
 mod pages;
+mod private;
 mod rtmp_server;
 mod runtime;
 mod secret;

@@ -48,7 +48,7 @@ impl Metrics {
         );
         let tls_loads = Opts::new(
             "weir_tls_certificate_loads_total",
-            "Times that the certificate's files were read, by result",
+            "Times that a certificate was read or ordered, by result",
         );
         let metrics = Self {
             registry: Registry::new(),
@@ -90,9 +90,14 @@ impl Metrics {
         self.requests.count(kind, status);
     }
 
-    /// The whole page.
-    pub(crate) fn render(&self, manager: &Manager) -> String {
+    /// The whole page; `expires` is when the certificate in use does, in Unix seconds.
+    pub(crate) fn render(&self, manager: &Manager, expires: Option<i64>) -> String {
         let mut families = Families::default();
+        if let Some(expires) = expires {
+            let help = "When the certificate in use ends, in Unix seconds";
+            let name = "weir_tls_certificate_expiry_timestamp_seconds";
+            families.gauge(name, help, &[], expires as f64);
+        }
         self.server(&mut families, manager);
         stream_metrics::read(&mut families, manager);
         let mut all = self.registry.gather();

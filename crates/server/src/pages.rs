@@ -18,12 +18,14 @@ use crate::api::{self, Api, Problem};
 use crate::assets;
 use crate::metrics::{Kind, Metrics};
 use crate::runtime::Manager;
+use crate::tls::Certificate;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Pages {
     pub(crate) manager: Arc<Manager>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ready: Arc<AtomicBool>,
+    pub(crate) certificate: Option<Arc<Certificate>>,
 }
 
 /// Everything behind one port.
@@ -33,6 +35,7 @@ pub(crate) fn router(pages: Pages, api: Api) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/assets/{*path}", get(asset))
+        .route("/.well-known/acme-challenge/{token}", get(challenge))
         .fallback(media)
         .with_state(pages.clone())
         .merge(api::router(api))
@@ -64,7 +67,8 @@ async fn readyz(State(pages): State<Pages>) -> Response {
 }
 
 async fn metrics(State(pages): State<Pages>) -> Response {
-    let text = pages.metrics.render(&pages.manager);
+    let expires = pages.certificate.and_then(|c| c.expires());
+    let text = pages.metrics.render(&pages.manager, expires);
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
@@ -78,6 +82,16 @@ async fn asset(Path(path): Path<String>) -> Response {
         (header::CACHE_CONTROL, assets::cache_control(&path)),
     ];
     (headers, bytes).into_response()
+}
+
+/// What an ACME server asks for while it validates our names.
+async fn challenge(State(pages): State<Pages>, Path(token): Path<String>) -> Response {
+    let certificate = pages.certificate.as_ref();
+    let Some(answer) = certificate.and_then(|c| c.challenge(&token)) else {
+        return (StatusCode::NOT_FOUND, "not found\n").into_response();
+    };
+    let kind = HeaderValue::from_static("application/octet-stream");
+    ([(header::CONTENT_TYPE, kind)], answer).into_response()
 }
 
 /// `/{name}/…`: media, or the player page.

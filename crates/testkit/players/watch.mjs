@@ -66,8 +66,14 @@ function address(kind) {
 
 const players = [];
 for (const kind of kinds) {
-  const page = await (await browser.newContext()).newPage();
-  const player = { kind, page, frames: [], latencies: [], errors: [], dead: null, pageErrors: [] };
+  // The certificate of a server under test is its own.
+  const page = await (await browser.newContext({ ignoreHTTPSErrors: true })).newPage();
+  const player = { kind, page, frames: [], latencies: [], errors: [], dead: null, pageErrors: [], protocols: {} };
+  const network = await page.context().newCDPSession(page);
+  network.on("Network.responseReceived", ({ response: { url, protocol } }) => {
+    if (url.startsWith(`${origin}/${name}/`)) player.protocols[protocol] = (player.protocols[protocol] ?? 0) + 1;
+  });
+  await network.send("Network.enable");
   page.on("pageerror", (error) => player.pageErrors.push(error.message));
   await page.goto(address(kind));
   await page.evaluate(watchFrames);
@@ -85,7 +91,7 @@ const marks = [];
 const seconds = (ms) => Math.round(ms / 100) / 10;
 
 function report(player) {
-  const { kind, frames, latencies, errors, dead, pageErrors } = player;
+  const { kind, frames, latencies, errors, dead, pageErrors, protocols } = player;
   const stalls = [];
   for (let i = 1; i < frames.length; i += 1) {
     const gap = frames[i][0] - frames[i - 1][0];
@@ -110,6 +116,7 @@ function report(player) {
     after,
     errors: { count: errors.length, last: errors.slice(-5) },
     pageErrors: pageErrors.slice(-5),
+    protocols,
     dead,
   };
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use failover::NotFit;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::change::{disabled, find};
@@ -15,7 +15,7 @@ use crate::model;
 use crate::runtime::Stream;
 
 /// Which input to hold the programme on.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Switch {
     /// Its id.
@@ -33,7 +33,7 @@ pub(super) async fn hold(
     Named(name): Named<String>,
     Sent(body): Sent,
 ) -> Result<StatusCode, Problem> {
-    let Switch { input } = model::typed(body)?;
+    let Switch { input } = model::typed(&body)?;
     let stream = running(&api, &name).await?;
     stream.programme().switch(&input).await.map_err(refused)?;
     tracing::info!(stream = name, input, "held by hand");

@@ -1,6 +1,7 @@
 //! The whole server on ports of its own: the API's contract, encoders in, players out.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod acme;
 mod api;
 mod contract;
 mod database;

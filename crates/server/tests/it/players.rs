@@ -25,7 +25,9 @@ async fn every_player_comes_back_when_the_encoder_does() {
     s.until("/n/v0.m3u8", |a| a.body.contains("PRELOAD-HINT"))
         .await;
     let kinds = ["page", "hls-ll", "hls", "shaka-ll", "shaka", "native"];
-    let mut players = Players::open(s.http, "n", &kinds).await.unwrap();
+    let mut players = Players::open(&format!("http://{}", s.http), "n", &kinds)
+        .await
+        .unwrap();
     players.playing(30, PATIENCE).await.unwrap();
 
     encoder.kill().await.unwrap();

@@ -83,7 +83,7 @@ async fn two_sizes_and_two_languages_play_in_ffmpeg_and_in_browsers() {
     }
     decodes(&format!("http://{http}/n/index.m3u8?ll=0"), "-map 0").await;
     decodes(&format!("rtmp://{}/live/n", s.rtmp), "-map 0").await;
-    let mut players = Players::open(s.http, "n", &["hls-ll", "hls"])
+    let mut players = Players::open(&format!("http://{}", s.http), "n", &["hls-ll", "hls"])
         .await
         .unwrap();
     let reports = players.until(PATIENCE, |r| r.frames >= 30).await.unwrap();

@@ -2,10 +2,16 @@
 
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testkit::actors::Weir;
+use testkit::poll::Trust;
+use tokio::net::TcpStream;
 use tokio::process::Command;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::server::{Running, TOKEN, config};
 
@@ -89,4 +95,25 @@ async fn encoders_and_players_come_in_over_tls() {
     .await;
     assert!(play.status.success(), "{play:?}");
     s.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_connects_over_tls_during_a_restart_waits_and_is_served() {
+    let binary = Path::new(env!("CARGO_BIN_EXE_weir"));
+    let mut weir = Weir::start_secure(binary).await.unwrap();
+    let secure = weir.secure.as_ref().unwrap();
+    let trust = Trust::Authority(secure.authority()).client().unwrap();
+    let connector = TlsConnector::from(Arc::new(trust));
+    let doors = [secure.https().unwrap(), secure.rtmps().unwrap()];
+    weir.stop().await.unwrap();
+    let mut waiting = Vec::new();
+    for door in doors {
+        waiting.push(TcpStream::connect(door).await.unwrap());
+    }
+    weir.resume().await.unwrap();
+    for (stream, door) in waiting.into_iter().zip(doors) {
+        let shaken = connector.connect(ServerName::from(door.ip()), stream).await;
+        assert!(shaken.is_ok(), "{door}: {shaken:?}");
+    }
+    weir.stop().await.unwrap();
 }

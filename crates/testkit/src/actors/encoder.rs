@@ -1,5 +1,6 @@
 //! ffmpeg as an encoder.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::Context as _;
@@ -18,6 +19,19 @@ impl Encoder {
     /// # Errors
     /// Where `make setup` did not run.
     pub fn push(url: &str, size: &str, fps: u32) -> anyhow::Result<Self> {
+        Self::push_trusting(url, size, fps, None)
+    }
+
+    /// The same over TLS, to a server whose certificate `authority` (PEM) signed.
+    ///
+    /// # Errors
+    /// As `push`.
+    pub fn push_trusting(
+        url: &str,
+        size: &str,
+        fps: u32,
+        authority: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         let gop = 2 * fps;
         let args = format!(
             "-v error -re -f lavfi -i testsrc2=s={size}:r={fps} -f lavfi -i sine=f=440:r=48000 \
@@ -25,6 +39,7 @@ impl Encoder {
         );
         let child = Command::new(in_repository(".tools/ffmpeg"))
             .args(args.split_whitespace())
+            .envs(authority.map(|file| ("SSL_CERT_FILE", file)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

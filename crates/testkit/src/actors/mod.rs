@@ -2,19 +2,24 @@
 //! frozen, an encoder, players in a real browser. Each ends with the value that stands for it.
 
 mod encoder;
+mod pebble;
 mod players;
 mod postgres;
 mod recorder;
 mod viewer;
+mod secure;
 mod weir;
 
 pub use self::encoder::Encoder;
+pub use self::pebble::Pebble;
 pub use self::players::{After, PlayerReport, Players};
 pub use self::postgres::Postgres;
 pub use self::recorder::Recorder;
 pub use self::viewer::{Pace, Viewer};
+pub use self::secure::Secure;
 pub use self::weir::{Footprint, Weir};
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 /// A path from the root of the repository.
@@ -23,4 +28,12 @@ pub fn in_repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")
         .join(path)
+}
+
+/// A port that was free a moment ago: a server that comes back must know its own.
+///
+/// # Errors
+/// Of the operating system.
+pub fn free() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

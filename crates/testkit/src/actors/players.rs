@@ -1,6 +1,6 @@
 //! Players in one headless Chromium (`players/watch.mjs`), watched picture by picture.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -41,6 +41,8 @@ pub struct PlayerReport {
     pub errors: Errors,
     /// Errors that nobody caught.
     pub page_errors: Vec<String>,
+    /// What its requests for media were answered by: `h2`, `http/1.1`; with how many.
+    pub protocols: BTreeMap<String, u64>,
     /// Why the media element gave up.
     pub dead: Option<String>,
 }
@@ -88,16 +90,16 @@ pub struct Errors {
 }
 
 impl Players {
-    /// Opens a browser with one page for each of `kinds`.
+    /// Opens a browser with one page for each of `kinds`; `origin` is `http://host:port` or the
+    /// same with `https`, whose certificate may be anybody's.
     ///
     /// # Errors
     /// Where `make setup` did not run.
-    pub async fn open(http: SocketAddr, name: &str, kinds: &[&str]) -> anyhow::Result<Self> {
+    pub async fn open(origin: &str, name: &str, kinds: &[&str]) -> anyhow::Result<Self> {
         let script = in_repository("crates/testkit/players/watch.mjs");
         let mut node = Command::new("node")
             .arg(script)
-            .arg(format!("http://{http}"))
-            .args([name, &kinds.join(",")])
+            .args([origin, name, &kinds.join(",")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

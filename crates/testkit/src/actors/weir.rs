@@ -1,7 +1,7 @@
 //! The server as a process of its own.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use super::{Secure, free};
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server on ports and data of its own, which outlive the process.
@@ -25,6 +27,8 @@ pub struct Weir {
     data: TempDir,
     /// `None`: a file in its data.
     database: Option<String>,
+    /// Where it speaks TLS, if it does.
+    pub secure: Option<Secure>,
     /// Where it serves.
     pub http: SocketAddr,
     /// Where encoders push.
@@ -56,7 +60,17 @@ impl Weir {
     /// # Errors
     /// A binary that is not there or does not get ready.
     pub async fn start(binary: &Path) -> anyhow::Result<Self> {
-        Self::start_with(binary, None).await
+        Self::start_with(binary, tempfile::tempdir()?, None, None).await
+    }
+
+    /// Starts a server that speaks TLS too, on sockets that outlive it.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub async fn start_secure(binary: &Path) -> anyhow::Result<Self> {
+        let data = tempfile::tempdir()?;
+        let secure = Secure::new(data.path())?;
+        Self::start_with(binary, data, None, Some(secure)).await
     }
 
     /// Starts a server on a database of its own, by its URL.
@@ -64,19 +78,26 @@ impl Weir {
     /// # Errors
     /// As `start`.
     pub async fn start_on(binary: &Path, database: String) -> anyhow::Result<Self> {
-        Self::start_with(binary, Some(database)).await
+        Self::start_with(binary, tempfile::tempdir()?, Some(database), None).await
     }
 
-    async fn start_with(binary: &Path, database: Option<String>) -> anyhow::Result<Self> {
-        let data = tempfile::tempdir()?;
+    async fn start_with(
+        binary: &Path,
+        data: TempDir,
+        database: Option<String>,
+        secure: Option<Secure>,
+    ) -> anyhow::Result<Self> {
         certify(data.path())?;
-        let doors = [free()?, free()?, free()?, free()?];
-        let process = run(binary, data.path(), database.as_deref(), doors)?;
+        let http = secure.as_ref().map_or_else(free, Secure::http)?;
+        let doors = [http, free()?, free()?, free()?];
+        let given = (database.as_deref(), secure.as_ref());
+        let process = run(binary, data.path(), given, doors)?;
         let [http, rtmp, https, rtmps] = doors;
         let weir = Self {
             binary: binary.to_owned(),
             data,
             database,
+            secure,
             http,
             rtmp,
             https,
@@ -114,9 +135,9 @@ impl Weir {
     /// # Errors
     /// As `start`.
     pub async fn resume(&mut self) -> anyhow::Result<()> {
-        let (data, database) = (self.data.path(), self.database.as_deref());
+        let given = (self.database.as_deref(), self.secure.as_ref());
         let doors = [self.http, self.rtmp, self.https, self.rtmps];
-        self.process = run(&self.binary, data, database, doors)?;
+        self.process = run(&self.binary, self.data.path(), given, doors)?;
         self.ready().await
     }
 
@@ -169,16 +190,26 @@ impl Weir {
         done.with_context(|| format!("{name} is not {wanted}"))
     }
 
-    /// Where an encoder pushes.
-    #[must_use]
-    pub fn publish_url(&self, name: &str) -> String {
-        format!("rtmp://{}/live/{name}", self.rtmp)
+    /// Where an encoder pushes; over TLS where that is spoken.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn publish_url(&self, name: &str) -> anyhow::Result<String> {
+        Ok(match &self.secure {
+            Some(secure) => format!("rtmps://{}/live/{name}", secure.rtmps()?),
+            None => format!("rtmp://{}/live/{name}", self.rtmp),
+        })
     }
 
-    /// The multivariant playlist.
-    #[must_use]
-    pub fn play_url(&self, name: &str) -> String {
-        format!("http://{}/{name}/index.m3u8", self.http)
+    /// Where players go; over TLS where that is spoken.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn origin(&self) -> anyhow::Result<String> {
+        Ok(match &self.secure {
+            Some(secure) => format!("https://{}", secure.https()?),
+            None => format!("http://{}", self.http),
+        })
     }
 
     /// What the process holds now.
@@ -251,31 +282,40 @@ impl Weir {
 fn run(
     binary: &Path,
     data: &Path,
-    database: Option<&str>,
+    (database, secure): (Option<&str>, Option<&Secure>),
     [http, rtmp, https, rtmps]: [SocketAddr; 4],
 ) -> anyhow::Result<Child> {
-    let log = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(data.join("log"))?;
-    Command::new(binary)
-        .arg("serve")
+    let mut command = match secure {
+        Some(secure) => secure.command(binary)?,
+        None => plain(binary, data, [https, rtmps])?,
+    };
+    command
         .env("WEIR_DATA__DIR", data)
         .env("WEIR_HTTP__LISTEN", http.to_string())
         .env("WEIR_RTMP__LISTEN", rtmp.to_string())
+        .env("WEIR_AUTH__ADMIN_TOKEN", Weir::TOKEN)
+        .envs(database.map(|url| ("WEIR_DATABASE__URL", url)))
+        .current_dir(data)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("{} cannot be run", binary.display()))
+}
+
+fn plain(binary: &Path, data: &Path, doors: [SocketAddr; 2]) -> anyhow::Result<Command> {
+    let [https, rtmps] = doors;
+    let mut options = fs::OpenOptions::new();
+    let log = options.create(true).append(true).open(data.join("log"))?;
+    let mut command = Command::new(binary);
+    command
+        .arg("serve")
         .env("WEIR_HTTP__TLS_LISTEN", https.to_string())
         .env("WEIR_RTMP__TLS_LISTEN", rtmps.to_string())
         .env("WEIR_TLS__CERTIFICATE", data.join("certificate.pem"))
         .env("WEIR_TLS__KEY", data.join("key.pem"))
-        .env("WEIR_AUTH__ADMIN_TOKEN", Weir::TOKEN)
-        .envs(database.map(|url| ("WEIR_DATABASE__URL", url)))
-        .current_dir(data)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(log)
-        .kill_on_drop(true)
-        .spawn()
-        .with_context(|| format!("{} cannot be run", binary.display()))
+        .stderr(log);
+    Ok(command)
 }
 
 fn certify(data: &Path) -> anyhow::Result<()> {
@@ -283,9 +323,4 @@ fn certify(data: &Path) -> anyhow::Result<()> {
     fs::write(data.join("certificate.pem"), made.cert.pem())?;
     fs::write(data.join("key.pem"), made.signing_key.serialize_pem())?;
     Ok(())
-}
-
-/// A port that was free a moment ago: a server that comes back must know its own.
-fn free() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use media::Span;
 use testkit::lint::{Limits, Report, State};
-use testkit::poll::{self, Source};
+use testkit::poll::{self, Source, Trust};
 
 /// Lints a live LL-HLS stream.
 #[derive(Debug, Parser)]
@@ -23,9 +23,15 @@ struct Cli {
     /// Concurrent readers that follow by blocking reloads, each over its own connection.
     #[arg(long, default_value_t = 0)]
     readers: usize,
-    /// Speak HTTP/2 without TLS.
+    /// Speak HTTP/2 alone: as ALPN says over TLS, without asking where there is none.
     #[arg(long)]
     h2: bool,
+    /// Authorities whose certificates to take, PEM; the system's by default.
+    #[arg(long, conflicts_with = "insecure")]
+    ca: Option<PathBuf>,
+    /// Take any certificate.
+    #[arg(long)]
+    insecure: bool,
     /// How long the stream may take to be live.
     #[arg(long, default_value_t = 30)]
     wait: u64,
@@ -58,12 +64,21 @@ impl Cli {
             duration: Duration::from_secs(self.seconds),
             readers: self.readers,
             h2: self.h2,
+            trust: self.trust(),
             wait: Duration::from_secs(self.wait),
             probe_every: Duration::from_secs(self.probe_every),
             limits: Limits {
                 slack: Span::from_millis(i64::from(self.slack_ms)),
             },
             ..poll::Config::new(&self.url)
+        }
+    }
+
+    fn trust(&self) -> Trust {
+        match &self.ca {
+            Some(file) => Trust::Authority(file.clone()),
+            None if self.insecure => Trust::Anyone,
+            None => Trust::System,
         }
     }
 

@@ -7,11 +7,13 @@ use bytes::{Bytes, BytesMut};
 use http::{Request, Response, header};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use media::{Span, Timestamp};
 
+use super::dial::Dial;
 use crate::lint::Answer;
 
 /// Longer than any server may block a request for segments of ten seconds.
@@ -53,7 +55,7 @@ impl Clock {
 /// One client: its connections are shared by nobody else.
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
-    client: Client<HttpConnector, Empty<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
     clock: Clock,
     /// `http://host:port/path/` of what relative URIs are relative to.
     base: String,
@@ -69,15 +71,13 @@ pub(crate) struct Ask<'a> {
 }
 
 impl Http {
-    /// A client for what lies beside `url`; `h2` speaks HTTP/2 without asking first.
-    pub(crate) fn new(url: &str, h2: bool, clock: Clock) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
+    /// A client for what lies beside `url`.
+    pub(crate) fn new(url: &str, dial: &Dial, clock: Clock) -> Self {
         let mut builder = Client::builder(TokioExecutor::new());
         let client = builder
-            .http2_only(h2)
+            .http2_only(dial.h2)
             .pool_timer(TokioTimer::new())
-            .build(connector);
+            .build(dial.connector());
         let base = url.split('?').next().unwrap_or(url);
         let base = base.rsplit_once('/').map_or(base, |(dir, _)| dir);
         Self {
@@ -197,15 +197,17 @@ fn gunzip(bytes: &[u8]) -> std::io::Result<Bytes> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::dial::Trust;
     use super::*;
 
     #[test]
     fn uris_are_relative_to_the_playlist() {
-        let http = Http::new(
-            "http://127.0.0.1:8080/a/news/index.m3u8?ll=0",
-            false,
-            Clock::start(),
-        );
+        let dial = Dial {
+            h2: false,
+            tls: Trust::Anyone.client().unwrap(),
+        };
+        let url = "http://127.0.0.1:8080/a/news/index.m3u8?ll=0";
+        let http = Http::new(url, &dial, Clock::start());
         assert_eq!(
             http.resolve("v0.m3u8", "x=1"),
             "http://127.0.0.1:8080/a/news/v0.m3u8?x=1"

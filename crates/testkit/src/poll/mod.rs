@@ -1,6 +1,7 @@
 //! Fetches for the linter: one follower per media playlist, what they list, probes, and readers
 //! that only measure. All of it is one future; dropping it ends the run.
 
+mod dial;
 mod follow;
 mod http;
 mod probes;
@@ -19,6 +20,8 @@ use tokio::sync::mpsc;
 use self::http::{Ask, Http};
 use crate::lint::{Limits, Linter, Report, Wanted};
 
+use self::dial::Dial;
+pub use self::dial::Trust;
 pub use self::http::Clock;
 pub use self::source::Source;
 
@@ -31,8 +34,10 @@ pub struct Config {
     pub duration: Duration,
     /// Concurrent readers that follow the playlists by blocking reloads and fetch the newest part.
     pub readers: usize,
-    /// Whether to speak HTTP/2 (without TLS).
+    /// HTTP/2 alone: as ALPN says over TLS, without asking where there is none.
     pub h2: bool,
+    /// Whose certificates to take.
+    pub trust: Trust,
     /// How long to wait for the stream to be live.
     pub wait: Duration,
     /// Between two rounds of probes.
@@ -50,6 +55,7 @@ impl Config {
             duration: Duration::from_secs(600),
             readers: 0,
             h2: false,
+            trust: Trust::default(),
             wait: Duration::from_secs(30),
             probe_every: Duration::from_secs(5),
             limits: Limits::default(),
@@ -88,17 +94,21 @@ impl Run {
 /// Watches a stream and tells what it breaks.
 ///
 /// # Errors
-/// A stream that is not live in time.
+/// A stream that is not live in time; authorities that cannot be read.
 pub async fn run(config: &Config, source: Source) -> anyhow::Result<Report> {
     let clock = Clock::start();
+    let dial = Dial {
+        h2: config.h2,
+        tls: config.trust.client()?,
+    };
     let (fetch, wanted) = mpsc::unbounded_channel();
     let run = Run {
-        http: Http::new(&config.url, config.h2, clock),
+        http: Http::new(&config.url, &dial, clock),
         linter: Mutex::new(Linter::new(config.limits)),
         fetch,
     };
     let playlists = live(&run, config).await?;
-    let readers = readers::Readers::new(config, &playlists, clock);
+    let readers = readers::Readers::new(config, &dial, &playlists, clock);
     let mut followers: FuturesUnordered<_> =
         playlists.iter().map(|p| follow::follow(&run, p)).collect();
     tokio::select! {
@@ -109,7 +119,7 @@ pub async fn run(config: &Config, source: Source) -> anyhow::Result<Report> {
         () = probes::run(&run, &playlists, config) => {}
         () = readers.run() => {}
         () = watch_machine(&run) => {}
-        () = source.run(clock, |state| run.linter().state(clock.now(), state)) => {}
+        () = source.run(&dial, clock, |state| run.linter().state(clock.now(), state)) => {}
     }
     drop(followers);
     let now = run.now();

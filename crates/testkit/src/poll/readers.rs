@@ -11,6 +11,7 @@ use media::Timestamp;
 use serde_json::{Value, json};
 
 use super::Config;
+use super::dial::Dial;
 use super::http::{Ask, Clock, Http};
 use crate::lint::{Directives, Playlist, Quantiles};
 
@@ -39,8 +40,8 @@ struct Counts {
 }
 
 impl Readers {
-    pub(super) fn new(config: &Config, playlists: &[String], clock: Clock) -> Self {
-        let one = |p: &String| (Http::new(&config.url, config.h2, clock), p.clone());
+    pub(super) fn new(config: &Config, dial: &Dial, playlists: &[String], clock: Clock) -> Self {
+        let one = |p: &String| (Http::new(&config.url, dial, clock), p.clone());
         Self {
             readers: playlists
                 .iter()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::dial::Dial;
 use super::http::{Ask, Clock, Http};
 use crate::lint::State;
 
@@ -27,9 +28,9 @@ pub enum Source {
 
 impl Source {
     /// Calls `tell` with the state now and at each change.
-    pub(super) async fn run(mut self, clock: Clock, mut tell: impl FnMut(State)) {
+    pub(super) async fn run(mut self, dial: &Dial, clock: Clock, mut tell: impl FnMut(State)) {
         let api = match &self {
-            Self::Api(url, _) => Some(Http::new(url, false, clock)),
+            Self::Api(url, _) => Some(Http::new(url, dial, clock)),
             _ => None,
         };
         loop {

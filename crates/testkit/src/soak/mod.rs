@@ -4,10 +4,12 @@ mod crowd;
 mod database;
 mod flood;
 mod kills;
+mod knock;
 mod lint;
 mod players;
 mod siege;
 mod stage;
+mod tls;
 
 use std::path::PathBuf;
 
@@ -68,6 +70,15 @@ pub enum Scenario {
         #[arg(default_value = "page.png")]
         screenshot: PathBuf,
     },
+    /// Browsers over HTTPS, certificates that change under load, and restarts on inherited sockets.
+    Tls {
+        /// Of certificates that change.
+        #[arg(long, default_value_t = 120)]
+        seconds: u64,
+        /// Restarts.
+        #[arg(long, default_value_t = 10)]
+        rounds: u32,
+    },
     /// Everything.
     All,
 }
@@ -88,6 +99,7 @@ impl Scenario {
             Self::Siege { connections, storm } => siege::run(weir, connections, storm).await,
             Self::Database { seconds } => database::run(weir, seconds).await,
             Self::Page { screenshot } => players::page(weir, &screenshot).await,
+            Self::Tls { seconds, rounds } => tls::run(weir, seconds, rounds).await,
             Self::All => {
                 lint::run(weir.clone(), 10, 50).await?;
                 crowd::run(weir.clone()).await?;
@@ -96,6 +108,7 @@ impl Scenario {
                 players::page(weir.clone(), &PathBuf::from("page.png")).await?;
                 players::absence(weir.clone(), &[2, 10, 60, 300]).await?;
                 players::restart(weir.clone()).await?;
+                tls::run(weir.clone(), 120, 10).await?;
                 kills::encoder(weir.clone(), 100).await?;
                 kills::server(weir, 20).await
             }

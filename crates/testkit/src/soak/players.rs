@@ -10,7 +10,7 @@ use super::stage::{Stage, say};
 use crate::actors::{PlayerReport, Players};
 
 const ALL: [&str; 6] = ["page", "hls-ll", "hls", "shaka-ll", "shaka", "native"];
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn absence(weir: PathBuf, absences: &[u64]) -> anyhow::Result<()> {
     say("\n## Seconds from the return of the encoder to the end of the last pause");
@@ -18,7 +18,7 @@ pub(super) async fn absence(weir: PathBuf, absences: &[u64]) -> anyhow::Result<(
     say(&format!("|--:|{}", "--:|".repeat(ALL.len())));
     for seconds in absences {
         let mut stage = Stage::crowded(&weir).await?;
-        let mut players = Players::open(stage.weir.http, Stage::NAME, &ALL).await?;
+        let mut players = Players::open(&stage.weir.origin()?, Stage::NAME, &ALL).await?;
         players.playing(60, PATIENCE).await?;
         sleep(Duration::from_secs(15)).await;
         stage.cut().await?;
@@ -48,7 +48,7 @@ async fn restarts(weir: PathBuf, how: &str, kinds: &[&str]) -> anyhow::Result<()
     say(&format!("|--:|{}", "--:|".repeat(kinds.len())));
     for away in [0, 3, 10] {
         let mut stage = Stage::crowded(&weir).await?;
-        let mut players = Players::open(stage.weir.http, Stage::NAME, kinds).await?;
+        let mut players = Players::open(&stage.weir.origin()?, Stage::NAME, kinds).await?;
         players.playing(60, PATIENCE).await?;
         sleep(Duration::from_secs(15)).await;
         match how {
@@ -71,7 +71,7 @@ async fn restarts(weir: PathBuf, how: &str, kinds: &[&str]) -> anyhow::Result<()
 pub(super) async fn page(weir: PathBuf, screenshot: &Path) -> anyhow::Result<()> {
     say("\n## Our page for a minute");
     let stage = Stage::crowded(&weir).await?;
-    let mut players = Players::open(stage.weir.http, Stage::NAME, &["page"]).await?;
+    let mut players = Players::open(&stage.weir.origin()?, Stage::NAME, &["page"]).await?;
     players.playing(60, PATIENCE).await?;
     players.mark("start").await?;
     sleep(Duration::from_secs(60)).await;
@@ -90,7 +90,7 @@ pub(super) async fn page(weir: PathBuf, screenshot: &Path) -> anyhow::Result<()>
 }
 
 /// Until every player has shown ten seconds of new pictures.
-async fn back(players: &mut Players, mark: &str) -> anyhow::Result<Vec<PlayerReport>> {
+pub(super) async fn back(players: &mut Players, mark: &str) -> anyhow::Result<Vec<PlayerReport>> {
     players
         .until(PATIENCE, |r| r.back_after(mark, 300).is_some())
         .await
@@ -102,12 +102,12 @@ fn row(first: &str, reports: &[PlayerReport], mark: &str) -> String {
     format!("| {first} | {} |", cells.join(" | "))
 }
 
-fn details(reports: &[PlayerReport]) {
+pub(super) fn details(reports: &[PlayerReport]) {
     for r in reports {
         let (kind, frames, latency) = (&r.kind, r.frames, r.latency);
         let (errors, stalls) = (&r.errors, &r.stalls);
         say(&format!(
-            "  {kind}: {frames} pictures, latency {:.2?} → {:.2?}, stalls {:.1?}, errors {errors:?} {:?}",
+            "  {kind}: {frames} pictures, latency {:.2?} → {:.2?}, stalls {:.1?}, errors {errors:?} {:?}, answers {:?}",
             latency.first,
             latency.last,
             stalls
@@ -115,6 +115,7 @@ fn details(reports: &[PlayerReport]) {
                 .map(|s| (s.seconds, s.jumped))
                 .collect::<Vec<_>>(),
             r.page_errors,
+            r.protocols,
         ));
     }
 }

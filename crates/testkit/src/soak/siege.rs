@@ -61,7 +61,7 @@ impl Siege {
     async fn lay(binary: &std::path::Path) -> anyhow::Result<Self> {
         let stage = Stage::set(binary, 2).await?;
         stage.weir.create(GUEST).await?;
-        let viewer = Viewer::play(&stage.weir.publish_url(Stage::NAME))?;
+        let viewer = Viewer::play(&stage.weir.publish_url(Stage::NAME)?)?;
         sleep(Duration::from_secs(10)).await;
         Ok(Self {
             calm_kib: stage.weir.footprint().await?.rss_kib,
@@ -109,11 +109,11 @@ impl Siege {
     async fn newcomers(&self) -> anyhow::Result<(Duration, Duration)> {
         let weir = &self.stage.weir;
         let begun = Instant::now();
-        let guest = Encoder::push(&weir.publish_url(GUEST), "320x180", 30)?;
+        let guest = Encoder::push(&weir.publish_url(GUEST)?, "320x180", 30)?;
         weir.until(GUEST, "live").await?;
         let publisher = begun.elapsed();
         let begun = Instant::now();
-        let viewer = Viewer::play(&weir.publish_url(GUEST))?;
+        let viewer = Viewer::play(&weir.publish_url(GUEST)?)?;
         while viewer.pace().pictures == 0 && begun.elapsed() < ENTRY {
             sleep(Duration::from_millis(20)).await;
         }

@@ -9,9 +9,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::actors::{Encoder, Weir};
+use crate::actors::{Encoder, Secure, Weir};
 use crate::lint::{Limits, Report, State};
-use crate::poll::{self, Source};
+use crate::poll::{self, Source, Trust};
 
 const NAME: &str = "news";
 
@@ -38,6 +38,12 @@ impl Stage {
         Self::with(weir, 0, Limits::default(), State::NORMAL).await
     }
 
+    /// The same over TLS: the encoder by RTMPS, linter and readers by HTTPS and HTTP/2.
+    pub(super) async fn secure(binary: &Path, readers: usize, slack: Span) -> anyhow::Result<Self> {
+        let weir = Weir::start_secure(binary).await?;
+        Self::with(weir, readers, Limits { slack }, State::NORMAL).await
+    }
+
     /// The same on a machine that a browser full of players keeps busy.
     pub(super) async fn crowded(binary: &Path) -> anyhow::Result<Self> {
         let slack = Span::from_secs(2);
@@ -59,14 +65,19 @@ impl Stage {
         always: State,
     ) -> anyhow::Result<Self> {
         weir.create(NAME).await?;
-        let encoder = Encoder::push(&weir.publish_url(NAME), "640x360", 30)?;
+        let encoder = push(&weir)?;
         weir.until(NAME, "live").await?;
         let (state, told) = watch::channel(always);
         let config = poll::Config {
             readers,
             limits,
             duration: Duration::MAX,
-            ..poll::Config::new(&weir.play_url(NAME))
+            h2: weir.secure.is_some(),
+            trust: weir
+                .secure
+                .as_ref()
+                .map_or(Trust::System, |s| Trust::Authority(s.authority())),
+            ..poll::Config::new(&format!("{}/{NAME}/index.m3u8", weir.origin()?))
         };
         let linter = tokio::spawn(async move { poll::run(&config, Source::Told(told)).await });
         let stage = Self {
@@ -91,7 +102,7 @@ impl Stage {
 
     /// Another encoder begins to push.
     pub(super) fn push(&mut self) -> anyhow::Result<()> {
-        self.encoder = Some(Encoder::push(&self.weir.publish_url(NAME), "640x360", 30)?);
+        self.encoder = Some(push(&self.weir)?);
         Ok(())
     }
 
@@ -148,6 +159,12 @@ impl Stage {
         ensure!(report.violations.is_empty(), "rules were broken");
         Ok(self.weir)
     }
+}
+
+fn push(weir: &Weir) -> anyhow::Result<Encoder> {
+    let authority = weir.secure.as_ref().map(Secure::authority);
+    let url = weir.publish_url(NAME)?;
+    Encoder::push_trusting(&url, "640x360", 30, authority.as_deref())
 }
 
 /// A line of the report.
