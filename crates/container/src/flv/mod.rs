@@ -1,8 +1,9 @@
 //! The bodies of FLV and RTMP audio and video messages: legacy tags (Adobe FLV 10.1, annex E) and
-//! enhanced ones (Enhanced RTMP v2).
+//! enhanced ones (Enhanced RTMP v2); and files of them.
 
 mod audio;
 mod demux;
+mod reader;
 mod video;
 mod write;
 
@@ -14,6 +15,7 @@ use media::{CodecConfig, Span, TrackId};
 use crate::units::UnitsError;
 
 pub use demux::Demux;
+pub use reader::Reader;
 pub use write::{Head, Mux, number_of};
 
 /// What a message body held.
@@ -49,6 +51,9 @@ pub struct Unit {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlvError {
+    /// The input does not begin as FLV does.
+    #[error("no FLV header")]
+    NoHeader,
     /// It ends before its header does.
     #[error("a tag is cut short")]
     CutShort,

@@ -166,10 +166,10 @@ impl Demux {
         body: Bytes,
         out: &mut Vec<Item>,
     ) -> Result<(), Mp4Error> {
+        self.end_fragment(out);
         if kind == Moov::KIND {
             return self.movie(body, out);
         }
-        self.end_fragment(out);
         let pieces = fragment::pieces(body, begin, &self.tracks, &mut self.next)?;
         self.pieces = pieces.into();
         Ok(())

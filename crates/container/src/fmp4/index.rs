@@ -86,6 +86,14 @@ impl Index {
         self.fragmented && self.tracks.iter().all(|t| t.next.is_none())
     }
 
+    /// Whether there is video, and audio.
+    #[must_use]
+    pub fn kinds(&self) -> (bool, bool) {
+        let is_video = |t: &Indexed| t.movie.shape.track.0.is_multiple_of(2);
+        let videos = self.tracks.iter().filter(|t| is_video(t)).count();
+        (videos > 0, videos < self.tracks.len())
+    }
+
     /// Tells of the tracks, and of what is left out.
     pub fn announce(&mut self, out: &mut Vec<Item>) {
         out.extend(self.ignored.drain(..).map(Item::Ignored));

@@ -4,6 +4,8 @@ mod align;
 mod audio;
 mod continuity;
 mod demux;
+mod heads;
+mod opus;
 mod pes;
 mod psi;
 mod stream;

@@ -6,9 +6,11 @@ use media::{CodecConfig, Frame, Role, Span, Timestamp, Track, TrackId};
 use mpeg2ts_reader::StreamType;
 use mpeg2ts_reader::packet::Packet;
 
-use super::audio::{self, Found, Framed, Syntax};
+use super::audio::{Found, Framed};
 use super::continuity::{Continuity, Step};
 use super::demux::Counters;
+use super::heads::Syntax;
+use super::opus;
 use super::pes::{Pes, TooLong};
 use super::psi::Listed;
 use super::video::Video;
@@ -201,7 +203,7 @@ impl Stream {
             Codec::Opus(config) => {
                 let mut told = told;
                 let time = times.map(|t| t.0);
-                audio::opus(time, unit.payload, config, &mut |found| told.audio(found));
+                opus::read(time, unit.payload, config, &mut |found| told.audio(found));
             }
         }
     }

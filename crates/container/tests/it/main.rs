@@ -1,6 +1,7 @@
 //! Containers as ffmpeg writes them, held against what ffprobe reads.
 #![allow(unreachable_pub, clippy::unwrap_used)]
 
+mod flv;
 mod mp4;
 mod real;
 mod ts;

@@ -247,3 +247,27 @@ fn streams_change_with_the_programme_table() {
     assert_eq!(found.ended.len(), 1, "the sound, when it went");
     assert_eq!(found.of_track(0).len(), 375);
 }
+
+#[test]
+fn gstreamer_writes_it_otherwise() {
+    let files = Files::new();
+    let pipeline = "videotestsrc num-buffers=100 ! video/x-raw,width=160,height=90,framerate=25/1 \
+        ! x264enc speed-preset=veryfast bframes=2 key-int-max=25 ! mpegtsmux name=m ! filesink location=g.ts \
+        audiotestsrc num-buffers=172 ! audioconvert ! avenc_aac ! m.";
+    let status = std::process::Command::new("gst-launch-1.0")
+        .arg("-q")
+        .args(pipeline.split_whitespace())
+        .current_dir(files.path(""))
+        .status()
+        .expect("GStreamer; run `make setup`");
+    assert!(status.success());
+    let (found, demux) = demux(&files.read("g.ts"), 1316);
+    let mut codecs = found.codecs();
+    codecs.sort_unstable();
+    assert_eq!(codecs, ["aac", "h264"]);
+    assert_eq!(demux.counters(), container::ts::Counters::default());
+    let ts = files.path("g.ts");
+    same_times(&found.packets(0, 90_000), &probe(&ts, "v:0"));
+    assert_eq!(found.of_track(1).len(), probe(&ts, "a:0").len());
+    assert_eq!(found.ignored, Vec::<&str>::new());
+}

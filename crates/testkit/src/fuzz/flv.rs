@@ -108,7 +108,7 @@ fn frame(unit: &Unit, config: Option<&CodecConfig>) {
 }
 
 /// NAL units with lengths of four bytes that add up, a slice among them and no parameter sets.
-fn canonical(payload: &[u8], kind: fn(&[u8]) -> NalKind) {
+pub(super) fn canonical(payload: &[u8], kind: fn(&[u8]) -> NalKind) {
     let mut bytes = 0;
     let mut slices = 0;
     for unit in nal::Units::new(payload, 4) {

@@ -9,6 +9,7 @@
 
 pub mod codec;
 pub mod flv;
+pub mod ingest;
 
 use std::path::Path;
 
@@ -30,7 +31,7 @@ pub fn replay(target: &str, run: fn(&[u8])) {
 
 #[cfg(test)]
 mod tests {
-    use super::{codec, flv, replay};
+    use super::{codec, flv, ingest, replay};
 
     #[test]
     fn codec_configurations() {
@@ -46,5 +47,13 @@ mod tests {
     #[test]
     fn flv_tags() {
         replay("flv_tags", flv::tags);
+    }
+
+    #[test]
+    fn demuxers() {
+        replay("ts", ingest::ts);
+        replay("fmp4", ingest::fmp4);
+        replay("mp4_index", ingest::mp4_index);
+        replay("flv_file", ingest::flv_file);
     }
 }

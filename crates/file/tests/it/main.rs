@@ -1,0 +1,6 @@
+//! Files that ffmpeg makes, played.
+#![allow(unreachable_pub, clippy::unwrap_used)]
+
+mod errors;
+mod fixture;
+mod playing;
