@@ -69,8 +69,8 @@ pub enum Choice {
 }
 
 /// Pulls until the playlist has ended, and all of it was played, at the pace of its timestamps
-/// behind a buffer of one
-/// target duration; of one segment where reloads block; of three parts where parts are followed.
+/// behind a buffer of one target duration; of one segment where reloads block; of three parts where
+/// parts are followed.
 ///
 /// # Errors
 /// What ended it before: see [`Error`]. What was buffered has been played by then.

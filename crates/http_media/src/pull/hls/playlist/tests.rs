@@ -120,14 +120,22 @@ fn what_cannot_be_followed_is_refused() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn anything_is_read_or_refused(lines in prop::collection::vec(prop_oneof![
+    fn anything_is_followed_or_refused(lines in prop::collection::vec(prop_oneof![
         Just("#EXTM3U".to_owned()),
         Just("a.ts".to_owned()),
+        Just("\u{c}#EXTM3U".to_owned()),
+        "#EXT-X-TARGETDURATION:[0-9]{1,2}",
+        "#EXT-X-MEDIA-SEQUENCE:[0-9]{1,20}",
+        "#EXT-X-PART:DURATION=0.[0-9],URI=\"[a-c]\"(,INDEPENDENT=YES)?(,BYTERANGE=\"[0-9]{1,20}(@[0-9]{1,20})?\")?",
+        "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"[a-c]\"",
+        "#EXT-X-PART-INF:PART-TARGET=[0-9.]{1,3}",
+        Just("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES".to_owned()),
         "#EXTINF:[0-9.eE+-]{0,9},",
         "#EXT-X-(TARGETDURATION|MEDIA-SEQUENCE|DISCONTINUITY-SEQUENCE|BYTERANGE|GAP|PROGRAM-DATE-TIME|PLAYLIST-TYPE)(:[0-9@TZ:+.-]{0,24})?",
         "#EXT-X-(PART|KEY|MAP|PRELOAD-HINT|SERVER-CONTROL|PART-INF|STREAM-INF|MEDIA):[A-Z]{2,9}=\"?[0-9a-z@.,=\"-]{0,20}",
         "[ -~\u{e9}\u{1F600}]{0,20}",
-    ], 0..30)) {
-        let _ = parse(&format!("#EXTM3U\n{}", lines.join("\n")));
+    ], 0..60)) {
+        let text = format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n{}", lines.join("\n"));
+        crate::pull::hls::fuzz::playlists(text.as_bytes());
     }
 }
