@@ -87,6 +87,8 @@ const LEAP: Span = Span::from_secs(3);
 const DISORDER: Span = Span::from_secs(3);
 /// No encoder reorders further.
 const REORDER: Span = Span::from_secs(5);
+/// Half of what can be told, to either side.
+const REACH: Span = Span::from_nanos(i64::MAX / 2);
 
 /// Repairs the timestamps of one input.
 #[derive(Debug, Default)]
@@ -134,7 +136,9 @@ impl Repair {
     /// Moves the offset where the clock leapt against arrival, so that time goes on at the pace
     /// of arrival.
     fn follow_leap(&mut self, dts: Timestamp, now: Timestamp) -> Option<Fix> {
-        let (latest, arrived) = self.latest?;
+        let Some((latest, arrived)) = self.latest else {
+            return self.within_reach(dts);
+        };
         let passed = now - arrived;
         let moved = dts + self.offset - latest;
         // A network stall lets time pass and then delivers frames that are not late at all.
@@ -145,6 +149,16 @@ impl Repair {
         }
         let due = latest + passed.max(STEP);
         self.offset = due - dts;
+        Some(Fix::Jump)
+    }
+
+    /// A clock that begins near the end of what can be told would have nowhere to go.
+    fn within_reach(&mut self, dts: Timestamp) -> Option<Fix> {
+        let since = dts - Timestamp::ZERO;
+        if since.abs() <= REACH {
+            return None;
+        }
+        self.offset = -since;
         Some(Fix::Jump)
     }
 
@@ -215,6 +229,19 @@ mod tests {
         // A stall of the network delays frames and leaves their times alone.
         let v = r.frame(VIDEO, at(10_033), at(10_033), at(15_000));
         assert_eq!((v.dts, v.fix), (at(10_033), None));
+    }
+
+    #[test]
+    fn a_clock_at_the_end_of_time_goes_on() {
+        for end in [Timestamp::MAX, Timestamp::from_nanos(i64::MIN)] {
+            let mut r = Repair::new();
+            let first = r.frame(VIDEO, end, end, at(0));
+            assert_eq!(
+                (first.dts.as_millis().abs() <= 1, first.fix),
+                (true, Some(Fix::Jump))
+            );
+            assert!(r.frame(VIDEO, end, end, at(40)).dts > first.dts);
+        }
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Sample entries of others (ISO/IEC 14496-12 8.5.2): what decodes the samples.
 
 use bytes::{Bytes, BytesMut};
-use media::CodecConfig;
 use media::codec::{
     AacConfig, Ac3Config, Av1Config, CodecError, FlacConfig, H264Config, H265Config, Mp2Config,
     Mp3Config, OpusConfig, Vp9Config,
 };
+use media::{CodecConfig, TrackKind};
 use mp4_atom::{Atom as _, Av1c, Avcc, Codec, Dfla, Dops, Encode as _, Esds, FourCC, Hvcc, VpcC};
 
 use super::Mp4Error;
@@ -41,6 +41,21 @@ impl Entry {
             };
         }
         Ok(read(codec).unwrap_or(Self::Unusable("unreadable sample entry")))
+    }
+
+    /// The same for a track of this kind: an entry of another kind is of no use.
+    pub(super) fn within(self, video: bool) -> Self {
+        let is_video = match &self {
+            Self::Known(config) => config.kind() == TrackKind::Video,
+            Self::InBand { .. } | Self::Vp9(_) => true,
+            Self::Mpeg | Self::Ac3 => false,
+            Self::Unusable(_) => video,
+        };
+        if is_video == video {
+            self
+        } else {
+            Self::Unusable("sample entry of another kind")
+        }
     }
 
     /// The configuration, or what a sample tells of it.

@@ -51,7 +51,8 @@ pub(super) fn tracks(
     let mut all = Vec::new();
     for (place, trak) in moov.trak.iter().enumerate() {
         let handler = trak.mdia.hdlr.handler;
-        let (count, id): (&mut u16, fn(u16) -> _) = if is(handler, b"vide") {
+        let video = is(handler, b"vide");
+        let (count, id): (&mut u16, fn(u16) -> _) = if video {
             (&mut videos, video_track)
         } else if is(handler, b"soun") {
             (&mut audios, audio_track)
@@ -60,10 +61,8 @@ pub(super) fn tracks(
             continue;
         };
         let codecs = &trak.mdia.minf.stbl.stsd.codecs;
-        let entries = codecs
-            .iter()
-            .map(Entry::of)
-            .collect::<Result<Vec<_>, _>>()?;
+        let entry = |codec| Ok::<_, Mp4Error>(Entry::of(codec)?.within(video));
+        let entries = codecs.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
         match entries.first() {
             None => continue,
             Some(Entry::Unusable(reason)) if entries.len() == 1 => {
