@@ -98,7 +98,7 @@ async fn session(
     admission: Admission,
     shared: &Shared,
 ) {
-    // Steps that pass have a memory of their own. Playing has none: a frame wakes a thousand.
+    // Steps that pass have a memory of their own, given back before a player stays for hours.
     let Some(request) = Box::pin(opening(connection, tls, &admission, shared)).await else {
         return;
     };
