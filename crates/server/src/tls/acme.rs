@@ -126,12 +126,8 @@ impl Acme {
         let retries = RetryPolicy::default();
         let ready = order.poll_ready(&retries).await;
         if !matches!(ready, Ok(OrderStatus::Ready)) {
-            bail!(
-                "{}",
-                why(&mut order)
-                    .await
-                    .map_or_else(|| format!("{ready:?}"), |w| w)
-            );
+            let why = why(&mut order).await;
+            bail!("{}", why.unwrap_or_else(|| format!("{ready:?}")));
         }
         drop(offer);
         let key = order.finalize().await?;
