@@ -20,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Api, Auth};
 use crate::config::{self, Config};
+use crate::egress::Egress;
 use crate::metrics::Metrics;
 use crate::pages::{self, Pages};
-use crate::runtime::{Manager, Ports};
+use crate::runtime::{Manager, Means, Ports};
 use crate::systemd::{self, Inherited};
 use crate::tls::Certificate;
 use crate::tokens::Tokens;
@@ -143,7 +144,17 @@ impl Server {
             rtmp: port(&l.plain),
             rtmps: l.tls.as_ref().and_then(port),
         });
-        let manager = Arc::new(Manager::new(store, outputs, ports));
+        let mut own_ports = vec![http.plain.local_addr()?.port()];
+        own_ports.extend(http.tls.as_ref().and_then(port));
+        own_ports.extend(ports.rtmp.into_iter().chain(ports.rtmps));
+        let means = Means {
+            egress: Arc::new(Egress {
+                strict: config.egress.strict,
+                own_ports,
+            }),
+            files: config.files_root(),
+        };
+        let manager = Arc::new(Manager::new(store, outputs, ports, means));
         let streams = manager.load().await.context("database")?;
         tracing::info!(streams, http = %http.plain.local_addr()?, "started");
         Ok(Self {

@@ -27,6 +27,10 @@ pub struct Config {
     pub database: Database,
     /// Files of our own.
     pub data: Data,
+    /// Files that inputs play.
+    pub files: Files,
+    /// Where connections of ours may go.
+    pub egress: Egress,
     /// What is said of it all.
     pub log: Log,
     /// Who may use the API.
@@ -104,6 +108,22 @@ impl std::fmt::Debug for Database {
 pub struct Data {
     /// The directory of the database and the admin token.
     pub dir: PathBuf,
+}
+
+/// `[files]`
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Files {
+    /// Inputs and slates play files from below here alone; by default `files` in the data directory.
+    pub root: Option<PathBuf>,
+}
+
+/// `[egress]`
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Egress {
+    /// Whether pulls may not reach private ranges either, this host included.
+    pub strict: bool,
 }
 
 /// `[log]`
@@ -286,6 +306,13 @@ impl Config {
             within(key, value, least, most)?;
         }
         Ok(())
+    }
+
+    /// What is below it may be played.
+    #[must_use]
+    pub fn files_root(&self) -> PathBuf {
+        let default = || self.data.dir.join("files");
+        self.files.root.clone().unwrap_or_else(default)
     }
 
     /// The database's URL.

@@ -8,6 +8,7 @@ mod assets;
 pub mod cli;
 pub mod config;
 mod crowd;
+mod egress;
 mod families;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

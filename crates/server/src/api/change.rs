@@ -27,6 +27,7 @@ pub(super) async fn find(api: &Api, name: &str) -> Result<Stored, Problem> {
 pub(super) async fn create(api: Api, config: StreamConfig) -> Result<Stored, Problem> {
     to_the_end(async move {
         let _change = begin(&api).await?;
+        check_cycle(&api, &config)?;
         let prepared = api.manager.prepare(&config).await?;
         let text = to_text(&config)?;
         let store = &api.manager.store;
@@ -37,6 +38,14 @@ pub(super) async fn create(api: Api, config: StreamConfig) -> Result<Stored, Pro
         Ok((record, config))
     })
     .await
+}
+
+fn check_cycle(api: &Api, config: &StreamConfig) -> Result<(), Problem> {
+    if api.manager.would_cycle(config) {
+        let why = "the stream would feed itself";
+        return Err(Problem::invalid("stream_cycle", "inputs", why));
+    }
+    Ok(())
 }
 
 /// A database that did not answer may have made the change all the same.
@@ -82,6 +91,7 @@ pub(super) async fn change(
         if config == current {
             return Ok((record, config));
         }
+        check_cycle(&api, &config)?;
         let prepared = api.manager.prepare(&config).await?;
         let text = to_text(&config)?;
         let store = &api.manager.store;

@@ -1,13 +1,14 @@
 //! What a stream must be before it is saved.
 
 use crate::api::Problem;
-use crate::model::{Failover, Hls, Input, StreamConfig};
+use crate::model::{Failover, Hls, Input, SLATE, Scheme, Slate, StreamConfig};
 
 const NAME: usize = 128;
 const LABELS: usize = 32;
 const LABEL: usize = 128;
 const KEY: usize = 256;
 const INPUTS: usize = 16;
+const URL: usize = 2_048;
 /// Paths of our own begin with these.
 const RESERVED_FIRST: [&str; 9] = [
     "api", "ingest", "metrics", "healthz", "readyz", "time", "assets", "console", "live",
@@ -38,7 +39,8 @@ const fn is_name_byte(b: u8) -> bool {
 pub(super) fn check(config: &StreamConfig) -> Result<(), Problem> {
     check_name(&config.name)?;
     check_labels(config)?;
-    check_inputs(&config.inputs)?;
+    check_inputs(config)?;
+    config.slate.as_ref().map_or(Ok(()), check_slate)?;
     config.failover.as_ref().map_or(Ok(()), check_failover)?;
     config.hls.as_ref().map_or(Ok(()), check_hls)
 }
@@ -66,7 +68,8 @@ fn check_labels(config: &StreamConfig) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_inputs(inputs: &[Input]) -> Result<(), Problem> {
+fn check_inputs(config: &StreamConfig) -> Result<(), Problem> {
+    let inputs = &config.inputs;
     for (i, input) in inputs.iter().enumerate() {
         let field = |name: &str| format!("inputs[{i}].{name}");
         if input.id.is_empty() || input.id.len() > 64 || !input.id.bytes().all(is_name_byte) {
@@ -76,14 +79,11 @@ fn check_inputs(inputs: &[Input]) -> Result<(), Problem> {
         if inputs[..i].iter().any(|other| other.id == input.id) {
             return Err(Problem::invalid("id_taken", &field("id"), "ids are unique"));
         }
-        if input.url != "publish://" {
-            let why = "only publish:// is supported so far";
-            return Err(Problem::invalid(
-                "input_scheme_unsupported",
-                &field("url"),
-                why,
-            ));
+        if input.id == SLATE {
+            let why = "it is what the slate is called";
+            return Err(Problem::invalid("id_taken", &field("id"), why));
         }
+        check_source(config, input, &field)?;
         let key = input.key.as_deref();
         if !key.is_none_or(is_key) {
             let why = "1 to 256 characters, no control characters, or null";
@@ -95,6 +95,46 @@ fn check_inputs(inputs: &[Input]) -> Result<(), Problem> {
         return Err(Problem::invalid("out_of_range", "inputs", &why));
     }
     Ok(())
+}
+
+fn check_source(
+    config: &StreamConfig,
+    input: &Input,
+    field: &impl Fn(&str) -> String,
+) -> Result<(), Problem> {
+    let invalid = |code, name: &str, why| Err(Problem::invalid(code, &field(name), why));
+    let Some(scheme) = input.scheme().filter(|_| input.url.len() <= URL) else {
+        let why = "publish://, rtmp(s)://, http(s)://….m3u8, http(s)://….ts, file:// or stream://";
+        return invalid("input_scheme_unsupported", "url", why);
+    };
+    if scheme == Scheme::Stream(config.name.clone()) {
+        return invalid("stream_cycle", "url", "a stream cannot feed itself");
+    }
+    if scheme != Scheme::Publish && input.key.is_some() {
+        return invalid("key_invalid", "key", "only publish:// has a key");
+    }
+    let fits = |(name, value): (&String, &String)| {
+        http::HeaderName::try_from(name).is_ok() && http::HeaderValue::try_from(value).is_ok()
+    };
+    if input.headers.iter().flatten().any(|header| !fits(header)) {
+        return invalid("header_invalid", "headers", "not a header of HTTP");
+    }
+    let connect = input.connect_timeout_ms.unwrap_or(5_000);
+    within(&field("connect_timeout_ms"), connect, 100, 60_000)?;
+    let silence = input.silence_timeout_ms.unwrap_or(10_000);
+    within(&field("silence_timeout_ms"), silence, 500, 60_000)
+}
+
+fn check_slate(slate: &Slate) -> Result<(), Problem> {
+    if Scheme::of(&slate.url) == Some(Scheme::File) && slate.url.len() <= URL {
+        return Ok(());
+    }
+    let why = "a slate is a file: file://";
+    Err(Problem::invalid(
+        "input_scheme_unsupported",
+        "slate.url",
+        why,
+    ))
 }
 
 fn is_key(key: &str) -> bool {

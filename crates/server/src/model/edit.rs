@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::check::check;
+use super::scheme::redacted;
 use super::{Input, StreamConfig};
 use crate::api::Problem;
 use crate::secret;
@@ -36,7 +37,7 @@ pub(crate) fn accept(
     }
     if let Some(Value::Array(inputs)) = members.get_mut("inputs") {
         for (i, input) in inputs.iter_mut().enumerate() {
-            resolve_key(i, input, current)?;
+            resolve(i, input, current)?;
         }
     }
     let config: StreamConfig = typed(&body)?;
@@ -82,24 +83,50 @@ fn array_for_object(given: &Value, read: &Value, path: &str) -> Option<String> {
     }
 }
 
+/// Puts back what an input keeps.
+fn resolve(i: usize, input: &mut Value, current: Option<&StreamConfig>) -> Result<(), Problem> {
+    let id = input.get("id").and_then(Value::as_str).unwrap_or_default();
+    let known = current.and_then(|c| c.inputs.iter().find(|i| i.id == id));
+    if let Some(known) = known {
+        keep_secrets(input, known);
+    }
+    resolve_key(i, input, known)
+}
+
+/// What is written as it was shown is what it was.
+fn keep_secrets(input: &mut Value, known: &Input) {
+    if input.get("url").and_then(Value::as_str) == Some(&redacted(&known.url)) {
+        input["url"] = json!(known.url);
+    }
+    let Some(Value::Object(headers)) = input.get_mut("headers") else {
+        return;
+    };
+    for (name, value) in headers {
+        let kept = known.headers.as_ref().and_then(|headers| headers.get(name));
+        if let Some(kept) = kept.filter(|_| is_set(value)) {
+            *value = json!(kept);
+        }
+    }
+}
+
+fn is_set(value: &Value) -> bool {
+    *value == json!({"set": true})
+}
+
 /// Absent: the one it has, or a random one. `{"set": true}`: the one it has. Null: none.
-fn resolve_key(i: usize, input: &mut Value, current: Option<&StreamConfig>) -> Result<(), Problem> {
+fn resolve_key(i: usize, input: &mut Value, known: Option<&Input>) -> Result<(), Problem> {
     let Some(members) = input.as_object_mut() else {
         return Ok(());
     };
-    let id = members
-        .get("id")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let known: Option<&Input> = current.and_then(|c| c.inputs.iter().find(|i| i.id == id));
     let kept = known.map(|i| json!(i.key));
+    let pushed = members.get("url") == Some(&json!("publish://"));
     let key = match members.get("key") {
+        None if !pushed => Value::Null,
         None => kept.unwrap_or_else(|| json!(secret::random())),
-        Some(Value::Object(set)) if set.len() == 1 && set.get("set") == Some(&json!(true)) => kept
-            .ok_or_else(|| {
-                let why = "there is no key to keep";
-                Problem::invalid("key_invalid", &format!("inputs[{i}].key"), why)
-            })?,
+        Some(given) if is_set(given) => kept.ok_or_else(|| {
+            let why = "there is no key to keep";
+            Problem::invalid("key_invalid", &format!("inputs[{i}].key"), why)
+        })?,
         Some(key) => key.clone(),
     };
     members.insert("key".to_owned(), key);
@@ -113,6 +140,16 @@ pub(crate) fn shown(config: &StreamConfig, reveal: bool) -> Value {
     for input in inputs.into_iter().flatten() {
         if let Some(key) = input.get_mut("key").filter(|k| !reveal && k.is_string()) {
             *key = json!({"set": true});
+        }
+        if reveal {
+            continue;
+        }
+        if let Some(Value::String(url)) = input.get_mut("url") {
+            *url = redacted(url);
+        }
+        let headers = input.get_mut("headers").and_then(Value::as_object_mut);
+        for (_, value) in headers.into_iter().flatten() {
+            *value = json!({"set": true});
         }
     }
     value

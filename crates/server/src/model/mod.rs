@@ -3,6 +3,7 @@
 mod check;
 mod edit;
 mod forms;
+mod scheme;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +15,10 @@ use utoipa::ToSchema;
 pub(crate) use check::check_name;
 pub(crate) use edit::{accept, merge, shown, typed};
 use forms::{KeyForm, Labels};
+pub(crate) use scheme::Scheme;
+
+/// The input that the slate is.
+pub(crate) const SLATE: &str = "slate";
 
 /// A stream as it is configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -42,7 +47,22 @@ pub(crate) struct StreamConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) failover: Option<Failover>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) slate: Option<Slate>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) hls: Option<Hls>,
+}
+
+/// What is shown while no input delivers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Slate {
+    /// A file below the root for files: MP4, MPEG-TS or FLV. It is repeated.
+    #[schema(
+        example = "file://back-soon.mp4",
+        max_length = 2048,
+        pattern = "^file://.+"
+    )]
+    pub(crate) url: String,
 }
 
 /// One source of a stream.
@@ -52,8 +72,15 @@ pub(crate) struct Input {
     /// Unique within the stream.
     #[schema(example = "main", max_length = 64, pattern = "^[A-Za-z0-9_-]+$")]
     pub(crate) id: String,
-    /// `publish://`: an encoder pushes.
-    #[schema(example = "publish://", pattern = "^publish://$")]
+    /// `publish://`: an encoder pushes. Or what is pulled: `rtmp(s)://`, `http(s)://….m3u8` (HLS),
+    /// `http(s)://….ts` (MPEG-TS), `file://` (MP4, MPEG-TS or FLV below the root for files),
+    /// `stream://` with the name of another stream. A password and the query read `***`; what is
+    /// written back as it was read keeps them.
+    #[schema(
+        example = "publish://",
+        max_length = 2048,
+        pattern = "^(publish://$|(rtmps?|https?|file|stream)://.+)"
+    )]
     pub(crate) url: String,
     /// Lower wins; default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,6 +91,53 @@ pub(crate) struct Input {
     #[serde(default)]
     #[schema(value_type = Option<KeyForm>)]
     pub(crate) key: Option<String>,
+    /// Whether a pull is connected all the time; default `hot`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) standby: Option<Standby>,
+    /// Sent with every request of a pull over HTTP. Values read `{"set": true}`, which on write
+    /// means keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<BTreeMap<String, KeyForm>>)]
+    pub(crate) headers: Option<BTreeMap<String, String>>,
+    /// Which variant of a multivariant playlist; default `highest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) variant: Option<Variant>,
+    /// Whether the certificate of the server is verified; default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tls_verify: Option<bool>,
+    /// Whether a file begins again when it ends; default false.
+    #[serde(default, rename = "loop", skip_serializing_if = "Option::is_none")]
+    pub(crate) repeat: Option<bool>,
+    /// How long connecting may take; 100..=60000, default 5000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 100, maximum = 60000)]
+    pub(crate) connect_timeout_ms: Option<u32>,
+    /// How long a connection that is pulled from may say nothing; 500..=60000, default 10000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 500, maximum = 60000)]
+    pub(crate) silence_timeout_ms: Option<u32>,
+}
+
+/// Whether a pull is connected all the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Standby {
+    /// All the time.
+    Hot,
+    /// Only while nothing better delivers.
+    Cold,
+}
+
+/// Which variant of a multivariant playlist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Variant {
+    /// The one with the most bits.
+    Highest,
+    /// The one with the fewest.
+    Lowest,
+    /// The best of at most so many kilobits per second, or else the lowest.
+    MaxKbps(u32),
 }
 
 /// How encoders are let in.
@@ -151,17 +225,13 @@ impl StreamConfig {
 
     /// What holds: every default written out.
     pub(crate) fn effective(&self) -> Self {
-        let input = |i: &Input| Input {
-            priority: Some(i.priority.unwrap_or(0)),
-            ..i.clone()
-        };
         let failover = self.failover.as_ref();
         let hls = self.hls.as_ref();
         Self {
             name: self.name.clone(),
             enabled: Some(self.is_enabled()),
             labels: Some(self.labels.clone().unwrap_or_default()),
-            inputs: self.inputs.iter().map(input).collect(),
+            inputs: self.inputs.iter().map(Input::effective).collect(),
             publish: Some(Publish {
                 second_publisher: Some(SecondPublisher::Reject),
             }),
@@ -173,6 +243,7 @@ impl StreamConfig {
                 max_lead_ms: Some(failover.and_then(|f| f.max_lead_ms).unwrap_or(2_000)),
                 hold_s: Some(failover.and_then(|f| f.hold_s).unwrap_or(0)),
             }),
+            slate: self.slate.clone(),
             hls: Some(Hls {
                 segment_ms: Some(hls.and_then(|h| h.segment_ms).unwrap_or(2_000)),
                 part_ms: Some(hls.and_then(|h| h.part_ms).unwrap_or(200)),
@@ -226,5 +297,73 @@ impl StreamConfig {
             max_lead: ms(all.failover.and_then(|f| f.max_lead_ms)),
             ..packager::Config::default()
         }
+    }
+}
+
+impl Input {
+    /// How it comes; `None` for what is not supported.
+    pub(crate) fn scheme(&self) -> Option<Scheme> {
+        Scheme::of(&self.url)
+    }
+
+    /// What holds: every default that matters to its kind written out.
+    fn effective(&self) -> Self {
+        let pulled = self.scheme() != Some(Scheme::Publish);
+        let ms = |given: Option<u32>, default| pulled.then(|| given.unwrap_or(default));
+        Self {
+            priority: Some(self.priority.unwrap_or(0)),
+            standby: pulled.then(|| self.standby.unwrap_or(Standby::Hot)),
+            connect_timeout_ms: ms(self.connect_timeout_ms, 5_000),
+            silence_timeout_ms: ms(self.silence_timeout_ms, 10_000),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        Duration::from_millis(self.connect_timeout_ms.unwrap_or(5_000).into())
+    }
+
+    pub(crate) fn silence_timeout(&self) -> Duration {
+        Duration::from_millis(self.silence_timeout_ms.unwrap_or(10_000).into())
+    }
+}
+
+impl StreamConfig {
+    /// The inputs, and the slate as the input that it is.
+    pub(crate) fn all_inputs(&self) -> Vec<Input> {
+        self.inputs
+            .iter()
+            .cloned()
+            .chain(self.slate_input())
+            .collect()
+    }
+
+    /// The streams whose programmes it takes.
+    pub(crate) fn feeders(&self) -> Vec<String> {
+        let streams = self
+            .inputs
+            .iter()
+            .filter_map(|input| match input.scheme()? {
+                Scheme::Stream(name) => Some(name),
+                _ => None,
+            });
+        streams.collect()
+    }
+
+    fn slate_input(&self) -> Option<Input> {
+        let slate = self.slate.as_ref()?;
+        Some(Input {
+            id: SLATE.to_owned(),
+            url: slate.url.clone(),
+            priority: None,
+            key: None,
+            standby: None,
+            headers: None,
+            variant: None,
+            tls_verify: None,
+            repeat: Some(true),
+            connect_timeout_ms: None,
+            silence_timeout_ms: None,
+        })
     }
 }

@@ -24,6 +24,11 @@ pub(crate) fn utc() -> Timestamp {
     at + Span::from(start.elapsed()) + Span::from_nanos(LED_NS.load(Relaxed))
 }
 
+/// Counts on, from the start of the process.
+pub(crate) fn monotonic() -> Timestamp {
+    Timestamp::ZERO + Span::from(START.0.elapsed())
+}
+
 pub(crate) fn utc_ms() -> i64 {
     utc().as_millis()
 }

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rtmp::Stats;
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
 
+use super::meter::Meter;
 use super::publish::Holder;
 use super::sessions::{Rates, Sessions, Totals};
 use super::{lock, utc_ms};
@@ -40,6 +40,8 @@ impl LastError {
 pub(crate) struct Line {
     id: String,
     holder: Mutex<Option<Holder>>,
+    /// The connection that we made.
+    fetched: Mutex<Option<Meter>>,
     sessions: Mutex<Sessions>,
     errors: Mutex<VecDeque<LastError>>,
     serials: AtomicU64,
@@ -52,6 +54,7 @@ impl Line {
         Self {
             id: id.to_owned(),
             holder: Mutex::default(),
+            fetched: Mutex::default(),
             sessions: Mutex::default(),
             errors: Mutex::default(),
             serials: AtomicU64::new(0),
@@ -80,13 +83,26 @@ impl Line {
 
     pub(super) fn enter(&self, holder: Holder) -> Place<'_> {
         let serial = holder.serial;
-        self.begin(Arc::clone(&holder.stats));
+        self.begin(Meter::Rtmp(Arc::clone(&holder.stats)));
         *lock(&self.holder) = Some(holder);
         Place { line: self, serial }
     }
 
-    fn begin(&self, stats: Arc<Stats>) {
-        lock(&self.sessions).begin(stats);
+    fn begin(&self, meter: Meter) {
+        lock(&self.sessions).begin(meter);
+    }
+
+    /// A connection of ours feeds it, until what is returned goes.
+    pub(super) fn fetch(&self, meter: Meter) -> Feeder<'_> {
+        *lock(&self.fetched) = Some(meter.clone());
+        self.begin(meter);
+        Feeder(self)
+    }
+
+    /// The connection that feeds it, whoever made it.
+    pub(crate) fn meter(&self) -> Option<Meter> {
+        let pushed = self.holder().map(|h| Meter::Rtmp(h.stats));
+        pushed.or_else(|| lock(&self.fetched).clone())
     }
 
     /// Waits until a publisher has left, for a moment.
@@ -118,6 +134,16 @@ impl Line {
 
     pub(crate) fn totals(&self) -> Totals {
         lock(&self.sessions).totals()
+    }
+}
+
+/// A connection of ours, for as long as it lasts.
+pub(super) struct Feeder<'a>(&'a Line);
+
+impl Drop for Feeder<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.fetched) = None;
+        lock(&self.0.sessions).end();
     }
 }
 

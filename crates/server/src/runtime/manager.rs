@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::clock;
 use super::numbering::{self, Ledger};
 use super::packaging::Stop;
+use super::pull::Means;
 use super::stream::Stream;
 use crate::api::Problem;
 use crate::model::StreamConfig;
@@ -27,6 +28,7 @@ pub(crate) struct Manager {
     pub(crate) outputs: Outputs,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) ports: Ports,
+    means: Means,
     /// Every stream of the store; `None` does not run. So a name is known without asking SQL.
     streams: RwLock<BTreeMap<String, Option<Arc<Stream>>>>,
     /// One change at a time: a request reads, checks, saves and applies.
@@ -48,13 +50,14 @@ pub(crate) struct Ports {
 pub(crate) struct Prepared(Option<Restored>);
 
 impl Manager {
-    pub(crate) fn new(store: Store, outputs: Outputs, ports: Ports) -> Self {
+    pub(crate) fn new(store: Store, outputs: Outputs, ports: Ports, means: Means) -> Self {
         Self {
             store,
             hub: Hub::new(),
             outputs,
             ledger: Arc::default(),
             ports,
+            means,
             streams: RwLock::default(),
             changes: Mutex::default(),
             stopping: AtomicBool::new(false),
@@ -81,7 +84,7 @@ impl Manager {
     async fn start(&self, config: StreamConfig, restored: Option<Restored>) {
         let name = config.name.clone();
         let shared = (&self.hub, &self.outputs, &self.ledger);
-        match Stream::start(config, restored, shared).await {
+        match Stream::start(config, restored, shared, &self.means).await {
             Ok(stream) => self.set(&name, Some(stream)),
             Err(error) => {
                 tracing::error!(stream = name, %error, "not started");
@@ -113,6 +116,23 @@ impl Manager {
             (None, true) => self.start(config, restored).await,
             (None, false) => self.set(&config.name, None),
         }
+    }
+
+    /// Whether a stream with these inputs would feed itself, by way of others that run.
+    pub(crate) fn would_cycle(&self, config: &StreamConfig) -> bool {
+        let mut ahead = config.feeders();
+        let mut seen = Vec::new();
+        while let Some(name) = ahead.pop() {
+            if name == config.name {
+                return true;
+            }
+            if !seen.contains(&name) {
+                let feeders = self.get(&name).map(|stream| stream.config().feeders());
+                ahead.extend(feeders.into_iter().flatten());
+                seen.push(name);
+            }
+        }
+        false
     }
 
     /// Ends a stream that is no longer in the store.

@@ -3,11 +3,13 @@
 mod clock;
 mod input;
 mod manager;
+mod meter;
 mod numbering;
 mod packaging;
 mod players;
 mod programme;
 mod publish;
+mod pull;
 mod sessions;
 mod stream;
 
@@ -16,6 +18,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) use clock::{error as clock_error, utc, utc_ms};
 pub(crate) use input::{LastError, Line};
 pub(crate) use manager::{Manager, Ports, config_of};
+pub(crate) use meter::Meter;
+pub(crate) use pull::Means;
 pub(crate) use stream::{Status, Stream};
 
 /// What a panic left behind is as good as what was there before: all locks guard plain values.

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{lock, utc};
 use crate::histogram::Histogram;
-use crate::model::StreamConfig;
+use crate::model::{Input, SLATE, Standby, StreamConfig};
 
 /// After a defect of ours, so that it does not spin.
 const BREATH: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ const ORDERS: usize = 16;
 const BOUNDS: [f64; 10] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0];
 
 /// A stream's programme, as the rest of the server holds it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Programme {
     orders: mpsc::Sender<Order>,
     board: Arc<Board>,
@@ -88,12 +88,17 @@ impl Programme {
 
     /// Follows a changed configuration.
     pub(super) async fn configure(&self, config: &StreamConfig) {
-        let source = |priority| Role::Source {
-            priority,
-            cold: false,
+        let source = |input: &Input| Role::Source {
+            priority: input.priority.unwrap_or(0),
+            cold: input.standby == Some(Standby::Cold),
         };
         let inputs = config.inputs.iter();
-        let inputs = inputs.map(|i| (InputId::from(&*i.id), source(i.priority.unwrap_or(0))));
+        let inputs = inputs.map(|input| (InputId::from(&*input.id), source(input)));
+        let slate = config
+            .slate
+            .iter()
+            .map(|_| (InputId::from(SLATE), Role::Slate));
+        let inputs = inputs.chain(slate);
         self.order(Order::Inputs(inputs.collect())).await;
         self.order(Order::Policy(config.policy())).await;
         self.order(Order::Bounds(config.bounds())).await;

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::AddAssign;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rtmp::{Figures, Stats};
+use container::ingest::Figures;
 use tokio::time::Instant;
+
+use super::meter::Meter;
 
 /// Rates are means over this time.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -73,12 +74,12 @@ struct Sample {
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     past: Totals,
-    present: Option<Arc<Stats>>,
+    present: Option<Meter>,
     samples: VecDeque<Sample>,
 }
 
 impl Sessions {
-    pub(crate) fn begin(&mut self, stats: Arc<Stats>) {
+    pub(crate) fn begin(&mut self, stats: Meter) {
         self.end();
         self.present = Some(stats);
         self.sample(Instant::now());
@@ -136,6 +137,8 @@ fn rates(first: &Sample, last: &Sample) -> Option<Rates> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -154,8 +157,8 @@ mod tests {
     #[test]
     fn what_was_counted_stays() {
         let mut sessions = Sessions::default();
-        sessions.begin(Arc::new(Stats::new()));
-        sessions.begin(Arc::new(Stats::new()));
+        sessions.begin(Meter::Rtmp(Arc::new(rtmp::Stats::new())));
+        sessions.begin(Meter::Rtmp(Arc::new(rtmp::Stats::new())));
         sessions.end();
         sessions.end();
         assert_eq!(sessions.totals().sessions, 2);

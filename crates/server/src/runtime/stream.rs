@@ -21,8 +21,9 @@ use super::packaging::{Packaging, Stop};
 use super::players::Players;
 use super::programme::Programme;
 use super::publish::{self, Holder};
+use super::pull::{Means, Pull};
 use super::sessions::Totals;
-use crate::model::{Input, StreamConfig};
+use crate::model::{Input, Scheme, StreamConfig};
 
 /// What a stream is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -50,10 +51,25 @@ pub(crate) struct Stream {
     lines: RwLock<Vec<Arc<Line>>>,
     /// Of inputs that were removed.
     past: Mutex<Totals>,
+    pulls: Mutex<Vec<Running>>,
+    means: Means,
     packaging: Arc<Packaging>,
     programme: Programme,
     players: Players,
     stop: CancellationToken,
+}
+
+/// A pull that goes on until it is stopped.
+#[derive(Debug)]
+struct Running {
+    input: Input,
+    stop: CancellationToken,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
 }
 
 impl Stream {
@@ -62,6 +78,7 @@ impl Stream {
         config: StreamConfig,
         restored: Option<Restored>,
         (hub, outputs, ledger): (&Hub, &Outputs, &Arc<Ledger>),
+        means: &Means,
     ) -> Result<Arc<Self>, hub::NameTaken> {
         let presentation = hub.announce(&config.name)?;
         let output = Arc::new(match restored {
@@ -77,6 +94,8 @@ impl Stream {
             patience: watch::Sender::new(config.patience()),
             lines: RwLock::default(),
             past: Mutex::default(),
+            pulls: Mutex::default(),
+            means: means.clone(),
             packaging: Arc::new(Packaging::new(&config.name, hub, &output, ledger)),
             programme,
             players: Players::default(),
@@ -92,12 +111,40 @@ impl Stream {
 
     /// The inputs become those of the configuration; who feeds one that stays is not disturbed.
     async fn follow(&self, config: &StreamConfig) {
-        for line in self.replace_lines(&config.inputs) {
+        for line in self.replace_lines(&config.all_inputs()) {
             line.dismiss();
             *lock(&self.past) += line.totals();
         }
         self.dismiss_unless_admitted();
         self.programme.configure(config).await;
+        self.follow_pulls(&config.all_inputs());
+    }
+
+    /// What is pulled as before goes on.
+    fn follow_pulls(&self, inputs: &[Input]) {
+        let mut pulls = lock(&self.pulls);
+        pulls.retain(|running| inputs.contains(&running.input));
+        for input in inputs {
+            let pushed = input.scheme() == Some(Scheme::Publish);
+            if !pushed && !pulls.iter().any(|running| running.input == *input) {
+                pulls.extend(self.start_pull(input));
+            }
+        }
+    }
+
+    fn start_pull(&self, input: &Input) -> Option<Running> {
+        let stop = self.stop.child_token();
+        let pull = Pull {
+            stream: self.name.clone(),
+            input: input.clone(),
+            line: self.line(&input.id)?,
+            programme: self.programme.clone(),
+            hub: self.hub.clone(),
+            means: self.means.clone(),
+        };
+        tokio::spawn(pull.run(stop.clone()));
+        let input = input.clone();
+        Some(Running { input, stop })
     }
 
     /// The ones that are no longer there.
@@ -148,10 +195,12 @@ impl Stream {
         }
     }
 
-    /// Lets the publishers go and packages anew.
+    /// Lets the publishers go, pulls anew and packages anew.
     pub(crate) async fn restart(&self) {
         self.kick();
+        lock(&self.pulls).clear();
         self.packaging.restart(Stop::Freeze).await;
+        self.follow_pulls(&self.config().all_inputs());
     }
 
     /// Ends publishers, packaging and programme. What was frozen is still served.

@@ -74,8 +74,7 @@ async fn a_refused_request_changes_nothing() {
     let before = s
         .api("GET", "/streams/a%2Fnews?reveal=true", &Value::Null)
         .await;
-    let second =
-        json!([{"id": "main", "url": "publish://"}, {"id": "main", "url": "publish://"}]);
+    let second = json!([{"id": "main", "url": "publish://"}, {"id": "main", "url": "publish://"}]);
     for (method, path, body, status, code) in [
         ("POST", "/streams", news(), 409, "stream_exists"),
         (

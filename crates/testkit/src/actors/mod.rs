@@ -6,8 +6,8 @@ mod pebble;
 mod players;
 mod postgres;
 mod recorder;
-mod viewer;
 mod secure;
+mod viewer;
 mod weir;
 
 pub use self::encoder::Encoder;
@@ -15,8 +15,8 @@ pub use self::pebble::Pebble;
 pub use self::players::{After, PlayerReport, Players};
 pub use self::postgres::Postgres;
 pub use self::recorder::Recorder;
-pub use self::viewer::{Pace, Viewer};
 pub use self::secure::Secure;
+pub use self::viewer::{Pace, Viewer};
 pub use self::weir::{Footprint, Weir};
 
 use std::net::{SocketAddr, TcpListener};

@@ -5,6 +5,8 @@ mod body;
 mod dial;
 mod tls;
 
+pub use tls::config as tls;
+
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -20,7 +20,11 @@ type Shared = Result<Arc<ClientConfig>, String>;
 static VERIFYING: LazyLock<Shared> = LazyLock::new(|| build(Some(roots()?)));
 static TRUSTING: LazyLock<Shared> = LazyLock::new(|| build(None));
 
-pub(super) fn config(verify: bool) -> io::Result<Arc<ClientConfig>> {
+/// A client that trusts the system's authorities, or where it does not `verify`, anybody.
+///
+/// # Errors
+/// A system without authorities.
+pub fn config(verify: bool) -> io::Result<Arc<ClientConfig>> {
     let shared: &Shared = if verify { &VERIFYING } else { &TRUSTING };
     shared.clone().map_err(io::Error::other)
 }

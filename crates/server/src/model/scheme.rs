@@ -1,0 +1,103 @@
+//! Where an input's media comes from, by its URL.
+
+use super::check::check_name;
+
+/// How an input's media comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// An encoder pushes it.
+    Publish,
+    /// A server of RTMP or RTMPS.
+    Rtmp,
+    /// Playlists over HTTP.
+    Hls,
+    /// MPEG-TS in one body over HTTP.
+    Ts,
+    /// A file of ours.
+    File,
+    /// The programme of the stream of this name.
+    Stream(String),
+}
+
+impl Scheme {
+    /// `None` for what is no URL of these.
+    pub(crate) fn of(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        match scheme {
+            "publish" => rest.is_empty().then_some(Self::Publish),
+            "rtmp" | "rtmps" => url.parse::<rtmp::Url>().is_ok().then_some(Self::Rtmp),
+            "http" | "https" => Self::over_http(url),
+            "file" => (!rest.is_empty()).then_some(Self::File),
+            "stream" => check_name(rest)
+                .ok()
+                .map(|()| Self::Stream(rest.to_owned())),
+            _ => None,
+        }
+    }
+
+    fn over_http(url: &str) -> Option<Self> {
+        let url = url::Url::parse(url).ok().filter(url::Url::has_host)?;
+        let path = url.path().to_ascii_lowercase();
+        let ends = |of: &[&str]| of.iter().any(|end| path.ends_with(end));
+        if ends(&[".m3u8", ".m3u"]) {
+            return Some(Self::Hls);
+        }
+        ends(&[".ts", ".mpegts", "/mpegts"]).then_some(Self::Ts)
+    }
+}
+
+/// The URL without what is secret in it: the password, and the query, where keys are.
+pub(super) fn redacted(url: &str) -> String {
+    let (front, query) = match url.split_once('?') {
+        Some((front, _)) => (front, "?***"),
+        None => (url, ""),
+    };
+    let Some((scheme, rest)) = front.split_once("://") else {
+        return format!("{front}{query}");
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let Some((user, host)) = authority.rsplit_once('@') else {
+        return format!("{front}{query}");
+    };
+    let name = user
+        .split_once(':')
+        .map_or_else(|| user.to_owned(), |(name, _)| format!("{name}:***"));
+    format!("{scheme}://{name}@{host}{path}{query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_says_how_it_comes() {
+        for (url, scheme) in [
+            ("publish://", Some(Scheme::Publish)),
+            ("publish://x", None),
+            ("rtmps://host/live/x?key=1", Some(Scheme::Rtmp)),
+            ("rtmp://host", None),
+            ("https://host/a/index.M3U8?x=.ts", Some(Scheme::Hls)),
+            ("http://host/live.ts", Some(Scheme::Ts)),
+            ("http://host/live.mp4", None),
+            ("file://a/b.mp4", Some(Scheme::File)),
+            ("file://", None),
+            ("stream://a/b", Some(Scheme::Stream("a/b".to_owned()))),
+            ("stream://a//b", None),
+            ("srt://host:1", None),
+        ] {
+            assert_eq!(Scheme::of(url), scheme, "{url}");
+        }
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        for (url, shown) in [
+            ("http://u:p@h/x?token=1", "http://u:***@h/x?***"),
+            ("http://u@h/x", "http://u@h/x"),
+            ("rtmp://h/a@b/c", "rtmp://h/a@b/c"),
+            ("publish://", "publish://"),
+        ] {
+            assert_eq!(redacted(url), shown);
+        }
+    }
+}
