@@ -102,8 +102,12 @@ fn take_u24(body: &mut Bytes) -> Result<u32, FlvError> {
 
 /// A signed 24-bit composition time in milliseconds.
 fn take_composition(body: &mut Bytes) -> Result<Span, FlvError> {
-    let millis = body.try_get_int(3).map_err(|_| FlvError::CutShort)?;
-    Ok(Span::from_millis(millis))
+    // `Buf::try_get_int` does not extend the sign (bytes 1.12).
+    let millis = i64::from(take_u24(body)?);
+    let negative = millis >= 1 << 23;
+    Ok(Span::from_millis(
+        millis - if negative { 1 << 24 } else { 0 },
+    ))
 }
 
 fn split(body: &mut Bytes, len: u32) -> Result<Bytes, FlvError> {

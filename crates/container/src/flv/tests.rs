@@ -53,6 +53,15 @@ fn a_keyframe_is_what_its_nal_units_say() {
 }
 
 #[test]
+fn a_picture_may_be_shown_before_it_is_decoded() {
+    let mut body = Bytes::from_static(&[0xff, 0xff, 0xfe]);
+    assert_eq!(
+        super::take_composition(&mut body),
+        Ok(Span::from_millis(-2))
+    );
+}
+
+#[test]
 fn parameter_sets_in_band_leave_the_payload() {
     let mut d = configured();
     let same_sps = &AVCC[8..33];

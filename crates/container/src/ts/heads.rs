@@ -31,12 +31,17 @@ pub(super) enum Head {
     Bad,
 }
 
-/// The longest header, and enough to read AC-3's.
-const HEADER: usize = 9;
+/// How much tells what begins: the fixed and variable header of ADTS, and enough to read AC-3's.
+const ADTS: usize = 7;
+const OTHERS: usize = 9;
 
 /// What begins here.
 pub(super) fn head(syntax: Syntax, data: &[u8]) -> Head {
-    if data.len() < HEADER {
+    let least = match syntax {
+        Syntax::Adts => ADTS,
+        Syntax::Mpeg | Syntax::Ac3 => OTHERS,
+    };
+    if data.len() < least {
         return Head::Short;
     }
     match syntax {
@@ -154,7 +159,7 @@ fn ac3(data: &[u8]) -> Head {
 }
 
 const fn ac3_frame(len: usize, config: Ac3Config) -> Head {
-    if len < HEADER {
+    if len < OTHERS {
         return Head::Bad;
     }
     Head::Frame {

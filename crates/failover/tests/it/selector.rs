@@ -1,7 +1,5 @@
 //! The selector through random histories.
 
-use std::sync::Arc;
-
 use failover::{Fault, InputId, Policy, Reason, Role, Selector};
 use media::{Span, Timestamp};
 use proptest::prelude::*;
@@ -218,5 +216,5 @@ fn a_cold_input_is_wanted_when_nothing_better_delivers() {
     selector.report(&id(0), Some(Fault::Silent), Some(EPOCH), EPOCH);
     selector.report(&id(1), None, Some(EPOCH), EPOCH);
     assert_eq!(selector.wanted(), [id(0), id(1)]);
-    assert_eq!(Arc::clone(&selector.states().next().unwrap().0), id(0));
+    assert_eq!(*selector.states().next().unwrap().0, id(0));
 }

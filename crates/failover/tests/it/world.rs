@@ -110,7 +110,10 @@ pub(crate) struct Shown {
 }
 
 #[derive(Debug, Default, Clone)]
-struct Ears(Arc<Mutex<Vec<(InputId, Option<Fault>)>>>);
+struct Ears(Arc<Mutex<Vec<Turn>>>);
+
+/// An input got a fault, or lost it.
+pub(crate) type Turn = (InputId, Option<Fault>);
 
 impl Observer for Ears {
     fn switched(&mut self, _: &Switch) {}
@@ -278,7 +281,7 @@ impl World {
         self.board.lead().as_millis()
     }
 
-    pub(crate) fn turns(&self) -> Vec<(InputId, Option<Fault>)> {
+    pub(crate) fn turns(&self) -> Vec<Turn> {
         self.ears.0.lock().unwrap().clone()
     }
 

@@ -301,6 +301,23 @@ impl StreamConfig {
 }
 
 impl Input {
+    /// With nothing but what it must have.
+    pub(crate) fn new(id: &str, url: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            url: url.to_owned(),
+            priority: None,
+            key: None,
+            standby: None,
+            headers: None,
+            variant: None,
+            tls_verify: None,
+            repeat: None,
+            connect_timeout_ms: None,
+            silence_timeout_ms: None,
+        }
+    }
+
     /// How it comes; `None` for what is not supported.
     pub(crate) fn scheme(&self) -> Option<Scheme> {
         Scheme::of(&self.url)
@@ -353,17 +370,8 @@ impl StreamConfig {
     fn slate_input(&self) -> Option<Input> {
         let slate = self.slate.as_ref()?;
         Some(Input {
-            id: SLATE.to_owned(),
-            url: slate.url.clone(),
-            priority: None,
-            key: None,
-            standby: None,
-            headers: None,
-            variant: None,
-            tls_verify: None,
             repeat: Some(true),
-            connect_timeout_ms: None,
-            silence_timeout_ms: None,
+            ..Input::new(SLATE, &slate.url)
         })
     }
 }

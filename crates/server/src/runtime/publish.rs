@@ -91,10 +91,9 @@ mod tests {
 
     fn input(id: &str, key: Option<&str>, priority: u32) -> Input {
         Input {
-            id: id.to_owned(),
-            url: "publish://".to_owned(),
             priority: Some(priority),
             key: key.map(str::to_owned),
+            ..Input::new(id, "publish://")
         }
     }
 

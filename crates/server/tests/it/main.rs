@@ -6,6 +6,7 @@ mod api;
 mod contract;
 mod database;
 mod documents;
+mod failover;
 mod ingest;
 mod players;
 mod playing;

@@ -147,7 +147,30 @@ impl Weir {
     /// What the API says.
     pub async fn create(&self, name: &str) -> anyhow::Result<()> {
         let input = json!({"id": "main", "url": "publish://", "key": null});
-        let stream = json!({"name": name, "inputs": [input]});
+        self.create_as(&json!({"name": name, "inputs": [input]}))
+            .await
+    }
+
+    /// Holds a stream on an input by hand; `None` ends that.
+    ///
+    /// # Errors
+    /// What the API says.
+    pub async fn switch(&self, name: &str, input: Option<&str>) -> anyhow::Result<()> {
+        let path = format!("/api/v1/streams/{name}/switch");
+        let (method, body) = match input {
+            Some(input) => (Method::POST, json!({"input": input}).to_string()),
+            None => (Method::DELETE, String::new()),
+        };
+        let (status, answer) = self.ask(method, &path, &body).await?;
+        ensure!(status == 204, "{status}: {answer}");
+        Ok(())
+    }
+
+    /// Makes a stream.
+    ///
+    /// # Errors
+    /// What the API says.
+    pub async fn create_as(&self, stream: &Value) -> anyhow::Result<()> {
         let (status, answer) = self
             .ask(Method::POST, "/api/v1/streams", &stream.to_string())
             .await?;

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod database;
+mod failover;
 mod flood;
 mod kills;
 mod knock;
@@ -46,6 +47,18 @@ pub enum Scenario {
         /// How often.
         #[arg(default_value_t = 20)]
         rounds: u32,
+    },
+    /// The input that feeds the programme fails, over and over; another goes on.
+    Failover {
+        /// How often.
+        #[arg(default_value_t = 100)]
+        trials: u32,
+        /// How it fails.
+        #[arg(long, value_enum, default_value = "kill")]
+        failure: failover::Failure,
+        /// Both inputs carry the same bytes.
+        #[arg(long)]
+        equal: bool,
     },
     /// Readers that stall and publishers that say nothing slow nobody.
     Crowd,
@@ -95,6 +108,11 @@ impl Scenario {
             Self::Restart => players::restart(weir).await,
             Self::EncoderKills { rounds } => kills::encoder(weir, rounds).await,
             Self::ServerKills { rounds } => kills::server(weir, rounds).await,
+            Self::Failover {
+                trials,
+                failure,
+                equal,
+            } => failover::run(weir, trials, failure, equal).await,
             Self::Crowd => crowd::run(weir).await,
             Self::Siege { connections, storm } => siege::run(weir, connections, storm).await,
             Self::Database { seconds } => database::run(weir, seconds).await,

@@ -1,0 +1,256 @@
+//! Several inputs of every kind, real encoders that are killed, and one programme out of them.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use crate::server::Running;
+
+async fn ffmpeg(args: &str) -> String {
+    let made = Command::new("ffmpeg")
+        .args(args.split_whitespace())
+        .output();
+    let made = made.await.expect("ffmpeg; run `make setup`");
+    let errors = String::from_utf8_lossy(&made.stderr).into_owned();
+    assert!(made.status.success(), "{errors}");
+    errors
+}
+
+/// Ten seconds of pictures with a keyframe each second, and a tone.
+async fn make_file(path: &Path, size: &str) {
+    ffmpeg(&format!(
+        "-v error -f lavfi -i testsrc2=s={size}:r=25 -f lavfi -i sine=r=48000 -t 10 -c:v libx264 \
+         -preset ultrafast -tune zerolatency -g 25 -c:a aac -b:a 64k {}",
+        path.display()
+    ))
+    .await;
+}
+
+fn push(s: &Running, file: &Path, key: &str) -> Child {
+    let url = format!("rtmp://{}/live/n?key={key}", s.rtmp);
+    let args = "-v error -re -stream_loop -1 -i";
+    Command::new("ffmpeg")
+        .args(args.split_whitespace())
+        .arg(file)
+        .args(["-c", "copy", "-f", "flv", &url])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("ffmpeg")
+}
+
+async fn runtime(s: &Running, name: &str) -> Value {
+    let stream = s
+        .api("GET", &format!("/streams/{name}"), &Value::Null)
+        .await;
+    stream.json()["runtime"].clone()
+}
+
+/// Waits until the stream's programme is fed by this input.
+async fn fed_by(s: &Running, name: &str, input: &str) -> Value {
+    let asking = async {
+        loop {
+            let now = runtime(s, name).await;
+            if now["input"] == input && now["switches"][0]["to"] == input {
+                return now;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let told = tokio::time::timeout(Duration::from_secs(30), asking).await;
+    told.unwrap_or_else(|_| panic!("{name} is not fed by {input}"))
+}
+
+async fn create(s: &Running, stream: Value) {
+    let made = s.api("POST", "/streams", &stream).await;
+    assert_eq!(made.status, 201, "{made:?}");
+}
+
+async fn start() -> (TempDir, Running) {
+    let dir = tempfile::tempdir().unwrap();
+    let files = dir.path().join("files");
+    std::fs::create_dir(&files).unwrap();
+    make_file(&files.join("slate.mp4"), "160x90").await;
+    let s = Running::start(&dir).await;
+    (dir, s)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_encoder_is_killed_and_players_see_one_programme() {
+    let (dir, s) = start().await;
+    let file = dir.path().join("files/slate.mp4");
+    let inputs = json!([
+        {"id": "main", "url": "publish://", "key": "k1"},
+        {"id": "backup", "url": "publish://", "key": "k2", "priority": 1},
+    ]);
+    let slate = json!({"url": "file://slate.mp4"});
+    create(&s, json!({"name": "n", "inputs": inputs, "slate": slate})).await;
+    create(
+        &s,
+        json!({"name": "other", "inputs": [{"id": "n", "url": "stream://n"}]}),
+    )
+    .await;
+    let mut main = push(&s, &file, "k1");
+    fed_by(&s, "n", "main").await;
+    let backup = push(&s, &file, "k2");
+    s.until("/other/index.m3u8", |a| a.status == 200).await;
+
+    // One decodes over RTMP, one over HLS, one the other stream, while the encoder is killed.
+    let watch = |url: String| {
+        let args = format!("-v error -xerror -i {url} -t 12 -f null -");
+        tokio::spawn(async move { ffmpeg(&args).await })
+    };
+    let viewers = [
+        watch(format!("rtmp://{}/live/n", s.rtmp)),
+        watch(format!("http://{}/n/index.m3u8", s.http)),
+        watch(format!("http://{}/other/index.m3u8", s.http)),
+    ];
+    let ready = async {
+        while runtime(&s, "n").await["inputs"][1]["state"] != "ready" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ready)
+        .await
+        .unwrap();
+    main.kill().await.unwrap();
+    let after = fed_by(&s, "n", "backup").await;
+    let switch = &after["switches"][0];
+    assert_eq!(
+        (&switch["from"], &switch["to"]),
+        (&json!("main"), &json!("backup"))
+    );
+    assert_eq!(
+        (&switch["reason"], &switch["gap"]),
+        (&json!("closed"), &json!(false))
+    );
+    for viewer in viewers {
+        assert_eq!(viewer.await.unwrap(), "");
+    }
+
+    // Nobody is left: the slate comes, and goes when an encoder is back.
+    drop(backup);
+    let shown = fed_by(&s, "n", "slate").await;
+    assert_eq!(
+        (&shown["slate"], &shown["status"]),
+        (&json!(true), &json!("live"))
+    );
+    let _main = push(&s, &file, "k1");
+    fed_by(&s, "n", "main").await;
+    let metrics = s.get("/metrics").await.body;
+    assert!(metrics.contains("weir_failover_switches_total{reason=\"slate\",stream=\"n\"} 1"));
+    s.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_server_serves_another_pulls() {
+    let (_files, origin) = start().await;
+    let file = json!({"id": "file", "url": "file://slate.mp4", "loop": true});
+    create(&origin, json!({"name": "n", "inputs": [file]})).await;
+    origin.until("/n/index.m3u8", |a| a.status == 200).await;
+    let dir = tempfile::tempdir().unwrap();
+    let edge = Running::start(&dir).await;
+    let (hls, rtmp) = (
+        format!("http://{}/n/index.m3u8", origin.http),
+        format!("rtmp://{}/live/n", origin.rtmp),
+    );
+    create(
+        &edge,
+        json!({"name": "hls", "inputs": [{"id": "up", "url": hls}]}),
+    )
+    .await;
+    create(
+        &edge,
+        json!({"name": "rtmp", "inputs": [{"id": "up", "url": rtmp}]}),
+    )
+    .await;
+    for name in ["hls", "rtmp"] {
+        fed_by(&edge, name, "up").await;
+        let path = format!("/{name}/index.m3u8");
+        edge.until(&path, |a| a.status == 200).await;
+        let url = format!("http://{}{path}", edge.http);
+        assert_eq!(
+            ffmpeg(&format!("-v error -xerror -i {url} -t 3 -f null -")).await,
+            ""
+        );
+    }
+    edge.stop().await;
+    origin.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inputs_keep_their_secrets_and_never_feed_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    let s = Running::start(&dir).await;
+    let url = "http://user:pass@192.0.2.1/x.m3u8?token=t";
+    let input = json!({"id": "up", "url": url, "headers": {"X-Key": "secret"}});
+    create(&s, json!({"name": "a", "inputs": [input]})).await;
+    let shown = s.api("GET", "/streams/a", &Value::Null).await;
+    for secret in ["pass", "token=t", "\"secret\""] {
+        assert!(!shown.body.contains(secret), "{secret}: {}", shown.body);
+    }
+    // What was read is written back, and nothing has changed.
+    let tag = shown.header("etag").to_owned();
+    let kept = s.api("PUT", "/streams/a", &shown.json()).await;
+    assert_eq!((kept.status, kept.header("etag")), (200, tag.as_str()));
+    let revealed = s
+        .api("GET", "/streams/a?reveal=true", &Value::Null)
+        .await
+        .json();
+    assert_eq!(revealed["inputs"][0]["url"], url);
+    assert_eq!(revealed["inputs"][0]["headers"]["X-Key"], "secret");
+
+    create(
+        &s,
+        json!({"name": "b", "inputs": [{"id": "a", "url": "stream://a"}]}),
+    )
+    .await;
+    let inputs = json!({"inputs": [{"id": "b", "url": "stream://b"}]});
+    let refused = s.api("PATCH", "/streams/a", &inputs).await;
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (422, "stream_cycle")
+    );
+    for (input, code) in [
+        (json!({"id": "x", "url": "stream://a"}), "stream_cycle"),
+        (json!({"id": "slate", "url": "publish://"}), "id_taken"),
+        (
+            json!({"id": "x", "url": "file://x.mp4", "key": "k"}),
+            "key_invalid",
+        ),
+        (
+            json!({"id": "x", "url": "http://h/x.mp4"}),
+            "input_scheme_unsupported",
+        ),
+        (
+            json!({"id": "x", "url": "http://h/x.ts", "headers": {"a b": "c"}}),
+            "header_invalid",
+        ),
+    ] {
+        let refused = s
+            .api("PATCH", "/streams/a", &json!({"inputs": [input]}))
+            .await;
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (422, code),
+            "{input}"
+        );
+    }
+    // A place that may not be connected to is told, and tried again slowly.
+    let inside = json!({"inputs": [{"id": "x", "url": "http://169.254.169.254/x.ts"}]});
+    s.api("PUT", "/streams/b", &inside).await;
+    let told = async {
+        while runtime(&s, "b").await["inputs"][0]["errors"][0]["message"].is_null() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), told)
+        .await
+        .unwrap();
+    s.stop().await;
+}
