@@ -34,7 +34,7 @@ const SENT: [StatusCode; 3] = [
 ];
 
 /// Objects of a stream that a merge patch goes into.
-const NESTED: [&str; 4] = ["Failover", "Hls", "Labels", "Publish"];
+const NESTED: [&str; 5] = ["Failover", "Hls", "Labels", "Publish", "Slate"];
 
 impl<'r> ToResponse<'r> for Problem {
     fn response() -> (&'r str, RefOr<Response>) {

@@ -20,7 +20,7 @@ use crate::model::{self, StreamConfig};
 pub(super) struct StreamPath {
     /// `%2F` stands for its slashes.
     #[param(pattern = "^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length = 128)]
-    name: String,
+    pub(super) name: String,
 }
 
 /// How a stream is shown.

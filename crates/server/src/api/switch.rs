@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::change::{disabled, find};
 use super::extract::{Named, Sent};
+use super::streams::StreamPath;
 use super::{Api, Problem};
 use crate::model;
 use crate::runtime::Stream;
@@ -25,12 +26,11 @@ pub(super) struct Switch {
 
 /// Holds the programme on an input until that fails, or until it is released. The switch is made
 /// at a keyframe, when what runs ahead of real time has been repaid.
-#[utoipa::path(post, path = "/streams/{name}/switch", tag = "inputs",
-    params(("name" = String, Path)), request_body = Switch, responses(
-    (status = 204), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/streams/{name}/switch", operation_id = "hold_input", tag = "inputs",
+    params(StreamPath), request_body = Switch, responses((status = 204), (status = 409, response = Problem)))]
 pub(super) async fn hold(
     State(api): State<Api>,
-    Named(name): Named<String>,
+    Named(StreamPath { name }): Named<StreamPath>,
     Sent(body): Sent,
 ) -> Result<StatusCode, Problem> {
     let Switch { input } = model::typed(&body)?;
@@ -41,12 +41,11 @@ pub(super) async fn hold(
 }
 
 /// Lets the stream choose its input again.
-#[utoipa::path(delete, path = "/streams/{name}/switch", tag = "inputs",
-    params(("name" = String, Path)), responses(
-    (status = 204), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+#[utoipa::path(delete, path = "/streams/{name}/switch", operation_id = "release_input", tag = "inputs",
+    params(StreamPath), responses((status = 204), (status = 409, response = Problem)))]
 pub(super) async fn release(
     State(api): State<Api>,
-    Named(name): Named<String>,
+    Named(StreamPath { name }): Named<StreamPath>,
 ) -> Result<StatusCode, Problem> {
     if running(&api, &name).await?.programme().release().await {
         tracing::info!(stream = name, "released");

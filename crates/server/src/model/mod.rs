@@ -40,7 +40,7 @@ pub(crate) struct StreamConfig {
     pub(crate) labels: Option<BTreeMap<String, String>>,
     /// Where media comes from: the best one that delivers feeds the programme.
     #[serde(default)]
-    #[schema(max_items = 1)]
+    #[schema(max_items = 16)]
     pub(crate) inputs: Vec<Input>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) publish: Option<Publish>,
@@ -167,6 +167,7 @@ pub(crate) struct Failover {
     /// How long a better input must deliver without fault before that, doubled by each of its
     /// failures within ten minutes, up to five minutes; 1000..=300000, default 3000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1000, maximum = 300000)]
     pub(crate) failback_after_ms: Option<u32>,
     /// How far the programme may run ahead of UTC; 200..=2000, default 2000.
     #[serde(default, skip_serializing_if = "Option::is_none")]

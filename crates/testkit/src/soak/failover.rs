@@ -192,8 +192,10 @@ impl Trials {
         // By hand to the one that was hit, which repays the lead.
         sleep(Duration::from_millis(2_500)).await;
         self.weir.switch(NAME, Some(INPUTS[at])).await?;
-        self.until("the switch by hand", |r| r["switches"][0]["to"] == INPUTS[at])
-            .await?;
+        self.until("the switch by hand", |r| {
+            r["switches"][0]["to"] == INPUTS[at]
+        })
+        .await?;
         self.weir.switch(NAME, None).await?;
         Ok(trial)
     }
