@@ -55,10 +55,7 @@ fn a_keyframe_is_what_its_nal_units_say() {
 #[test]
 fn a_picture_may_be_shown_before_it_is_decoded() {
     let mut body = Bytes::from_static(&[0xff, 0xff, 0xfe]);
-    assert_eq!(
-        take_composition(&mut body),
-        Ok(Span::from_millis(-2))
-    );
+    assert_eq!(take_composition(&mut body), Ok(Span::from_millis(-2)));
 }
 
 #[test]
