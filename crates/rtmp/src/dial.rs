@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use container::ingest::Stats;
 use hub::{EndReason, Publisher};
 use media::{Span, Timestamp};
 use tokio::io::{AsyncWriteExt as _, copy, sink};
@@ -16,7 +17,6 @@ use crate::config::Config;
 use crate::connect::{Allowed, DialError, connect};
 use crate::error::{Error, ErrorKind};
 use crate::listen::{LINGER, READ, READ_REQUEST, Transport, read, send};
-use crate::stats::Stats;
 use crate::url::Url;
 
 /// A stream elsewhere, and the bounds within which it is pulled.
@@ -83,6 +83,7 @@ impl Call {
         let mut heard = None;
         loop {
             let now = Instant::now();
+            let since = Timestamp::ZERO + Span::from(now - self.started);
             while let Some(event) = self.session.poll()? {
                 match event {
                     ClientEvent::Media {
@@ -92,10 +93,9 @@ impl Call {
                     } => {
                         heard = Some(now);
                         stats.heard();
-                        let since = Timestamp::ZERO + Span::from(now - self.started);
                         bridge.media(kind, timestamp, body, since)?;
                     }
-                    ClientEvent::Metadata(metadata) => bridge.metadata(metadata),
+                    ClientEvent::Metadata(metadata) => bridge.metadata(metadata, since),
                     ClientEvent::Ignored(reason) => stats.ignored(reason),
                     ClientEvent::Finished => return Ok(EndReason::Finished),
                 }

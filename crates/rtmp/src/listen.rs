@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use container::ingest::Stats;
 use hub::{EndReason, Publisher};
 use media::{Span, Timestamp};
 use socket2::{SockRef, TcpKeepalive};
@@ -25,7 +26,6 @@ use crate::error::{Error, ErrorKind};
 use crate::play::Playing;
 use crate::reply::Reject;
 use crate::session::{Event, Session};
-use crate::stats::Stats;
 use crate::target::Target;
 
 /// One read takes at most this much of a publisher, or of a server.
@@ -453,8 +453,10 @@ impl Publishing {
 
     async fn carry(&mut self, bridge: &mut Bridge, stats: &Stats) -> Result<EndReason, ErrorKind> {
         let start = Instant::now();
+        let mut heard = start;
         loop {
-            let now = Timestamp::ZERO + Span::from(start.elapsed());
+            let read = Instant::now();
+            let now = Timestamp::ZERO + Span::from(read - start);
             while let Some(event) = self.connection.poll_media().await? {
                 match event {
                     Event::Media {
@@ -462,17 +464,18 @@ impl Publishing {
                         timestamp,
                         body,
                     } => {
+                        heard = read;
                         stats.heard();
                         bridge.media(kind, timestamp, body, now)?;
                     }
-                    Event::Metadata(metadata) => bridge.metadata(metadata),
+                    Event::Metadata(metadata) => bridge.metadata(metadata, now),
                     Event::Ignored(reason) => stats.ignored(reason),
                     Event::Finished => return Ok(EndReason::Finished),
                     Event::Publish(_) | Event::Play(_) => {}
                 }
             }
             let patience = self.connection.config.read_timeout;
-            if stats.silence() > patience {
+            if heard.elapsed() > patience {
                 return Err(ErrorKind::TimedOut("waiting for media"));
             }
             let read = timeout(patience, self.connection.fill()).await;

@@ -4,7 +4,10 @@
 //! Development only: nothing under `[dependencies]` of another crate may be this.
 
 pub mod actors;
+mod clock;
 pub mod fuzz;
 pub mod lint;
 pub mod poll;
 pub mod soak;
+
+pub use clock::clock;

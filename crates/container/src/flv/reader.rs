@@ -112,7 +112,7 @@ impl Reader {
         };
         let millis = self.clock.extend(time.into());
         let dts = Timestamp::from_millis(millis);
-        out.extend(items.drain(..).map(|item| told(item, dts)));
+        out.extend(items.drain(..).map(|item| item.at(dts)));
         self.items = items;
         if read.is_err() {
             out.push(ingest::Item::Ignored("unreadable tag"));
@@ -120,19 +120,23 @@ impl Reader {
     }
 }
 
-fn told(item: Item, dts: Timestamp) -> ingest::Item {
-    match item {
-        Item::Config(track, config) => ingest::Item::Track(Track::new(track, config)),
-        Item::Frame(unit) => ingest::Item::Frame(Frame {
-            track: unit.track,
-            dts,
-            pts: dts + unit.composition,
-            duration: None,
-            random_access: unit.random_access,
-            leading: unit.leading,
-            payload: unit.payload,
-        }),
-        Item::End(track) => ingest::Item::End(track),
-        Item::Ignored(reason) => ingest::Item::Ignored(reason),
+impl Item {
+    /// As every source tells it, at this DTS.
+    #[must_use]
+    pub fn at(self, dts: Timestamp) -> ingest::Item {
+        match self {
+            Self::Config(track, config) => ingest::Item::Track(Track::new(track, config)),
+            Self::Frame(unit) => ingest::Item::Frame(Frame {
+                track: unit.track,
+                dts,
+                pts: dts + unit.composition,
+                duration: None,
+                random_access: unit.random_access,
+                leading: unit.leading,
+                payload: unit.payload,
+            }),
+            Self::End(track) => ingest::Item::End(track),
+            Self::Ignored(reason) => ingest::Item::Ignored(reason),
+        }
     }
 }

@@ -82,11 +82,14 @@ impl Assembler {
 
     fn track(&mut self, track: Track, out: &mut Vec<Output>) {
         let id = track.id;
-        let before = self.tracks.insert(id, track);
-        if self.waiting.is_some() || before.as_ref() == self.tracks.get(&id) {
+        let before = self.tracks.get(&id);
+        let renewed = before.is_none_or(|b| b.config != track.config);
+        let told = before == Some(&track);
+        self.tracks.insert(id, track);
+        if self.waiting.is_some() || told {
             return;
         }
-        if !self.stale.contains(&id) {
+        if renewed && !self.stale.contains(&id) {
             self.stale.push(id);
         }
         self.tell_tracks(out);
@@ -158,7 +161,8 @@ impl Assembler {
             self.stats.ignored("frame without a track");
             return;
         };
-        if frame.random_access && self.leads(frame.track) {
+        let leads = self.leads(frame.track);
+        if frame.random_access && leads {
             self.open = true;
             self.stale.clear();
         } else if !self.open {
@@ -168,7 +172,9 @@ impl Assembler {
             self.stats.ignored("new configuration before its keyframe");
             return;
         }
-        self.count(kind, &frame);
+        if leads || kind != TrackKind::Video {
+            self.count(kind, &frame);
+        }
         out.push(Output::Frame(frame));
     }
 

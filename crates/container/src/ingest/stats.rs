@@ -28,6 +28,7 @@ pub struct Stats {
 struct Seldom {
     ignored: BTreeMap<&'static str, u64>,
     counters: BTreeMap<&'static str, u64>,
+    description: Arc<BTreeMap<String, String>>,
     tracks: Option<Arc<[Track]>>,
 }
 
@@ -36,7 +37,7 @@ struct Seldom {
 pub struct Figures {
     /// Bytes received.
     pub bytes: u64,
-    /// Pictures that went on.
+    /// Pictures of the first video track that went on.
     pub video_frames: u64,
     /// Audio frames that went on.
     pub audio_frames: u64,
@@ -50,6 +51,8 @@ pub struct Figures {
     pub ignored: Vec<(&'static str, u64)>,
     /// What the protocol or container counts of its own, such as `cc_errors`.
     pub counters: Vec<(&'static str, u64)>,
+    /// What the source says of itself.
+    pub description: Arc<BTreeMap<String, String>>,
     /// The tracks.
     pub tracks: Option<Arc<[Track]>>,
 }
@@ -127,6 +130,12 @@ impl Stats {
         self.seldom().counters.insert(counter, value);
     }
 
+    /// What the source says of itself, as RTMP's `onMetaData` does: name and value. The caller
+    /// bounds it.
+    pub fn describe(&self, description: BTreeMap<String, String>) {
+        self.seldom().description = Arc::new(description);
+    }
+
     /// The tracks, as they are announced.
     pub fn set_tracks(&self, tracks: Arc<[Track]>) {
         self.seldom().tracks = Some(tracks);
@@ -149,6 +158,7 @@ impl Stats {
                 .collect(),
             ignored: listed(&seldom.ignored),
             counters: listed(&seldom.counters),
+            description: Arc::clone(&seldom.description),
             tracks: seldom.tracks.clone(),
         }
     }

@@ -1,6 +1,5 @@
 //! Files, and a reader of what is played.
 
-use std::cell::OnceCell;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -11,15 +10,6 @@ use file::{Error, Play, play};
 use hub::{EndReason, Event, Hub, Limits, Options};
 use media::{Frame, Span, Timestamp};
 use tempfile::TempDir;
-use tokio::time::Instant;
-
-thread_local!(static START: OnceCell<Instant> = const { OnceCell::new() });
-
-/// The clock of the test's runtime, which stands still but for sleeps.
-pub fn clock() -> Timestamp {
-    let start = START.with(|s| *s.get_or_init(Instant::now));
-    Timestamp::ZERO + Span::from(start.elapsed())
-}
 
 /// Runs ffmpeg in a directory; the last argument is the file that it makes.
 pub fn make(root: &TempDir, args: &str) {
@@ -75,7 +65,7 @@ impl Played {
 
 /// Plays a file below `root` to its end, or for so long.
 pub async fn run(root: &TempDir, path: &str, repeat: bool, limit: Duration) -> Played {
-    let stats = Arc::new(Stats::new(clock));
+    let stats = Arc::new(Stats::new(testkit::clock));
     let presentation = Hub::new().announce("test").unwrap();
     let limits = Limits {
         duration: Span::from_secs(3_600),
@@ -101,7 +91,7 @@ pub async fn run(root: &TempDir, path: &str, repeat: bool, limit: Duration) -> P
             reader.next(&mut events).await;
             for event in events.drain(..) {
                 match event {
-                    Event::Frame(frame) => frames.push((frame, clock())),
+                    Event::Frame(frame) => frames.push((frame, testkit::clock())),
                     Event::End(_) => return frames,
                     Event::Skipped { .. } => panic!("a reader that is too slow"),
                     Event::Group { .. } => {}

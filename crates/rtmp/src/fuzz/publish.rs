@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use container::ingest::Stats;
 use hub::{Event, Hub, Limits, Options};
 use media::{Frame, Span, Timestamp, Track, TrackId};
 
 use super::record;
 use crate::bridge::Bridge;
 use crate::session::MediaKind;
-use crate::stats::Stats;
 
 /// Type, how long it took to arrive in 10 ms, timestamp in four bytes, length in two, body.
 pub fn publish(mut data: &[u8]) {
@@ -19,7 +19,7 @@ pub fn publish(mut data: &[u8]) {
         .add("source", Limits::default())
         .expect("a free name");
     let mut reader = publisher.broadcast().subscribe(Options::default());
-    let mut bridge = Bridge::new(publisher, Arc::new(Stats::new()));
+    let mut bridge = Bridge::new(publisher, Arc::new(Stats::new(|| Timestamp::ZERO)));
     let (mut programme, mut now) = (Programme::default(), Timestamp::from_millis(0));
     while let Some((&[kind, wait, t0, t1, t2, t3, ..], body)) = record::<8>(&mut data) {
         now += Span::from_millis(i64::from(wait) * 10);

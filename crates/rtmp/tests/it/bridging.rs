@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use container::ingest::{Figures, Stats};
 use hub::{EndReason, Event, Hub, Limits, Options, Presentation, Subscriber};
 use media::CodecConfig;
-use rtmp::{Config, Error, Listener, Request, Stats};
+use rtmp::{Config, Error, Listener, Request};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
 
-use crate::client::{AVCC, Client, aac, config_body, frame_body, h264, listener, object, text};
+use crate::client::{
+    AVCC, Client, aac, config_body, frame_body, h264, listener, object, stats, text,
+};
 
 /// An accepted publisher with one reader.
 struct Live {
@@ -32,7 +35,7 @@ impl Live {
         let (publisher, relay) = presentation.add("source", Limits::default()).unwrap();
         tokio::spawn(relay.run());
         let reader = publisher.broadcast().subscribe(Options::default());
-        let stats = Arc::new(Stats::new());
+        let stats = stats();
         let run = tokio::spawn(request.accept().run(publisher, Arc::clone(&stats)));
         Self {
             client,
@@ -73,7 +76,7 @@ impl Live {
     }
 
     /// Hangs up and tells all that arrived: per group its number of tracks, per frame its track.
-    async fn finish(mut self) -> (Vec<usize>, Vec<(u16, i64)>, rtmp::Figures) {
+    async fn finish(mut self) -> (Vec<usize>, Vec<(u16, i64)>, Figures) {
         // What was answered is read first: a close with bytes unread is a reset.
         let mut stream = self.client.stream;
         stream.shutdown().await.unwrap();
@@ -97,7 +100,7 @@ impl Live {
     }
 }
 
-fn ignored(figures: &rtmp::Figures, reason: &str) -> u64 {
+fn ignored(figures: &Figures, reason: &str) -> u64 {
     let found = figures.ignored.iter().find(|(r, _)| *r == reason);
     found.map_or(0, |(_, n)| *n)
 }

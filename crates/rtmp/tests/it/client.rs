@@ -1,6 +1,9 @@
 //! A small client of our own, to say what real ones do not.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
+use container::ingest::Stats;
 use media::codec::AacConfig;
 use rml_amf0::Amf0Value;
 use rtmp::chunk::{Limits, Message, Reader, Writer};
@@ -14,6 +17,11 @@ pub const AVCC: &[u8] = &[
     0xe5, 0xc0, 0x44, 0x00, 0x00, 0x03, 0x00, 0x04, 0x00, 0x00, 0x03, 0x00, 0xf0, 0x3c, 0x58, 0xba,
     0x80, 0x01, 0x00, 0x04, 0x68, 0xce, 0x0f, 0xc8,
 ];
+
+/// Where a publisher counts.
+pub fn stats() -> Arc<Stats> {
+    Arc::new(Stats::new(testkit::clock))
+}
 
 pub async fn listener(config: Config) -> (Listener, std::net::SocketAddr) {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -3,17 +3,18 @@
 use std::process::Stdio;
 use std::sync::Arc;
 
+use container::ingest::Figures;
 use hub::{Event, Hub, Limits, Options};
-use rtmp::{Config, Request, Stats};
+use rtmp::{Config, Request};
 use tokio::process::Command;
 
-use crate::client::listener;
+use crate::client::{listener, stats};
 
 struct Seen {
     video: Vec<i64>,
     audio: usize,
     codecs: Vec<&'static str>,
-    stats: rtmp::Figures,
+    stats: Figures,
 }
 
 /// Runs an encoder against a listener until it is done.
@@ -46,7 +47,7 @@ async fn publish(program: &str, args: impl Fn(&str) -> Vec<String>) -> Seen {
         max_latency: media::Span::from_secs(3600),
         ..Options::default()
     });
-    let stats = Arc::new(Stats::new());
+    let stats = stats();
     let run = tokio::spawn(request.accept().run(publisher, Arc::clone(&stats)));
     let mut seen = Seen {
         video: vec![],
@@ -105,7 +106,7 @@ async fn debian_ffmpeg() {
         (seen.stats.keyframes, seen.stats.keyframe_interval_ms),
         (4, 1000)
     );
-    assert!(seen.stats.metadata.unwrap().members.contains_key("encoder"));
+    assert!(seen.stats.description.contains_key("encoder"));
 }
 
 #[tokio::test]

@@ -7,11 +7,11 @@ use bytes::{BufMut as _, Bytes};
 use hub::{Hub, Limits};
 use media::{CodecConfig, Span};
 use rml_amf0::Amf0Value;
-use rtmp::{Config, Listener, PlayStats, Request, Stats};
+use rtmp::{Config, Listener, PlayStats, Request};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use crate::client::{Client, listener, text};
+use crate::client::{Client, listener, stats, text};
 
 /// `make setup` puts a current ffmpeg there.
 const CURRENT_FFMPEG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.tools/ffmpeg");
@@ -94,7 +94,7 @@ async fn two_sizes_and_two_languages_come_out_as_they_went_in() {
     let presentation = Hub::new().announce("news").unwrap();
     let (publisher, relay) = presentation.add("source", Limits::default()).unwrap();
     tokio::spawn(relay.run());
-    let (broadcast, stats) = (publisher.broadcast(), Arc::new(Stats::new()));
+    let (broadcast, stats) = (publisher.broadcast(), stats());
     let publishing = tokio::spawn(request.accept().run(publisher, Arc::clone(&stats)));
     let file = record(&listener, broadcast).await;
     publishing.await.unwrap().unwrap();

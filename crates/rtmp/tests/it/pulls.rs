@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use container::ingest::Stats;
 use hub::{EndReason, Event, Hub, Limits, Options, Presentation, Subscriber};
 use media::{Frame, Track};
 use rml_amf0::Amf0Value;
 use rtmp::chunk::{self, Reader, Writer};
-use rtmp::{Allowed, Config, DialError, Pull, Stats, pull};
+use rtmp::{Allowed, Config, DialError, Pull, pull};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -16,7 +17,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, version};
 
-use crate::client::text;
+use crate::client::{stats, text};
 
 /// Whom a test trusts.
 pub fn trust(certificates: &[CertificateDer<'static>]) -> Arc<ClientConfig> {
@@ -58,7 +59,7 @@ impl Run {
             max_latency: media::Span::from_secs(3600),
             ..Options::default()
         });
-        let stats = Arc::new(Stats::new());
+        let stats = stats();
         Self {
             ends: tokio::spawn(pull(what, publisher, Arc::clone(&stats))),
             stats,

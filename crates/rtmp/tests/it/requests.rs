@@ -3,7 +3,7 @@
 use hub::{Event, Hub, Limits, Options};
 use rtmp::{Config, Reject, Request};
 
-use crate::client::{Client, aac, config_body, frame_body, h264, listener};
+use crate::client::{Client, aac, config_body, frame_body, h264, listener, stats};
 
 #[tokio::test]
 async fn an_obs_like_client_is_accepted_and_its_frames_arrive() {
@@ -19,7 +19,7 @@ async fn an_obs_like_client_is_accepted_and_its_frames_arrive() {
     let (publisher, relay) = presentation.add("source", Limits::default()).unwrap();
     tokio::spawn(relay.run());
     let mut reader = publisher.broadcast().subscribe(Options::default());
-    let run = tokio::spawn(request.accept().run(publisher, Default::default()));
+    let run = tokio::spawn(request.accept().run(publisher, stats()));
     assert_eq!(client.status().await, "NetStream.Publish.Start");
     let config = h264();
     client.send(9, 0, &config_body(&config)).await;
@@ -98,11 +98,7 @@ async fn a_silent_publisher_is_let_go() {
     let presentation = Hub::new().announce("news").unwrap();
     let (publisher, _relay) = presentation.add("source", Limits::default()).unwrap();
     tokio::time::pause();
-    let error = request
-        .accept()
-        .run(publisher, Default::default())
-        .await
-        .unwrap_err();
+    let error = request.accept().run(publisher, stats()).await.unwrap_err();
     assert_eq!(error.kind.name(), "timeout");
 }
 
@@ -120,7 +116,7 @@ async fn a_publisher_can_be_told_to_leave() {
     publishing.stopper().stop();
     drop(client);
     assert_eq!(
-        publishing.run(publisher, Default::default()).await.unwrap(),
+        publishing.run(publisher, stats()).await.unwrap(),
         hub::EndReason::Kicked
     );
 }

@@ -4,7 +4,7 @@ use failover::{State, Switch};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::runtime::{LastError, Line, Meter, Stream};
+use crate::runtime::{LastError, Line, Stream};
 
 /// How one input is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -99,8 +99,8 @@ fn input(line: &Line, state: &State) -> InputView {
     let is_active = state.active.as_deref() == Some(line.id());
     let holder = line.holder();
     let (totals, rates) = (line.totals(), line.rates());
-    let meter = line.meter();
-    let figures = meter.as_ref().map(Meter::figures);
+    let stats = line.stats();
+    let figures = stats.as_ref().map(|s| s.figures());
     InputView {
         id: line.id().to_owned(),
         state: match fault {
@@ -115,7 +115,7 @@ fn input(line: &Line, state: &State) -> InputView {
             .and_then(|i| i.silent_after)
             .map(media::Span::as_millis),
         peer: holder.as_ref().map(|h| h.peer.to_string()),
-        uptime_s: meter.as_ref().map(|m| m.uptime().as_secs()),
+        uptime_s: stats.as_ref().map(|s| s.uptime().as_secs()),
         fps: rates.map(|r| r.fps),
         bitrate_kbps: rates.map(|r| r.bits_per_second / 1000),
         keyframe_interval_ms: figures.map(|f| f.keyframe_interval_ms),

@@ -282,7 +282,7 @@ fn runtime(stream: Option<&Stream>) -> Runtime {
         media.find(|m| m.track.id == t.id)?.frame_rate
     };
     let tracks = stream.tracks();
-    let metadata = live.as_ref().and_then(|(f, _)| f.metadata.clone());
+    let metadata = live.as_ref().map(|(f, _)| (*f.description).clone());
     Runtime {
         status: stream.status(),
         uptime_s: live.as_ref().map(|(_, up)| up.as_secs()),
@@ -301,7 +301,7 @@ fn runtime(stream: Option<&Stream>) -> Runtime {
         rtmp_players: stream.players().figures().now,
         segment: lead.and_then(|m| m.edge()).map(|edge| edge.msn),
         last_error: stream.last_error(),
-        metadata: metadata.map(|m| m.members.clone()),
+        metadata: metadata.filter(|m| !m.is_empty()),
     }
 }
 

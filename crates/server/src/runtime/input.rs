@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use container::ingest::Stats;
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
 
-use super::meter::Meter;
 use super::publish::Holder;
 use super::sessions::{Rates, Sessions, Totals};
 use super::{lock, utc_ms};
@@ -41,7 +41,7 @@ pub(crate) struct Line {
     id: String,
     holder: Mutex<Option<Holder>>,
     /// The connection that we made.
-    fetched: Mutex<Option<Meter>>,
+    fetched: Mutex<Option<Arc<Stats>>>,
     sessions: Mutex<Sessions>,
     errors: Mutex<VecDeque<LastError>>,
     serials: AtomicU64,
@@ -83,25 +83,25 @@ impl Line {
 
     pub(super) fn enter(&self, holder: Holder) -> Place<'_> {
         let serial = holder.serial;
-        self.begin(Meter::Rtmp(Arc::clone(&holder.stats)));
+        self.begin(Arc::clone(&holder.stats));
         *lock(&self.holder) = Some(holder);
         Place { line: self, serial }
     }
 
-    fn begin(&self, meter: Meter) {
-        lock(&self.sessions).begin(meter);
+    fn begin(&self, stats: Arc<Stats>) {
+        lock(&self.sessions).begin(stats);
     }
 
     /// A connection of ours feeds it, until what is returned goes.
-    pub(super) fn fetch(&self, meter: Meter) -> Feeder<'_> {
-        *lock(&self.fetched) = Some(meter.clone());
-        self.begin(meter);
+    pub(super) fn fetch(&self, stats: Arc<Stats>) -> Feeder<'_> {
+        *lock(&self.fetched) = Some(Arc::clone(&stats));
+        self.begin(stats);
         Feeder(self)
     }
 
-    /// The connection that feeds it, whoever made it.
-    pub(crate) fn meter(&self) -> Option<Meter> {
-        let pushed = self.holder().map(|h| Meter::Rtmp(h.stats));
+    /// Where the connection that feeds it counts, whoever made it.
+    pub(crate) fn stats(&self) -> Option<Arc<Stats>> {
+        let pushed = self.holder().map(|h| h.stats);
         pushed.or_else(|| lock(&self.fetched).clone())
     }
 

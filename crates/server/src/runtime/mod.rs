@@ -3,7 +3,6 @@
 mod clock;
 mod input;
 mod manager;
-mod meter;
 mod numbering;
 mod packaging;
 mod players;
@@ -18,7 +17,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) use clock::{error as clock_error, utc, utc_ms};
 pub(crate) use input::{LastError, Line};
 pub(crate) use manager::{Manager, Ports, config_of};
-pub(crate) use meter::Meter;
 pub(crate) use pull::Means;
 pub(crate) use stream::{Status, Stream};
 

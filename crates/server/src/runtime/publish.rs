@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rtmp::{Reject, Stats, Stopper, Target};
+use container::ingest::Stats;
+use rtmp::{Reject, Stopper, Target};
 
 use super::input::Line;
 use crate::model::Input;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use container::ingest;
+use container::ingest::Stats;
 use failover::InputId;
 use http_media::pull::{Error, Source, hls, tls, ts};
 use hub::{EndReason, Hub, Limits, Presentation, Publisher};
@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock;
 use super::input::{Feeder, Line};
-use super::meter::Meter;
 use super::programme::Programme;
 use crate::egress::Egress;
 use crate::model::{Input, Scheme, Variant};
@@ -129,8 +128,8 @@ impl Pull {
             },
             url,
         };
-        let stats = Arc::new(rtmp::Stats::new());
-        let (publisher, presentation, _place) = self.enter(Meter::Rtmp(Arc::clone(&stats))).await?;
+        let stats = Arc::new(Stats::new(clock::monotonic));
+        let (publisher, presentation, _place) = self.enter(&stats).await?;
         let ended = rtmp::pull(pull, publisher, stats).await;
         drop(presentation);
         ended.map_err(|e: DialError| failure(e.is_refusal(), &e))
@@ -143,9 +142,8 @@ impl Pull {
             Some(Variant::Lowest) => hls::Choice::Lowest,
             Some(Variant::MaxKbps(most)) => hls::Choice::MaxKbps(most),
         };
-        let stats = Arc::new(ingest::Stats::new(clock::monotonic));
-        let (publisher, presentation, _place) =
-            self.enter(Meter::Other(Arc::clone(&stats))).await?;
+        let stats = Arc::new(Stats::new(clock::monotonic));
+        let (publisher, presentation, _place) = self.enter(&stats).await?;
         let ended = hls::pull(pull, publisher, stats).await;
         drop(presentation);
         ended.map_err(|e: Error| failure(e.is_refusal(), &e))
@@ -153,9 +151,8 @@ impl Pull {
 
     async fn ts(&self) -> Result<EndReason, Failure> {
         let pull = ts::Pull::new(self.source()?);
-        let stats = Arc::new(ingest::Stats::new(clock::monotonic));
-        let (publisher, presentation, _place) =
-            self.enter(Meter::Other(Arc::clone(&stats))).await?;
+        let stats = Arc::new(Stats::new(clock::monotonic));
+        let (publisher, presentation, _place) = self.enter(&stats).await?;
         let ended = ts::pull(pull, publisher, stats).await;
         drop(presentation);
         ended.map_err(|e: Error| failure(e.is_refusal(), &e))
@@ -167,9 +164,8 @@ impl Pull {
             path: self.input.url.clone(),
             repeat: self.input.repeat.unwrap_or(false),
         };
-        let stats = Arc::new(ingest::Stats::new(clock::monotonic));
-        let (publisher, presentation, _place) =
-            self.enter(Meter::Other(Arc::clone(&stats))).await?;
+        let stats = Arc::new(Stats::new(clock::monotonic));
+        let (publisher, presentation, _place) = self.enter(&stats).await?;
         let ended = file::play(play, publisher, stats).await;
         drop(presentation);
         ended.map_err(|e| failure(e.is_refusal(), &e))
@@ -214,14 +210,17 @@ impl Pull {
     }
 
     /// A broadcast for the connection, and the programme told of it.
-    async fn enter(&self, meter: Meter) -> Result<(Publisher, Presentation, Feeder<'_>), Failure> {
+    async fn enter(
+        &self,
+        stats: &Arc<Stats>,
+    ) -> Result<(Publisher, Presentation, Feeder<'_>), Failure> {
         let name = format!("{}#{}", self.stream, self.input.id);
         let presentation = self.hub.announce(&name).map_err(refused)?;
         let (publisher, relay) = presentation
             .add("source", Limits::default())
             .map_err(refused)?;
         tokio::spawn(relay.run());
-        let place = self.line.fetch(meter);
+        let place = self.line.fetch(Arc::clone(stats));
         self.programme
             .feed(&self.input.id, publisher.broadcast())
             .await;

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::AddAssign;
+use std::sync::Arc;
 use std::time::Duration;
 
-use container::ingest::Figures;
+use container::ingest::{Figures, Stats};
 use tokio::time::Instant;
-
-use super::meter::Meter;
 
 /// Rates are means over this time.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -74,12 +73,12 @@ struct Sample {
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     past: Totals,
-    present: Option<Meter>,
+    present: Option<Arc<Stats>>,
     samples: VecDeque<Sample>,
 }
 
 impl Sessions {
-    pub(crate) fn begin(&mut self, stats: Meter) {
+    pub(crate) fn begin(&mut self, stats: Arc<Stats>) {
         self.end();
         self.present = Some(stats);
         self.sample(Instant::now());
@@ -137,9 +136,8 @@ fn rates(first: &Sample, last: &Sample) -> Option<Rates> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
+    use crate::runtime::clock;
 
     #[test]
     fn rates_are_of_the_window() {
@@ -157,8 +155,8 @@ mod tests {
     #[test]
     fn what_was_counted_stays() {
         let mut sessions = Sessions::default();
-        sessions.begin(Meter::Rtmp(Arc::new(rtmp::Stats::new())));
-        sessions.begin(Meter::Rtmp(Arc::new(rtmp::Stats::new())));
+        sessions.begin(Arc::new(Stats::new(clock::monotonic)));
+        sessions.begin(Arc::new(Stats::new(clock::monotonic)));
         sessions.end();
         sessions.end();
         assert_eq!(sessions.totals().sessions, 2);

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use container::ingest::Stats;
 use http_media::{Output, Outputs};
 use hub::{Broadcast, Hub, Limits, Presentation, Publisher};
 use media::Track;
 use packager::Restored;
-use rtmp::{PlayRequest, PublishRequest, Publishing, Reject, Stats, Target};
+use rtmp::{PlayRequest, PublishRequest, Publishing, Reject, Target};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -15,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::input::{LastError, Line};
-use super::lock;
 use super::numbering::Ledger;
 use super::packaging::{Packaging, Stop};
 use super::players::Players;
@@ -23,6 +23,7 @@ use super::programme::Programme;
 use super::publish::{self, Holder};
 use super::pull::{Means, Pull};
 use super::sessions::Totals;
+use super::{clock, lock};
 use crate::model::{Input, Scheme, StreamConfig};
 
 /// What a stream is doing.
@@ -244,7 +245,7 @@ impl Stream {
         tokio::spawn(relay.run());
         let peer = request.peer();
         let publishing = request.accept();
-        let stats = Arc::new(Stats::new());
+        let stats = Arc::new(Stats::new(clock::monotonic));
         let place = line.enter(Holder {
             peer,
             input: input.id,
