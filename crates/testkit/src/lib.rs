@@ -5,6 +5,7 @@
 
 pub mod actors;
 pub mod fuzz;
+pub mod link;
 pub mod lint;
 pub mod poll;
 pub mod soak;
