@@ -6,6 +6,7 @@
 pub mod actors;
 mod clock;
 pub mod fuzz;
+pub mod link;
 pub mod lint;
 pub mod poll;
 pub mod soak;

@@ -50,59 +50,6 @@ impl Encoder {
             .context(".tools/ffmpeg cannot be run: `make setup`")
     }
 
-    /// Makes a file of 20 s for [`Encoder::repeat`]: 640x360 at 30 pictures a second with a keyframe
-    /// each second, and a tone of so many hertz.
-    ///
-    /// # Errors
-    /// Where `make setup` did not run.
-    pub async fn record(file: &Path, hertz: u32) -> anyhow::Result<()> {
-        let args = format!(
-            "-v error -f lavfi -i testsrc2=s=640x360:r=30 -f lavfi -i sine=f={hertz}:r=48000 -t 20 \
-             -c:v libx264 -preset ultrafast -tune zerolatency -g 30 -b:v {hertz}k -c:a aac -b:a 96k {}",
-            file.display()
-        );
-        let made = Command::new(in_repository(".tools/ffmpeg"))
-            .args(args.split_whitespace())
-            .status()
-            .await;
-        let made = made.context(".tools/ffmpeg cannot be run: `make setup`")?;
-        anyhow::ensure!(made.success(), "{}: not made", file.display());
-        Ok(())
-    }
-
-    /// Pushes a file over and over, as it is: it costs next to nothing.
-    ///
-    /// # Errors
-    /// Where `make setup` did not run.
-    pub fn repeat(file: &Path, url: &str) -> anyhow::Result<Self> {
-        let child = Command::new(in_repository(".tools/ffmpeg"))
-            .args(["-v", "error", "-re", "-stream_loop", "-1", "-i"])
-            .arg(file)
-            .args(["-c", "copy", "-f", "flv", url])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn();
-        child
-            .map(Self)
-            .context(".tools/ffmpeg cannot be run: `make setup`")
-    }
-
-    /// It stays connected and sends nothing more (SIGSTOP).
-    ///
-    /// # Errors
-    /// Of the operating system.
-    pub async fn freeze(&self) -> anyhow::Result<()> {
-        let id = self.0.id().context("the encoder is gone")?;
-        let told = Command::new("kill")
-            .args(["-STOP", &id.to_string()])
-            .status()
-            .await?;
-        anyhow::ensure!(told.success(), "kill -STOP {id}");
-        Ok(())
-    }
-
     /// Kills it as `kill -9` does: no goodbye, no last message.
     ///
     /// # Errors

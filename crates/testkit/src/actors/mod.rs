@@ -1,23 +1,29 @@
 //! Programs that take part in a scenario: a server that may be killed, a database that may be
 //! frozen, an encoder, players in a real browser. Each ends with the value that stands for it.
 
+mod counted;
 mod encoder;
 mod pebble;
 mod players;
 mod postgres;
 mod recorder;
+mod relay;
 mod secure;
 mod viewer;
 mod weir;
+mod witness;
 
+pub use self::counted::{Counted, Kind, Number, Numbers};
 pub use self::encoder::Encoder;
 pub use self::pebble::Pebble;
 pub use self::players::{After, PlayerReport, Players};
 pub use self::postgres::Postgres;
 pub use self::recorder::Recorder;
+pub use self::relay::{Relay, Way};
 pub use self::secure::Secure;
 pub use self::viewer::{Pace, Viewer};
 pub use self::weir::{Footprint, Weir};
+pub use self::witness::{Seen, Witness};
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};

@@ -63,6 +63,15 @@ impl Weir {
         Self::start_with(binary, tempfile::tempdir()?, None, None).await
     }
 
+    /// Starts a server that takes encoders on every address of the machine.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub async fn start_wide(binary: &Path) -> anyhow::Result<Self> {
+        let rtmp = SocketAddr::from(([0, 0, 0, 0], free()?.port()));
+        Self::start_at(binary, tempfile::tempdir()?, (None, None), rtmp).await
+    }
+
     /// Starts a server that speaks TLS too, on sockets that outlive it.
     ///
     /// # Errors
@@ -87,11 +96,20 @@ impl Weir {
         database: Option<String>,
         secure: Option<Secure>,
     ) -> anyhow::Result<Self> {
+        Self::start_at(binary, data, (database, secure), free()?).await
+    }
+
+    async fn start_at(
+        binary: &Path,
+        data: TempDir,
+        (database, secure): (Option<String>, Option<Secure>),
+        rtmp: SocketAddr,
+    ) -> anyhow::Result<Self> {
         if secure.is_none() {
             certify(data.path())?;
         }
         let http = secure.as_ref().map_or_else(free, Secure::http)?;
-        let doors = [http, free()?, free()?, free()?];
+        let doors = [http, rtmp, free()?, free()?];
         let given = (database.as_deref(), secure.as_ref());
         let process = run(binary, data.path(), given, doors)?;
         let [http, rtmp, https, rtmps] = doors;
@@ -222,6 +240,10 @@ impl Weir {
     pub fn publish_url(&self, name: &str) -> anyhow::Result<String> {
         Ok(match &self.secure {
             Some(secure) => format!("rtmps://{}/live/{name}", secure.rtmps()?),
+            // Where it listens everywhere, here.
+            None if self.rtmp.ip().is_unspecified() => {
+                format!("rtmp://127.0.0.1:{}/live/{name}", self.rtmp.port())
+            }
             None => format!("rtmp://{}/live/{name}", self.rtmp),
         })
     }

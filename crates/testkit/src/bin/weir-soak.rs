@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use testkit::actors::in_repository;
 use testkit::soak::Scenario;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Long scenarios against a server of their own.
 #[derive(Debug, Parser)]
@@ -21,5 +22,12 @@ struct Cli {
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let built = || in_repository("target/release/weir");
-    cli.scenario.run(cli.weir.unwrap_or_else(built)).await
+    let weir = cli.weir.unwrap_or_else(built);
+    let mut ended = signal(SignalKind::terminate())?;
+    // What it started ends with it, encoders that were stopped too.
+    tokio::select! {
+        done = cli.scenario.run(weir) => done,
+        _ = ended.recv() => anyhow::bail!("ended by SIGTERM"),
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+    }
 }

@@ -12,7 +12,7 @@ mod siege;
 mod stage;
 mod tls;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
@@ -48,18 +48,8 @@ pub enum Scenario {
         #[arg(default_value_t = 20)]
         rounds: u32,
     },
-    /// The input that feeds the programme fails, over and over; another goes on.
-    Failover {
-        /// How often.
-        #[arg(default_value_t = 100)]
-        trials: u32,
-        /// How it fails.
-        #[arg(long, value_enum, default_value = "kill")]
-        failure: failover::Failure,
-        /// Both inputs carry the same bytes.
-        #[arg(long)]
-        equal: bool,
-    },
+    /// Inputs fail, over and over, in every way that inputs do; players must not notice.
+    Failover(failover::Args),
     /// Readers that stall and publishers that say nothing slow nobody.
     Crowd,
     /// Garbage on every port, half-open connections, slow readers, a storm of publishers: nobody notices.
@@ -108,11 +98,7 @@ impl Scenario {
             Self::Restart => players::restart(weir).await,
             Self::EncoderKills { rounds } => kills::encoder(weir, rounds).await,
             Self::ServerKills { rounds } => kills::server(weir, rounds).await,
-            Self::Failover {
-                trials,
-                failure,
-                equal,
-            } => failover::run(weir, trials, failure, equal).await,
+            Self::Failover(args) => failover::run(weir, args).await,
             Self::Crowd => crowd::run(weir).await,
             Self::Siege { connections, storm } => siege::run(weir, connections, storm).await,
             Self::Database { seconds } => database::run(weir, seconds).await,
@@ -132,4 +118,12 @@ impl Scenario {
             }
         }
     }
+}
+
+/// A short form of [`Scenario::Failover`] for tests.
+///
+/// # Errors
+/// What the server did wrong.
+pub async fn short_failover(weir: &Path) -> anyhow::Result<()> {
+    failover::short(weir).await
 }

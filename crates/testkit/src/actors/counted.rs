@@ -1,0 +1,191 @@
+//! Media in which every frame has a number that a viewer can tell from its bytes alone.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use sha2::{Digest as _, Sha256};
+use tokio::process::Command;
+
+use super::in_repository;
+
+const HEADER: usize = 9;
+const TAG: usize = 11;
+/// What follows each tag: its size, once more.
+const BACK: usize = 4;
+const AUDIO: u8 = 8;
+const VIDEO: u8 = 9;
+
+/// 16 s of pictures, with their number burned in, and of noise: a keyframe each second. Both kinds
+/// of frames fit into it a whole number of times, so that it can be repeated for ever.
+#[derive(Debug)]
+pub struct Counted {
+    /// What an FLV file begins with: header, metadata, configurations.
+    pub(super) head: Vec<u8>,
+    pub(super) tags: Vec<Tag>,
+}
+
+/// A frame as FLV has it.
+#[derive(Debug)]
+pub(super) struct Tag {
+    /// From the beginning.
+    pub(super) at: Duration,
+    pub(super) keyframe: bool,
+    bytes: Vec<u8>,
+}
+
+/// Which frame of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Number {
+    /// A picture, or sound.
+    pub kind: Kind,
+    /// Counts from the beginning.
+    pub index: u32,
+}
+
+/// Pictures or sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Thirty a second.
+    Video,
+    /// 1024 samples each, 48,000 a second.
+    Audio,
+}
+
+impl Kind {
+    /// How many there are in [`Counted::LENGTH`].
+    #[must_use]
+    pub const fn per_loop(self) -> u32 {
+        match self {
+            Self::Video => 480,
+            Self::Audio => 750,
+        }
+    }
+
+    const fn of(tag_type: u8) -> Option<(Self, usize)> {
+        match tag_type {
+            VIDEO => Some((Self::Video, 5)),
+            AUDIO => Some((Self::Audio, 2)),
+            _ => None,
+        }
+    }
+}
+
+/// Frames by the SHA-256 of their payload, in hexadecimal.
+pub type Numbers = HashMap<String, Number>;
+
+impl Counted {
+    /// After so long it begins again.
+    pub const LENGTH: Duration = Duration::from_secs(16);
+
+    /// Encodes it at so many kbit/s; other rates make other bytes of the same pictures.
+    ///
+    /// # Errors
+    /// Where `make setup` did not run.
+    pub async fn record(folder: &Path, kbits: u32) -> anyhow::Result<Self> {
+        let file = folder.join(format!("{kbits}.flv"));
+        let args = format!(
+            "-v error -f lavfi -i testsrc2=s=640x360:r=30 -f lavfi -i anoisesrc=r=48000:seed=1:a=0.05 -t 17 \
+             -c:v libx264 -preset ultrafast -tune zerolatency -g 30 -sc_threshold 0 -b:v {kbits}k \
+             -c:a aac -b:a 96k -flvflags no_duration_filesize {}",
+            file.display()
+        );
+        let made = Command::new(in_repository(".tools/ffmpeg"))
+            .args(args.split_whitespace())
+            .status()
+            .await;
+        let made = made.context(".tools/ffmpeg cannot be run: `make setup`")?;
+        ensure!(made.success(), "{}: not made", file.display());
+        Self::read(&std::fs::read(file)?)
+    }
+
+    /// Takes as much of an FLV file as is repeated.
+    fn read(file: &[u8]) -> anyhow::Result<Self> {
+        let (head, mut rest) = file
+            .split_at_checked(HEADER + BACK)
+            .context("no FLV header")?;
+        let mut all = Self {
+            head: head.to_vec(),
+            tags: Vec::new(),
+        };
+        let mut base = None;
+        while let Some((tag, behind)) = next_tag(rest) {
+            rest = behind;
+            all.take(tag, &mut base);
+        }
+        for kind in [Kind::Video, Kind::Audio] {
+            let found = all.numbered().filter(|(n, _)| n.kind == kind).count();
+            ensure!(found == kind.per_loop() as usize, "{found} {kind:?} frames");
+        }
+        Ok(all)
+    }
+
+    /// The first picture is at zero; what is before it is left out.
+    fn take(&mut self, tag: &[u8], base: &mut Option<u32>) {
+        let ms = u32::from_be_bytes([tag[7], tag[4], tag[5], tag[6]]);
+        let keyframe = tag[0] == VIDEO && tag[TAG] >> 4 == 1;
+        match (Kind::of(tag[0]), tag[TAG + 1]) {
+            (None, _) | (_, 0) => self.head.extend_from_slice(tag),
+            (_, 2) if tag[0] == VIDEO => {}
+            (Some(_), _) => {
+                if keyframe {
+                    base.get_or_insert(ms);
+                }
+                let at = base.and_then(|base| ms.checked_sub(base));
+                let at = at.map(|ms| Duration::from_millis(ms.into()));
+                let bytes = tag.to_vec();
+                self.tags
+                    .extend(at.filter(|at| *at < Self::LENGTH).map(|at| Tag {
+                        at,
+                        keyframe,
+                        bytes,
+                    }));
+            }
+        }
+    }
+
+    /// Every frame and what a player gets of it.
+    fn numbered(&self) -> impl Iterator<Item = (Number, &[u8])> {
+        let mut next = [0, 0];
+        self.tags.iter().filter_map(move |tag| {
+            let (kind, skip) = Kind::of(tag.bytes[0])?;
+            let index = next[kind as usize];
+            next[kind as usize] += 1;
+            let payload = &tag.bytes[TAG + skip..tag.bytes.len() - BACK];
+            Some((Number { kind, index }, payload))
+        })
+    }
+
+    /// Its frames by their bytes.
+    #[must_use]
+    pub fn numbers(&self) -> Numbers {
+        let hex = |payload: &[u8]| {
+            let hash = Sha256::digest(payload);
+            hash.iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        self.numbered()
+            .map(|(number, payload)| (hex(payload), number))
+            .collect()
+    }
+}
+
+impl Tag {
+    /// Its bytes at that time of the stream.
+    pub(super) fn stamped(&self, time: Duration) -> Vec<u8> {
+        // FLV's clock has 32 bits and begins again after seven weeks.
+        #[expect(clippy::cast_possible_truncation, reason = "as its clock does")]
+        let [high, a, b, c] = (time.as_millis() as u32).to_be_bytes();
+        let mut bytes = self.bytes.clone();
+        bytes[4..8].copy_from_slice(&[a, b, c, high]);
+        bytes
+    }
+}
+
+/// A whole tag, and what comes after it.
+fn next_tag(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let size = rest.get(1..4)?;
+    let size = u32::from_be_bytes([0, size[0], size[1], size[2]]) as usize;
+    rest.split_at_checked(TAG + size + BACK)
+        .filter(|_| size >= 2)
+}

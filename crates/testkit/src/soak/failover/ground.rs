@@ -1,0 +1,271 @@
+//! A server, two inputs whose frames are numbered, players, and the linter.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use media::Span;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::audience::Audience;
+use super::lines::Lines;
+use super::ticker::Ticker;
+use crate::actors::{Counted, Relay, Way, Weir};
+use crate::link::Link;
+use crate::lint::{Limits, Report, State};
+use crate::poll::{self, Source};
+use crate::soak::stage::say;
+
+pub(super) const NAME: &str = "news";
+pub(super) const INPUTS: [&str; 2] = ["main", "backup"];
+/// Who is silent for so many milliseconds is left, where another carries the same bytes.
+const QUICK: u64 = 300;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the inputs are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Both carry the same bytes.
+    pub(super) equal: bool,
+    /// Of the second input; the first has 0.
+    pub(super) priority: u32,
+    pub(super) through: Through,
+}
+
+/// How encoders reach the server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Through {
+    #[default]
+    Loopback,
+    /// Each through a link of its own.
+    Links,
+    /// The same, and one encoder sends to both inputs.
+    Tee,
+}
+
+pub(super) struct Ground {
+    pub(super) weir: Weir,
+    pub(super) audience: Audience,
+    pub(super) ticker: Ticker,
+    pub(super) plan: Plan,
+    pub(super) lines: Option<Lines>,
+    ways: [Way; 2],
+    pub(super) relays: [Option<Relay>; 2],
+    contents: [Arc<Counted>; 2],
+    clock: Instant,
+    state: watch::Sender<State>,
+    linter: JoinHandle<anyhow::Result<Report>>,
+}
+
+impl Ground {
+    /// Both inputs deliver, players play, the linter watches.
+    pub(super) async fn set(binary: &Path, plan: Plan) -> anyhow::Result<Self> {
+        let media = tempfile::tempdir()?;
+        let main = Arc::new(Counted::record(media.path(), 440).await?);
+        let backup = match plan.equal {
+            true => Arc::clone(&main),
+            false => Arc::new(Counted::record(media.path(), 880).await?),
+        };
+        let (weir, lines) = match plan.through {
+            Through::Loopback => (Weir::start(binary).await?, None),
+            _ => (Weir::start_wide(binary).await?, Some(Lines::lay().await?)),
+        };
+        create(&weir, plan).await?;
+        let play = weir.publish_url(NAME)?;
+        let ways = ways(&weir, plan, lines.as_ref())?;
+        let clock = Instant::now();
+        let first = Relay::push(&main, clock, &ways[0])?;
+        let second = match plan.through {
+            Through::Tee => None,
+            _ => Some(Relay::push(&backup, clock, &ways[1])?),
+        };
+        let numbers = main.numbers().into_iter().chain(backup.numbers()).collect();
+        let (state, told) = watch::channel(State::SWITCH);
+        let linter = tokio::spawn(lint(weir.origin()?, told));
+        until(&weir, "both inputs deliver", both_ready).await?;
+        let mut ground = Self {
+            audience: Audience::play(&play, numbers, clock)?,
+            ticker: Ticker::start(),
+            weir,
+            plan,
+            lines,
+            ways,
+            relays: [Some(first), second],
+            contents: [main, backup],
+            clock,
+            state,
+            linter,
+        };
+        ground.audience.until_steady().await?;
+        Ok(ground)
+    }
+
+    /// An encoder for that input begins, in the place of the one that was.
+    pub(super) fn push(&mut self, at: usize) -> anyhow::Result<()> {
+        self.relays[at] = None;
+        let relay = Relay::push(&self.contents[at], self.clock, &self.ways[at])?;
+        self.relays[at] = Some(relay);
+        Ok(())
+    }
+
+    pub(super) fn line(&self, at: usize) -> anyhow::Result<&Link> {
+        let lines = self.lines.as_ref().context("no links")?;
+        Ok(&lines.links[at])
+    }
+
+    pub(super) fn relay(&mut self, at: usize) -> anyhow::Result<&mut Relay> {
+        self.relays[at].as_mut().context("no encoder")
+    }
+
+    pub(super) async fn runtime(&self) -> anyhow::Result<Value> {
+        runtime(&self.weir).await
+    }
+
+    /// Which input feeds the programme, and how often it was switched until now.
+    pub(super) async fn active(&self) -> anyhow::Result<(usize, u64)> {
+        let runtime = self.runtime().await?;
+        let active = INPUTS.iter().position(|id| runtime["input"] == *id);
+        let number = runtime["switches"][0]["number"].as_u64().unwrap_or(0);
+        Ok((active.context("no input is active")?, number))
+    }
+
+    pub(super) async fn until(
+        &self,
+        what: &str,
+        good: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<Value> {
+        until(&self.weir, what, good).await
+    }
+
+    /// Waits until playlists grow, after everything was away.
+    pub(super) async fn until_growing(&self) -> anyhow::Result<()> {
+        let path = format!("/{NAME}/v0.m3u8");
+        let growing = async {
+            while !self
+                .weir
+                .get(&path)
+                .await
+                .is_ok_and(|p| p.contains("PRELOAD-HINT"))
+            {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(PATIENCE, growing).await.context("not live")
+    }
+
+    pub(super) async fn until_ready(&self) -> anyhow::Result<()> {
+        self.until("both inputs deliver", both_ready).await?;
+        Ok(())
+    }
+
+    /// Waits until it is known when the input's keyframes come, and that both are equal if they are.
+    pub(super) async fn until_known(&self, at: usize) -> anyhow::Result<()> {
+        let equal = self.plan.equal;
+        let known = |r: &Value| {
+            let input = &r["inputs"][at];
+            let quick = |i: &Value| i["silent_after_ms"].as_u64() < Some(QUICK);
+            let told = r["inputs"].as_array();
+            let told =
+                told.is_some_and(|all| all.iter().any(|i| i["state"] == "active" && quick(i)));
+            input["fault"].is_null() && input["uptime_s"].as_u64() >= Some(4) && (told || !equal)
+        };
+        self.until("an input is known", known).await?;
+        Ok(())
+    }
+
+    /// What the stream goes through.
+    pub(super) fn tell(&self, state: State) {
+        // The linter only ends with the ground.
+        let _ = self.state.send(state);
+    }
+
+    /// What the linter found, which should be nothing.
+    pub(super) async fn clear(mut self) -> anyhow::Result<()> {
+        self.audience.take()?;
+        for (kind, count) in ["pictures", "sounds"].iter().zip(self.audience.total()) {
+            say(&format!(
+                "- one player all the time: {} {kind}, {} of them unknown, {} decoding times that did not grow",
+                count.frames, count.unknown, count.backward
+            ));
+            ensure!(count.unknown == 0, "frames that no encoder sent");
+            ensure!(count.backward == 0, "decoding times that did not grow");
+        }
+        drop(self.state);
+        let report = self.linter.await??;
+        say(&report.to_string());
+        ensure!(report.violations.is_empty(), "rules were broken");
+        Ok(())
+    }
+}
+
+async fn create(weir: &Weir, plan: Plan) -> anyhow::Result<()> {
+    let input =
+        |(id, priority)| json!({"id": id, "url": "publish://", "key": id, "priority": priority});
+    let inputs = [(INPUTS[0], 0), (INPUTS[1], plan.priority)].map(input);
+    let stream = json!({"name": NAME, "inputs": inputs});
+    weir.create_as(&stream).await
+}
+
+fn ways(weir: &Weir, plan: Plan, lines: Option<&Lines>) -> anyhow::Result<[Way; 2]> {
+    let here = weir.publish_url(NAME)?;
+    let urls = [0, 1].map(|at| {
+        let there = |l: &Lines| {
+            format!(
+                "rtmp://{}:{}/live/{NAME}",
+                l.links[at].near,
+                weir.rtmp.port()
+            )
+        };
+        let url = lines.map_or_else(|| here.clone(), there);
+        format!("{url}?key={}", INPUTS[at])
+    });
+    let prefix = lines.map_or_else(Vec::new, |l| l.namespace.prefix());
+    let way = |urls: &[String]| Way {
+        prefix: prefix.clone(),
+        urls: urls.to_vec(),
+    };
+    Ok(match plan.through {
+        Through::Tee => [way(&urls), way(&urls)],
+        _ => [way(&urls[..1]), way(&urls[1..])],
+    })
+}
+
+async fn lint(origin: String, told: watch::Receiver<State>) -> anyhow::Result<Report> {
+    let config = poll::Config {
+        limits: Limits {
+            slack: Span::from_millis(700),
+        },
+        duration: Duration::MAX,
+        ..poll::Config::new(&format!("{origin}/{NAME}/index.m3u8"))
+    };
+    poll::run(&config, Source::Told(told)).await
+}
+
+async fn runtime(weir: &Weir) -> anyhow::Result<Value> {
+    let text = weir.get(&format!("/api/v1/streams/{NAME}")).await?;
+    let mut stream: Value = serde_json::from_str(&text)?;
+    Ok(stream["runtime"].take())
+}
+
+async fn until(weir: &Weir, what: &str, good: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+    let asking = async {
+        loop {
+            let runtime = runtime(weir).await?;
+            if good(&runtime) {
+                return anyhow::Ok(runtime);
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let told = timeout(PATIENCE, asking).await;
+    told.with_context(|| format!("not in 20 s: {what}"))?
+}
+
+fn both_ready(runtime: &Value) -> bool {
+    let inputs = runtime["inputs"].as_array();
+    inputs.is_some_and(|all| all.iter().all(|i| i["fault"].is_null()))
+}

@@ -1,0 +1,179 @@
+//! Inputs fail, over and over, in every way that inputs do; players must not notice.
+
+mod absence;
+mod audience;
+mod flapping;
+mod ground;
+mod lines;
+mod many;
+mod table;
+mod tally;
+mod ticker;
+mod trial;
+mod weather;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::ensure;
+use clap::ValueEnum as _;
+
+use self::ground::{Plan, Through};
+use self::table::{GROUP, Promise};
+use self::trial::Failure;
+use super::stage::say;
+
+/// Which rooms to go through, and for how long.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// All where none is named.
+    #[arg(value_enum)]
+    rooms: Vec<Room>,
+    /// Of each room with trials.
+    #[arg(long, default_value_t = 100)]
+    trials: u32,
+    /// Of bad weather.
+    #[arg(long, default_value_t = 10)]
+    minutes: u32,
+    /// How often a flapping input comes and goes.
+    #[arg(long, default_value_t = 20)]
+    flaps: u32,
+    /// Of absences, one after the other.
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 60, 300])]
+    seconds: Vec<u64>,
+    /// Of the room that counts what piles up.
+    #[arg(long, default_value_t = 1_000)]
+    switches: u64,
+}
+
+/// A way to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Room {
+    /// `kill -9` of an encoder; the other sends other bytes.
+    Kill,
+    /// SIGSTOP of an encoder: it stays connected.
+    Stop,
+    /// A link loses everything.
+    Blackhole,
+    /// `kill -9`; both send the same bytes.
+    KillEqual,
+    /// SIGSTOP; both send the same bytes.
+    StopEqual,
+    /// One encoder sends to both inputs; one of its links loses everything.
+    Tee,
+    /// Links of 1 % loss, 50 ms of jitter and short outages: no switch.
+    Weather,
+    /// The same where both carry the same bytes and a switch is made sooner.
+    WeatherEqual,
+    /// The better input is up for a second, down for a second.
+    Flapping,
+    /// Up for four seconds, down for one.
+    SlowFlapping,
+    /// All inputs are away.
+    Absence,
+    /// A great many switches.
+    Switches,
+}
+
+/// Every room, whatever the ones before it showed.
+pub(super) async fn run(binary: PathBuf, args: Args) -> anyhow::Result<()> {
+    let rooms = match &args.rooms[..] {
+        [] => Room::value_variants(),
+        some => some,
+    };
+    let (mut rows, mut broken) = (Vec::new(), Vec::new());
+    for room in rooms {
+        let name = room.name();
+        say(&format!("\n## {name}"));
+        if let Err(why) = room.run(&binary, &args, &mut rows).await {
+            say(&format!("- NOT OK: {why:#}"));
+            broken.push(name);
+        }
+    }
+    if !rows.is_empty() {
+        say(&format!("{}\n{}", table::HEAD, rows.join("\n")));
+    }
+    ensure!(
+        broken.is_empty(),
+        "promises were broken: {}",
+        broken.join(", ")
+    );
+    Ok(())
+}
+
+/// A few failures of each kind: how the programme behaves, not how quickly.
+///
+/// # Errors
+/// What players noticed.
+pub(super) async fn short(binary: &Path) -> anyhow::Result<()> {
+    for failure in [Failure::Kill, Failure::Stop] {
+        let found = trial::run(binary, Plan::default(), failure, 2).await?;
+        say(&format!("{}\n{}", table::HEAD, table::row("short", &found)));
+        table::hold_frames("short", &found, GROUP)?;
+    }
+    Ok(())
+}
+
+impl Room {
+    fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |v| v.get_name().to_owned())
+    }
+
+    async fn run(self, binary: &Path, args: &Args, rows: &mut Vec<String>) -> anyhow::Result<()> {
+        match self {
+            Self::Weather | Self::WeatherEqual => {
+                weather::run(binary, self.plan(), args.minutes).await
+            }
+            Self::Flapping => flapping::run(binary, Duration::from_secs(1), args.flaps).await,
+            Self::SlowFlapping => flapping::run(binary, Duration::from_secs(4), args.flaps).await,
+            Self::Absence => absence::run(binary, &args.seconds).await,
+            Self::Switches => many::run(binary, args.switches).await,
+            _ => {
+                let found = trial::run(binary, self.plan(), self.failure(), args.trials).await?;
+                let row = table::row(&self.name(), &found);
+                say(&format!("{}\n{row}", table::HEAD));
+                rows.push(row);
+                table::hold(&self.name(), &found, self.promise())
+            }
+        }
+    }
+
+    fn plan(self) -> Plan {
+        let through = match self {
+            Self::Tee => Through::Tee,
+            Self::Blackhole | Self::Weather | Self::WeatherEqual => Through::Links,
+            _ => Through::Loopback,
+        };
+        let equal = matches!(
+            self,
+            Self::KillEqual | Self::StopEqual | Self::Tee | Self::WeatherEqual
+        );
+        Plan {
+            equal,
+            through,
+            priority: 0,
+        }
+    }
+
+    const fn failure(self) -> Failure {
+        match self {
+            Self::Stop | Self::StopEqual => Failure::Stop,
+            Self::Blackhole | Self::Tee => Failure::Hole,
+            _ => Failure::Kill,
+        }
+    }
+
+    /// Section 10 of the design.
+    fn promise(self) -> Promise {
+        let equal = self.plan().equal;
+        let repeated = if equal { 0 } else { GROUP };
+        let closes = self.failure() == Failure::Kill;
+        let silent = if equal { 200 } else { 500 };
+        Promise {
+            decision: closes.then_some(20),
+            detection: (!closes).then_some(silent),
+            repeated,
+        }
+    }
+}
