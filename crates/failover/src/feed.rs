@@ -6,17 +6,21 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hub::{Broadcast, Event, Group, Join, Options, Subscriber};
-use media::{Frame, Span, Timestamp, Track, TrackKind};
+use media::{Frame, Span, Timestamp, Track, TrackId, TrackKind};
 
 use crate::equal;
 use crate::fault::Fault;
 use crate::health::Health;
 use crate::splice::lead;
+use crate::wall::{Belief, Held, Wall};
 
 /// The programme must not skip what its input still has.
 const LATENCY: Span = Span::from_secs(60);
 /// Keyframes by which inputs of equal bytes know each other.
 const KEYS: usize = 4;
+/// Random-access points that are remembered: those of what the hub holds, where they are a third of
+/// a second apart.
+const POINTS: usize = 32;
 
 /// A connection, watched from its first frame to its last.
 #[derive(Debug)]
@@ -29,6 +33,14 @@ pub(crate) struct Feed {
     keys: VecDeque<Bytes>,
     /// When the newest group began.
     opened: Option<Timestamp>,
+    wall: Wall,
+    /// DTS of its last random-access points.
+    points: VecDeque<Timestamp>,
+    /// From DTS to PTS of the newest.
+    delay: Span,
+    lead: Option<TrackId>,
+    /// DTS of the newest frame of its lead track.
+    edge: Timestamp,
     ended: bool,
     batch: Vec<Event>,
 }
@@ -59,6 +71,11 @@ impl Feed {
             opens: false,
             keys: VecDeque::new(),
             opened: None,
+            wall: Wall::default(),
+            points: VecDeque::new(),
+            delay: Span::ZERO,
+            lead: None,
+            edge: Timestamp::ZERO,
             ended: false,
             batch: Vec::new(),
         }
@@ -78,6 +95,7 @@ impl Feed {
         for event in batch.drain(..) {
             match event {
                 Event::Group { tracks, .. } => {
+                    self.lead = lead(&tracks);
                     self.tracks = tracks;
                     self.opens = true;
                     self.opened = Some(now);
@@ -100,10 +118,46 @@ impl Feed {
                 self.keys.pop_front();
             }
             self.keys.push_back(frame.payload.clone());
+            self.point(frame, now);
+        }
+        if self.lead == Some(frame.track) {
+            self.edge = frame.dts;
         }
         let track = self.tracks.iter().find(|t| t.id == frame.track);
         let kind = track.map_or(TrackKind::Data, |t| t.kind);
         self.health.frame(frame, kind, opens, now);
+    }
+
+    fn point(&mut self, frame: &Frame, now: Timestamp) {
+        if self.points.len() == POINTS {
+            self.points.pop_front();
+        }
+        self.points.push_back(frame.dts);
+        self.delay = frame.pts - frame.dts;
+        if let Some(pair) = self.broadcast.wall_time() {
+            self.wall.note(pair, frame.pts, now);
+        }
+    }
+
+    /// What added to a DTS gives the wall time of its content, where the input's clock is believed.
+    pub(crate) fn clock(&self, belief: Belief) -> Option<Span> {
+        self.wall.offset(belief).map(|offset| offset + self.delay)
+    }
+
+    /// What it has, for an entry by the clock.
+    pub(crate) fn held(&mut self) -> Held<'_> {
+        Held {
+            points: self.points.make_contiguous(),
+            edge: self.edge,
+            group: self.health.longest_group(),
+        }
+    }
+
+    /// The id of the group that this random-access point opens, while the hub holds it.
+    pub(crate) fn group_at(&self, dts: Timestamp) -> Option<Timestamp> {
+        let groups = self.broadcast.recent(POINTS);
+        let first = |g: &&Group| g.frames.first().is_some_and(|f| f.dts == dts);
+        groups.iter().rev().find(first).map(|g| g.id)
     }
 
     pub(crate) fn fault(&self, now: Timestamp) -> Option<Fault> {

@@ -138,6 +138,12 @@ impl Health {
         self.keyframes.last = self.keyframes.last.map(|(dts, at)| (dts, at + away));
     }
 
+    /// How far apart its random-access points were at most, lately.
+    #[must_use]
+    pub fn longest_group(&self) -> Option<Span> {
+        self.keyframes.intervals.iter().max().copied()
+    }
+
     /// When the last frame came.
     #[must_use]
     pub const fn last(&self) -> Option<Timestamp> {

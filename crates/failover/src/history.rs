@@ -18,6 +18,9 @@ pub enum Class {
     Cached,
     /// At the next random-access point of the other.
     Next,
+    /// Both tell the time of one clock: at the random-access point at or before the point of equal
+    /// time.
+    Clock,
 }
 
 impl Class {
@@ -28,6 +31,7 @@ impl Class {
             Self::Equal => "equal",
             Self::Cached => "cached",
             Self::Next => "next",
+            Self::Clock => "clock",
         }
     }
 }
@@ -53,7 +57,8 @@ pub struct Switch {
     pub detection: Span,
     /// For how long nothing was written to the programme.
     pub wall_silence: Span,
-    /// Media of the new input that was there already and is replayed: at most so much is repeated.
+    /// Media of the new input that was there already and is replayed: at most so much is repeated;
+    /// just so much, but for reordered pictures, where it was entered by the clock.
     pub replayed: Span,
     /// How far the programme ran ahead of UTC afterwards.
     pub lead: Span,

@@ -14,6 +14,7 @@ mod programme;
 mod selector;
 mod splice;
 mod timeline;
+mod wall;
 
 pub use board::{Board, InputState, State};
 pub use fault::Fault;
@@ -23,3 +24,4 @@ pub use programme::{Clock, Observer, Order, Programme};
 pub use selector::{Choice, Failback, InputId, NotFit, Policy, Reason, Role, Selector};
 pub use splice::Splice;
 pub use timeline::{Config, Counters, Entry, Timeline};
+pub use wall::{Belief, Held, Step, Wall};

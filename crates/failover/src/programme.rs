@@ -1,6 +1,8 @@
 //! The task behind a programme: watches every input, asks the selector, carries out what it says.
 
-use std::collections::BTreeMap;
+mod by_clock;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use crate::history::{Class, Switch};
 use crate::selector::{Choice, InputId, NotFit, Policy, Role, Selector};
 use crate::splice::Splice;
 use crate::timeline::{Config, Timeline};
+use by_clock::Way;
 
 /// The shortest silence that is a fault: a switch to another encode costs the viewer a step back
 /// of up to a group, one to the same bytes nothing.
@@ -74,6 +77,12 @@ pub struct Programme<C, O> {
     /// The last groups of an input that went while it fed the programme.
     remains: Vec<Group>,
     batch: Vec<Event>,
+    /// What the source sent before it is due.
+    early: VecDeque<Event>,
+    /// How far ahead of UTC it is due, where the source was entered by the clock.
+    pace: Option<Span>,
+    /// What added to a DTS of the input that went while it fed the programme gives its wall time.
+    left: Option<Span>,
     pending: Option<Pending>,
     /// The input that fed the programme last.
     fed_by: Option<InputId>,
@@ -94,6 +103,20 @@ struct Pending {
     decided: Timestamp,
     /// When the random-access point to enter at is expected.
     expected: Option<Timestamp>,
+    /// The random-access point of the other that the present one goes on to, by their clock.
+    meet: Option<Timestamp>,
+}
+
+/// How an input is entered.
+#[derive(Debug)]
+struct Manner {
+    class: Class,
+    /// The first group that is read.
+    group: Option<Timestamp>,
+    replayed: Span,
+    gap: bool,
+    /// How far ahead of UTC its frames are due, where that is not when they come.
+    pace: Option<Span>,
 }
 
 impl<C: Clock, O: Observer> Programme<C, O> {
@@ -113,6 +136,9 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             source: None,
             remains: Vec::new(),
             batch: Vec::new(),
+            early: VecDeque::new(),
+            pace: None,
+            left: None,
             pending: None,
             fed_by: None,
             entered: None,
@@ -158,7 +184,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
                 Poll::Pending => break,
             }
         }
-        if let Some(source) = &mut self.source {
+        if let Some(source) = self.source.as_mut().filter(|_| self.early.is_empty()) {
             ready |= source.poll_next(cx, &mut self.batch).is_ready();
         }
         for feed in self.feeds.values_mut() {
@@ -187,6 +213,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
     /// Writes what the source sent. Whether that was news for those who look.
     fn forward(&mut self, now: Timestamp) -> bool {
         let silent_since = self.splice.wrote();
+        self.release(now);
         let groups = |batch: &[Event]| batch.iter().any(|e| matches!(e, Event::Group { .. }));
         let news = groups(&self.batch);
         let wrote = self.splice.forward(&mut self.batch, now);
@@ -203,6 +230,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
     fn obey(&mut self, order: Order, now: Timestamp) {
         match order {
             Order::Inputs(inputs) => {
+                self.note_clock();
                 self.selector.set_inputs(&inputs, now);
                 self.feeds
                     .retain(|id, _| inputs.iter().any(|(i, _)| i == id));
@@ -234,17 +262,14 @@ impl<C: Clock, O: Observer> Programme<C, O> {
 
     /// The connection is over; what it still has is written.
     fn lose(&mut self, id: &InputId, now: Timestamp) {
+        if self.selector.active() == Some(id) {
+            self.note_clock();
+        }
         let Some(feed) = self.feeds.remove(id) else {
             return;
         };
         if self.selector.active() == Some(id) {
-            while self
-                .source
-                .as_mut()
-                .is_some_and(|s| s.try_next(&mut self.batch))
-            {
-                self.forward(now);
-            }
+            self.catch_up(now);
             self.source = None;
             self.remains = feed.recent();
         }
@@ -353,6 +378,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             detection,
             decided: now,
             expected,
+            meet: None,
         }
     }
 
@@ -360,25 +386,41 @@ impl<C: Clock, O: Observer> Programme<C, O> {
     /// random-access point will be on UTC.
     fn expected(&self, choice: &Choice) -> Option<Timestamp> {
         let timeline = self.splice.timeline();
-        if !choice.voluntary || timeline.lead() < LEAD {
+        let feed = self.feeds.get(&choice.to)?;
+        if !choice.voluntary || timeline.lead() < self.worth_repaying(&choice.to) {
             return None;
         }
-        let end = timeline.end()?;
-        self.feeds.get(&choice.to)?.health.next_keyframe(end)
+        feed.health.next_keyframe(timeline.end()?)
     }
 
-    fn try_enter(&mut self, pending: Pending, now: Timestamp) -> Option<Pending> {
+    fn try_enter(&mut self, mut pending: Pending, now: Timestamp) -> Option<Pending> {
         let Some(feed) = self.feeds.get(&pending.choice.to) else {
             return Some(pending);
         };
         if let Some(shift) = self.shift_to(feed) {
             self.splice.timeline_mut().follow(shift);
-            self.enter(pending, (Class::Equal, Span::ZERO, false), now);
+            let manner = Manner {
+                class: Class::Equal,
+                group: self.group_at_end(&pending.choice.to),
+                replayed: Span::ZERO,
+                gap: false,
+                pace: self.pace,
+            };
+            self.enter(pending, &manner, now);
             return None;
         }
         if pending.choice.voluntary && !pending.is_due(feed.opened()) {
             return Some(pending);
         }
+        match self.by_clock(&mut pending, now) {
+            Way::Enter(manner) => {
+                self.enter(pending, &manner, now);
+                return None;
+            }
+            Way::Wait => return Some(pending),
+            Way::None => {}
+        }
+        let feed = self.feeds.get(&pending.choice.to)?;
         let Some(cached) = feed.cached() else {
             return Some(pending);
         };
@@ -388,8 +430,15 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         }
         let waited = feed.opened().is_some_and(|at| at > pending.decided);
         let class = if waited { Class::Next } else { Class::Cached };
+        let manner = Manner {
+            class,
+            group: Some(cached.id),
+            replayed: cached.span,
+            gap: entry.gap,
+            pace: None,
+        };
         self.splice.timeline_mut().enter(cached.dts, entry);
-        self.enter(pending, (class, cached.span, entry.gap), now);
+        self.enter(pending, &manner, now);
         None
     }
 
@@ -402,19 +451,17 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         }
     }
 
-    fn enter(&mut self, pending: Pending, how: (Class, Span, bool), now: Timestamp) {
+    fn enter(&mut self, pending: Pending, manner: &Manner, now: Timestamp) {
         let Pending {
             choice, detection, ..
         } = pending;
-        let (class, replayed, gap) = how;
         let Some(feed) = self.feeds.get(&choice.to) else {
             return;
         };
-        let from = match class {
-            Class::Equal => self.group_at_end(feed),
-            Class::Cached | Class::Next => feed.cached().map(|c| c.id),
-        };
-        self.source = from.map(|id| feed.read_from(id));
+        self.early.clear();
+        self.pace = manner.pace;
+        self.left = None;
+        self.source = manner.group.map(|id| feed.read_from(id));
         self.splice.turn();
         self.entered = Some(Switch {
             number: 0,
@@ -423,12 +470,12 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             to: Arc::clone(&choice.to),
             reason: choice.reason,
             voluntary: choice.voluntary,
-            class,
+            class: manner.class,
             detection,
             wall_silence: Span::ZERO,
-            replayed,
+            replayed: manner.replayed,
             lead: Span::ZERO,
-            gap,
+            gap: manner.gap,
         });
         self.remains.clear();
         self.selector.entered(&choice, now);
@@ -438,7 +485,8 @@ impl<C: Clock, O: Observer> Programme<C, O> {
 
     /// The group in which the feed's equal frames go on where the programme ends. What it begins
     /// with is there already, and is left out by the timeline.
-    fn group_at_end(&self, feed: &Feed) -> Option<Timestamp> {
+    fn group_at_end(&self, to: &InputId) -> Option<Timestamp> {
+        let feed = self.feeds.get(to)?;
         let timeline = self.splice.timeline();
         let end = timeline.end()?;
         let groups = feed.recent();
@@ -449,10 +497,9 @@ impl<C: Clock, O: Observer> Programme<C, O> {
 
     /// Writes what the new source has already.
     fn catch_up(&mut self, now: Timestamp) {
-        while self
-            .source
-            .as_mut()
-            .is_some_and(|s| s.try_next(&mut self.batch))
+        while self.early.is_empty()
+            && let Some(source) = &mut self.source
+            && source.try_next(&mut self.batch)
         {
             self.forward(now);
         }
@@ -466,6 +513,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         let due = feeds
             .filter(|at| *at > now)
             .chain(self.selector.deadline(now))
+            .chain(self.due())
             .min();
         let Some(due) = due else {
             return;

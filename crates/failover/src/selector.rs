@@ -7,6 +7,7 @@ use std::sync::Arc;
 use media::{Span, Timestamp};
 
 use crate::fault::Fault;
+use crate::wall::Belief;
 
 /// An input's id within its stream.
 pub type InputId = Arc<str>;
@@ -101,6 +102,8 @@ pub enum Role {
         priority: u32,
         /// Connected only while nothing better delivers.
         cold: bool,
+        /// Whether its own wall clock is believed.
+        clock: Belief,
     },
     /// Is shown while no source delivers.
     Slate,
@@ -283,6 +286,15 @@ impl Selector {
     #[must_use]
     pub fn state(&self, id: &str) -> Option<(Option<Fault>, Timestamp)> {
         self.find(id).map(|i| (i.fault, i.since))
+    }
+
+    /// Whether the wall clock of an input is believed.
+    #[must_use]
+    pub fn belief(&self, id: &str) -> Belief {
+        match self.find(id).map(|i| i.role) {
+            Some(Role::Source { clock, .. }) => clock,
+            Some(Role::Slate) | None => Belief::Ignore,
+        }
     }
 
     /// Every input: what is wrong with it, and since when it has been as it is.

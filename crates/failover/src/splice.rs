@@ -59,6 +59,12 @@ impl Splice {
         self.until = until;
     }
 
+    /// Whether the present input has come to where it is left out.
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// When the programme was written last.
     #[must_use]
     pub const fn wrote(&self) -> Option<Timestamp> {

@@ -60,6 +60,10 @@ struct Progress {
     last: Timestamp,
     /// From the frame before the last to the last: how long the last will be, presumably.
     interval: Span,
+    /// From DTS to PTS of the last random-access point.
+    delay: Span,
+    /// The latest PTS since then.
+    shown: Timestamp,
 }
 
 /// Where a source would enter the programme.
@@ -137,9 +141,30 @@ impl Timeline {
     /// Whether the programme may run ahead of UTC by so much.
     #[must_use]
     pub fn allows(&self, lead: Span) -> bool {
-        // What is entered at the very bound would be cut off by its own jitter.
+        lead <= self.most()
+    }
+
+    /// How far ahead of UTC a source may be entered: at the very bound it would be cut off by its
+    /// own jitter.
+    #[must_use]
+    pub fn most(&self) -> Span {
         let margin = JITTER.min(Span::from_nanos(self.config.max_lead.as_nanos() / 2));
-        lead <= self.config.max_lead - margin
+        self.config.max_lead - margin
+    }
+
+    /// The time of the present source, on its own clock, from which on its frames of the lead track
+    /// are missing in the programme. Half a frame is how exact that is.
+    #[must_use]
+    pub fn missing(&self) -> Option<(Timestamp, Span)> {
+        let offset = self.offset?;
+        let leads = |t: &&Progress| self.lead_track == Some(t.id);
+        let track = self.tracks.iter().find(leads)?;
+        let half = Span::from_nanos(track.interval.as_nanos() / 2);
+        let end = track.last + track.interval;
+        // A later picture came before those that it is shown after: these are missing.
+        let ragged = track.shown > track.last + track.delay + half;
+        let from = if ragged { end - track.delay } else { end };
+        Some((from - offset, half))
     }
 
     /// Another source: the frame with this DTS comes at `entry`.
@@ -192,7 +217,7 @@ impl Timeline {
             return None;
         }
         self.watch.note(dts - now, now);
-        if !self.advance(frame.track, dts) {
+        if !self.advance(&frame, offset, opens_group) {
             self.counters.overlapped += 1;
             return None;
         }
@@ -260,17 +285,24 @@ impl Timeline {
     }
 
     /// Notes the frame's place; `false` where the track already holds that time.
-    fn advance(&mut self, id: TrackId, dts: Timestamp) -> bool {
-        match self.tracks.iter_mut().find(|t| t.id == id) {
+    fn advance(&mut self, frame: &Frame, offset: Span, opens_group: bool) -> bool {
+        let (dts, pts) = (frame.dts + offset, frame.pts + offset);
+        match self.tracks.iter_mut().find(|t| t.id == frame.track) {
             Some(track) if dts <= track.last => return false,
             Some(track) => {
                 track.interval = (dts - track.last).min(LONGEST_FRAME);
                 track.last = dts;
+                track.shown = track.shown.max(pts);
+                if opens_group {
+                    (track.delay, track.shown) = (pts - dts, pts);
+                }
             }
             None => self.tracks.push(Progress {
-                id,
+                id: frame.track,
                 last: dts,
                 interval: Span::from_millis(1),
+                delay: pts - dts,
+                shown: pts,
             }),
         }
         true

@@ -10,6 +10,7 @@ use crate::event::EndReason;
 use crate::relay::{Bell, Seats};
 use crate::subscriber::{Options, Subscriber};
 use crate::sync::Mutex;
+use crate::wall::WallTime;
 use crate::window::{Limits, Window};
 
 /// A broadcast as readers hold it. Cloning it counts a reference.
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) window: Window,
     pub(crate) seats: Seats,
+    pub(crate) wall: Option<WallTime>,
 }
 
 /// One group as it lies in the window.
@@ -50,6 +52,7 @@ impl Shared {
             state: Mutex::new(State {
                 window: Window::new(limits),
                 seats: Seats::default(),
+                wall: None,
             }),
             bell: Mutex::new(Bell::default()),
             tally: Tally::default(),
@@ -82,6 +85,12 @@ impl Broadcast {
     #[must_use]
     pub fn recent(&self, groups: usize) -> Vec<Group> {
         self.shared.state.lock().window.recent(groups)
+    }
+
+    /// The newest pair of a time of this broadcast and UTC, if its source ever told one.
+    #[must_use]
+    pub fn wall_time(&self) -> Option<WallTime> {
+        self.shared.state.lock().wall
     }
 
     /// Why it ended, if it has.

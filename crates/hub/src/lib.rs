@@ -16,6 +16,7 @@ mod publisher;
 mod relay;
 mod subscriber;
 mod sync;
+mod wall;
 mod window;
 
 pub use broadcast::{Broadcast, Group};
@@ -26,4 +27,5 @@ pub use presentation::{Hub, Listing, NameTaken, Presentation, Rendition, Renditi
 pub use publisher::{Publisher, Refused};
 pub use relay::Relay;
 pub use subscriber::{Join, Options, Subscriber};
+pub use wall::WallTime;
 pub use window::Limits;

@@ -9,6 +9,7 @@ use crate::counters::{Counters, add};
 use crate::demand::Demand;
 use crate::event::EndReason;
 use crate::presentation::Place;
+use crate::wall::WallTime;
 use crate::window::Pushed;
 
 /// Why a frame was not taken. The writer may go on with the next one.
@@ -49,6 +50,11 @@ impl Publisher {
     /// second.
     pub fn set_tracks(&mut self, tracks: Arc<[Track]>) {
         self.shared.state.lock().window.set_tracks(tracks);
+    }
+
+    /// What the source says that its time is: told before the frame that it dates is pushed.
+    pub fn set_wall_time(&mut self, wall: WallTime) {
+        self.shared.state.lock().wall = Some(wall);
     }
 
     /// Appends a frame and wakes the readers. Takes the same time for any number of them.

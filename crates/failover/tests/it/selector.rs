@@ -1,6 +1,6 @@
 //! The selector through random histories.
 
-use failover::{Fault, InputId, Policy, Reason, Role, Selector};
+use failover::{Belief, Fault, InputId, Policy, Reason, Role, Selector};
 use media::{Span, Timestamp};
 use proptest::prelude::*;
 
@@ -68,6 +68,7 @@ impl Model {
                     Role::Source {
                         priority: priorities[i],
                         cold: false,
+                        clock: Belief::Ignore,
                     },
                 )
             })
@@ -203,7 +204,11 @@ proptest! {
 #[test]
 fn a_cold_input_is_wanted_when_nothing_better_delivers() {
     let mut selector = Selector::new(Policy::default());
-    let source = |priority, cold| Role::Source { priority, cold };
+    let source = |priority, cold| Role::Source {
+        priority,
+        cold,
+        clock: Belief::Ignore,
+    };
     let inputs = [
         (id(0), source(0, false)),
         (id(1), source(1, true)),

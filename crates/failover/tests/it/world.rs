@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use failover::{
-    Board, Config, Fault, InputId, NotFit, Observer, Order, Policy, Programme, Role, State, Switch,
+    Belief, Board, Config, Fault, InputId, NotFit, Observer, Order, Policy, Programme, Role, State,
+    Switch,
 };
-use hub::{Event, Hub, Limits, Options, Presentation, Publisher, Subscriber};
+use hub::{Event, Hub, Limits, Options, Presentation, Publisher, Subscriber, WallTime};
 use media::codec::OpaqueConfig;
 use media::{CodecConfig, Frame, Span, Timestamp, Track, TrackId, TrackKind};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 const VIDEO: TrackId = TrackId(0);
 const AUDIO: TrackId = TrackId(1);
 pub(crate) const PICTURE_MS: i64 = 40;
-const SOUND_MS: i64 = 20;
+pub(crate) const SOUND_MS: i64 = 20;
 const EPOCH: Timestamp = Timestamp::from_millis(1_795_228_844_000);
 
 /// An encoder of 25 pictures and 50 packets of sound per second.
@@ -32,6 +33,10 @@ pub(crate) struct Encoder {
     /// Its clock counts from here.
     pub(crate) origin_ms: i64,
     pub(crate) silent: bool,
+    /// Whether each third picture comes before the two that are shown before it.
+    pub(crate) reorders: bool,
+    /// It tells its wall clock, which is wrong by so much.
+    pub(crate) wall_error_ms: Option<i64>,
     pub(crate) line: Option<(Presentation, Publisher)>,
     pub(crate) sent_ms: i64,
 }
@@ -46,24 +51,45 @@ impl Encoder {
             delay_ms: 0,
             origin_ms: i64::from(encode) * 1_000_000,
             silent: false,
+            reorders: false,
+            wall_error_ms: None,
             line: None,
             sent_ms: 0,
         }
     }
 
     fn frame(&self, track: TrackId, at_ms: i64, random_access: bool) -> Frame {
+        let (dts_ms, pts_ms) = self.times(track, at_ms);
         let mut payload = vec![self.encode, u8::from(track == AUDIO)];
-        payload.extend(at_ms.to_be_bytes());
-        let dts = Timestamp::from_millis(at_ms + self.origin_ms);
+        payload.extend(pts_ms.to_be_bytes());
         Frame {
             track,
-            dts,
-            pts: dts,
+            dts: Timestamp::from_millis(dts_ms + self.origin_ms),
+            pts: Timestamp::from_millis(pts_ms + self.origin_ms),
             duration: None,
             random_access,
             leading: false,
             payload: payload.into(),
         }
+    }
+
+    /// When what it sends at this time was taken: to be decoded, and to be shown.
+    fn times(&self, track: TrackId, at_ms: i64) -> (i64, i64) {
+        let dts = if self.reorders {
+            at_ms - 4 * PICTURE_MS
+        } else {
+            at_ms
+        };
+        if !self.reorders || track == AUDIO {
+            return (dts, dts);
+        }
+        let in_group = (at_ms - self.phase_ms).rem_euclid(self.gop_ms) / PICTURE_MS;
+        let pictures = match (in_group, (in_group + 2) % 3) {
+            (0, _) => 2,
+            (_, 0) => 4,
+            _ => 1,
+        };
+        (dts, dts + pictures * PICTURE_MS)
     }
 
     /// Sends what is due at `now_ms`.
@@ -79,6 +105,13 @@ impl Encoder {
                 continue;
             };
             for frame in picture.into_iter().chain([sound]) {
+                if let Some(error) = self.wall_error_ms.filter(|_| frame.track == VIDEO && key) {
+                    let origin = Span::from_millis(error - self.origin_ms);
+                    publisher.set_wall_time(WallTime {
+                        media: frame.pts,
+                        utc: frame.pts + (EPOCH - Timestamp::ZERO) + origin,
+                    });
+                }
                 let _ = publisher.push(frame);
             }
         }
@@ -126,6 +159,7 @@ impl Observer for Ears {
 pub(crate) struct World {
     pub(crate) encoders: Vec<Encoder>,
     pub(crate) shown: Vec<Shown>,
+    pub(crate) belief: Belief,
     pub(crate) wanted: watch::Receiver<Arc<[InputId]>>,
     hub: Hub,
     start: Instant,
@@ -163,6 +197,7 @@ impl World {
         let world = Self {
             encoders: Vec::new(),
             shown: Vec::new(),
+            belief: Belief::default(),
             wanted,
             hub,
             start,
@@ -182,6 +217,7 @@ impl World {
             priority => Role::Source {
                 priority,
                 cold: false,
+                clock: self.belief,
             },
         };
         let inputs = inputs.iter().map(|(id, p)| (InputId::from(*id), role(*p)));

@@ -10,9 +10,7 @@ mod merge;
 mod play;
 mod source;
 pub mod ts;
-mod wall;
 
 pub use client::tls;
 pub use error::{Error, Place};
 pub use source::{Egress, Limits, Source, Timeouts};
-pub use wall::{SourceClock, WallTime};

@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use container::ingest::{Assembler, Item, Output, Stats};
-use hub::{EndReason, Publisher, Refused};
+use hub::{EndReason, Publisher, Refused, WallTime};
 use media::pace::Pacer;
 use media::{Span, Timestamp};
 use tokio::sync::mpsc;
@@ -15,7 +15,6 @@ use tokio::time::{Instant, sleep_until};
 
 use super::error::Error;
 use super::merge::{Batch, Merge, Ready};
-use super::wall::{SourceClock, WallTime};
 
 /// How long the first frame waits for another rendition, buffer or not.
 const GRACE: Span = Span::from_secs(2);
@@ -61,7 +60,6 @@ pub(crate) struct Player {
     pacer: Pacer,
     merge: Merge,
     lanes: Vec<Option<mpsc::Receiver<Batch>>>,
-    clock: Arc<SourceClock>,
     origin: Instant,
     /// Parts wait for the edge before anything leaves.
     joining: bool,
@@ -82,7 +80,6 @@ impl Player {
         publisher: Publisher,
         stats: Arc<Stats>,
         pace: Pace,
-        clock: Arc<SourceClock>,
         origin: Instant,
         lanes: Vec<mpsc::Receiver<Batch>>,
     ) -> Self {
@@ -93,7 +90,6 @@ impl Player {
             pacer: Pacer::new(pace.buffer()),
             merge: Merge::new(lanes.len()),
             lanes: lanes.into_iter().map(Some).collect(),
-            clock,
             origin,
             joining: matches!(pace, Pace::Parts(_)),
             outputs: Vec::new(),
@@ -230,7 +226,7 @@ impl Player {
             if let Some((payload, utc)) = &self.dated
                 && payload.as_ptr() == frame.payload.as_ptr()
             {
-                self.clock.set(WallTime {
+                self.publisher.set_wall_time(WallTime {
                     media: frame.pts,
                     utc: *utc,
                 });

@@ -14,7 +14,6 @@ use super::error::{Error, Place};
 use super::merge::Batch;
 use super::play::{Pace, Player, since};
 use super::source::Source;
-use super::wall::SourceClock;
 
 /// A pull of MPEG-TS over HTTP.
 #[derive(Debug, Clone)]
@@ -63,9 +62,8 @@ pub async fn pull(
     } else {
         Pace::Stream(config.buffer)
     };
-    let clock = Arc::<SourceClock>::default();
     let lanes = vec![receiver];
-    let player = Player::new(publisher, Arc::clone(&stats), pace, clock, origin, lanes);
+    let player = Player::new(publisher, Arc::clone(&stats), pace, origin, lanes);
     let reading = Box::pin(read(body, sender, stats, origin));
     Box::pin(player.play_while(reading)).await
 }

@@ -24,5 +24,7 @@ mod scenarios;
 #[path = "../../src/subscriber.rs"]
 mod subscriber;
 mod sync;
+#[path = "../../src/wall.rs"]
+mod wall;
 #[path = "../../src/window.rs"]
 mod window;

@@ -54,13 +54,14 @@ pub(super) struct SwitchView {
     /// Of free will: the one before still delivered.
     voluntary: bool,
     /// `equal`: both carry the same bytes, nothing is lost or repeated. `cached`: entered with what
-    /// was there of its newest group. `next`: entered at its next random-access point.
+    /// was there of its newest group. `next`: entered at its next random-access point. `clock`: both
+    /// tell the time of one clock, nothing is lost and at most a group is repeated.
     class: &'static str,
     /// From the last frame of the one before to the decision.
     detection_ms: i64,
     /// For how long nothing was written to the programme.
     wall_silence_ms: i64,
-    /// Media that was there already: at most so much is repeated.
+    /// Media that was there already: at most so much is repeated; with `clock` that is what is repeated.
     replayed_ms: i64,
     /// How far the programme ran ahead of UTC afterwards.
     lead_ms: i64,

@@ -94,6 +94,10 @@ pub(crate) struct Input {
     /// Whether a pull is connected all the time; default `hot`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) standby: Option<Standby>,
+    /// Whether the wall clock that a source tells (the dates of an HLS playlist) is believed; default
+    /// `auto`. Between two inputs that are, the programme goes on at the point of equal time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) clock: Option<Clock>,
     /// Sent with every request of a pull over HTTP. Values read `{"set": true}`, which on write
     /// means keep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,6 +130,18 @@ pub(crate) enum Standby {
     Hot,
     /// Only while nothing better delivers.
     Cold,
+}
+
+/// Whether the wall clock of a source is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Clock {
+    /// Where it is steady, and within 10 s of UTC.
+    Auto,
+    /// Always.
+    Trust,
+    /// Never.
+    Ignore,
 }
 
 /// Which variant of a multivariant playlist.
@@ -310,6 +326,7 @@ impl Input {
             priority: None,
             key: None,
             standby: None,
+            clock: None,
             headers: None,
             variant: None,
             tls_verify: None,
@@ -331,9 +348,33 @@ impl Input {
         Self {
             priority: Some(self.priority.unwrap_or(0)),
             standby: pulled.then(|| self.standby.unwrap_or(Standby::Hot)),
+            clock: (self.scheme() == Some(Scheme::Hls)).then(|| self.clock.unwrap_or(Clock::Auto)),
             connect_timeout_ms: ms(self.connect_timeout_ms, 5_000),
             silence_timeout_ms: ms(self.silence_timeout_ms, 10_000),
             ..self.clone()
+        }
+    }
+
+    /// What of it a connection depends on: the rest may change while it lasts.
+    pub(crate) fn connection(&self) -> Self {
+        Self {
+            priority: None,
+            standby: None,
+            clock: None,
+            ..self.clone()
+        }
+    }
+
+    /// How the programme takes it.
+    pub(crate) fn role(&self) -> failover::Role {
+        failover::Role::Source {
+            priority: self.priority.unwrap_or(0),
+            cold: self.standby == Some(Standby::Cold),
+            clock: match self.clock {
+                None | Some(Clock::Auto) => failover::Belief::Auto,
+                Some(Clock::Trust) => failover::Belief::Trust,
+                Some(Clock::Ignore) => failover::Belief::Ignore,
+            },
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{lock, utc};
 use crate::histogram::Histogram;
-use crate::model::{Input, SLATE, Standby, StreamConfig};
+use crate::model::{SLATE, StreamConfig};
 
 /// After a defect of ours, so that it does not spin.
 const BREATH: Duration = Duration::from_secs(1);
@@ -88,12 +88,8 @@ impl Programme {
 
     /// Follows a changed configuration.
     pub(super) async fn configure(&self, config: &StreamConfig) {
-        let source = |input: &Input| Role::Source {
-            priority: input.priority.unwrap_or(0),
-            cold: input.standby == Some(Standby::Cold),
-        };
         let inputs = config.inputs.iter();
-        let inputs = inputs.map(|input| (InputId::from(&*input.id), source(input)));
+        let inputs = inputs.map(|input| (InputId::from(&*input.id), input.role()));
         let slate = config
             .slate
             .iter()

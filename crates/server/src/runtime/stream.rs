@@ -63,8 +63,15 @@ pub(crate) struct Stream {
 /// A pull that goes on until it is stopped.
 #[derive(Debug)]
 struct Running {
+    /// What the connection depends on.
     input: Input,
     stop: CancellationToken,
+}
+
+impl Running {
+    fn is_of(&self, input: &Input) -> bool {
+        self.input == input.connection()
+    }
 }
 
 impl Drop for Running {
@@ -124,10 +131,10 @@ impl Stream {
     /// What is pulled as before goes on.
     fn follow_pulls(&self, inputs: &[Input]) {
         let mut pulls = lock(&self.pulls);
-        pulls.retain(|running| inputs.contains(&running.input));
+        pulls.retain(|running| inputs.iter().any(|input| running.is_of(input)));
         for input in inputs {
             let pushed = input.scheme() == Some(Scheme::Publish);
-            if !pushed && !pulls.iter().any(|running| running.input == *input) {
+            if !pushed && !pulls.iter().any(|running| running.is_of(input)) {
                 pulls.extend(self.start_pull(input));
             }
         }
@@ -144,7 +151,7 @@ impl Stream {
             means: self.means.clone(),
         };
         tokio::spawn(pull.run(stop.clone()));
-        let input = input.clone();
+        let input = input.connection();
         Some(Running { input, stop })
     }
 

@@ -44,7 +44,7 @@ fn push(s: &Running, file: &Path, key: &str) -> Child {
         .expect("ffmpeg")
 }
 
-async fn runtime(s: &Running, name: &str) -> Value {
+pub(crate) async fn runtime(s: &Running, name: &str) -> Value {
     let stream = s
         .api("GET", &format!("/streams/{name}"), &Value::Null)
         .await;
@@ -52,7 +52,7 @@ async fn runtime(s: &Running, name: &str) -> Value {
 }
 
 /// Waits until the stream's programme is fed by this input.
-async fn fed_by(s: &Running, name: &str, input: &str) -> Value {
+pub(crate) async fn fed_by(s: &Running, name: &str, input: &str) -> Value {
     let asking = async {
         loop {
             let now = runtime(s, name).await;
@@ -66,7 +66,7 @@ async fn fed_by(s: &Running, name: &str, input: &str) -> Value {
     told.unwrap_or_else(|_| panic!("{name} is not fed by {input}"))
 }
 
-async fn create(s: &Running, stream: Value) {
+pub(crate) async fn create(s: &Running, stream: Value) {
     let made = s.api("POST", "/streams", &stream).await;
     assert_eq!(made.status, 201, "{made:?}");
 }

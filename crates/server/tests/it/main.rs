@@ -3,6 +3,7 @@
 
 mod acme;
 mod api;
+mod by_clock;
 mod contract;
 mod database;
 mod documents;

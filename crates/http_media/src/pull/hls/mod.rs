@@ -25,7 +25,6 @@ use super::client::{Ask, Client};
 use super::error::{Error, Place};
 use super::play::{Pace, Player};
 use super::source::Source;
-use super::wall::SourceClock;
 pub(crate) use follow::Region;
 use lane::{Lane, Shared, Sound};
 use playlist::{Media, Multivariant, Playlist};
@@ -39,8 +38,6 @@ pub struct Pull {
     pub choice: Choice,
     /// Whether parts are followed where they are offered.
     pub low_latency: bool,
-    /// Is told the wall clock of the source.
-    pub clock: Arc<SourceClock>,
 }
 
 impl Pull {
@@ -51,7 +48,6 @@ impl Pull {
             source,
             choice: Choice::default(),
             low_latency: true,
-            clock: Arc::default(),
         }
     }
 }
@@ -70,7 +66,7 @@ pub enum Choice {
 
 /// Pulls until the playlist has ended, and all of it was played, at the pace of its timestamps
 /// behind a buffer of one target duration; of one segment where reloads block; of three parts where
-/// parts are followed.
+/// parts are followed. Where the playlist tells dates, the broadcast tells its wall time.
 ///
 /// # Errors
 /// What ended it before: see [`Error`]. What was buffered has been played by then.
@@ -104,7 +100,7 @@ pub async fn pull(
     }
     let both = lanes.len() > 1;
     let origin = shared.origin;
-    let player = Player::new(publisher, stats, pace, config.clock, origin, receivers);
+    let player = Player::new(publisher, stats, pace, origin, receivers);
     let player = if both { player.both_kinds() } else { player };
     let fetching = Box::pin(try_join_all(lanes.into_iter().map(Lane::run)));
     Box::pin(player.play_while(fetching)).await

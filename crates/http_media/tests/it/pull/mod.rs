@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use container::ingest::{Figures, Stats};
-use http_media::pull::{Error, Source, SourceClock, hls, ts};
-use hub::{EndReason, Event, Hub, Join, Limits, Options, Publisher};
+use http_media::pull::{Error, Source, hls, ts};
+use hub::{EndReason, Event, Hub, Join, Limits, Options, Publisher, WallTime};
 use media::{Frame, Span, Timestamp, Track};
 use tokio::time::Instant;
 
@@ -30,7 +30,7 @@ pub(crate) struct Seen {
     pub(crate) end: Result<EndReason, Error>,
     /// When the first frame was there, after the pull began.
     pub(crate) first: Duration,
-    pub(crate) clock: Arc<SourceClock>,
+    pub(crate) wall: Option<WallTime>,
     /// Seconds from what the source dated a frame to until it was there, for each dated frame.
     pub(crate) delays: Vec<f64>,
 }
@@ -65,21 +65,16 @@ pub(crate) fn anywhere(url: &str) -> Source {
 
 /// Pulls HLS until it ends, or for so long.
 pub(crate) async fn pull_hls(config: hls::Pull, most: Duration) -> Seen {
-    let clock = Arc::clone(&config.clock);
     let run = |publisher, stats| hls::pull(config, publisher, stats);
-    watch(run, clock, most).await
+    watch(run, most).await
 }
 
 pub(crate) async fn pull_ts(config: ts::Pull, most: Duration) -> Seen {
     let run = |publisher, stats| ts::pull(config, publisher, stats);
-    watch(run, Arc::default(), most).await
+    watch(run, most).await
 }
 
-async fn watch<F>(
-    run: impl FnOnce(Publisher, Arc<Stats>) -> F,
-    source_clock: Arc<SourceClock>,
-    most: Duration,
-) -> Seen
+async fn watch<F>(run: impl FnOnce(Publisher, Arc<Stats>) -> F, most: Duration) -> Seen
 where
     F: Future<Output = Result<EndReason, Error>>,
 {
@@ -106,7 +101,7 @@ where
                     _ => {}
                 }
             }
-            let wall = source_clock.latest();
+            let wall = broadcast.wall_time();
             if let Some(wall) = wall.filter(|_| wall != last) {
                 delays.push((clock() - wall.utc).as_secs_f64());
                 last = Some(wall);
@@ -129,7 +124,7 @@ where
         figures: stats.figures(),
         end,
         first: from - began,
-        clock: source_clock,
+        wall: broadcast.wall_time(),
         delays,
         frames: frames
             .into_iter()
