@@ -18,8 +18,10 @@ pub(super) async fn run(binary: &Path, up: Duration, times: u32) -> anyhow::Resu
         ..Plan::default()
     };
     let mut ground = Ground::set(binary, plan).await?;
-    let (at, before) = ground.active().await?;
-    ensure!(at == 0, "the better input is not active");
+    ground
+        .until("the better input", |r| r["input"] == INPUTS[0])
+        .await?;
+    let (_, before) = ground.active().await?;
     ground.audience.take()?;
     for _ in 0..times {
         ground.relay(0)?.kill()?;
