@@ -264,17 +264,19 @@ async fn runtime(weir: &Weir) -> anyhow::Result<Value> {
 }
 
 async fn until(weir: &Weir, what: &str, good: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+    let mut last = Value::Null;
     let asking = async {
         loop {
-            let runtime = runtime(weir).await?;
-            if good(&runtime) {
-                return anyhow::Ok(runtime);
+            last = runtime(weir).await?;
+            if good(&last) {
+                return anyhow::Ok(());
             }
             sleep(Duration::from_millis(20)).await;
         }
     };
     let told = timeout(PATIENCE, asking).await;
-    told.with_context(|| format!("not in 20 s: {what}"))?
+    told.with_context(|| format!("not in 20 s: {what}: {last}"))??;
+    Ok(last)
 }
 
 fn both_ready(runtime: &Value) -> bool {
