@@ -13,6 +13,9 @@ PAIRS ?= 3
 EXAMPLES ?= 200
 # Of `make soak`; `weir-soak help` lists them.
 SCENARIO ?= all
+# Of `make failover`: trials of each room that has some; rooms and what else they take (`weir-soak failover --help`).
+TRIALS ?= 100
+ROOMS ?=
 
 ifneq ($(shell command -v cargo-nextest 2>/dev/null),)
 TEST := $(CARGO) nextest run --locked $(if $(CI),--profile ci)
@@ -21,7 +24,7 @@ TEST := $(CARGO) test --locked $(if $(CI),--no-fail-fast)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run fmt check check-deploy test contract bench fuzz soak dist install docker
+.PHONY: help setup demo run fmt check check-deploy test contract bench fuzz soak failover dist install docker
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +81,11 @@ soak: ## The long scenarios (about an hour), or one of them: make soak SCENARIO=
 	@deploy/setup.sh test
 	$(CARGO) build --release --locked --bin weir --bin weir-soak
 	$(CARGO) run --release --locked --bin weir-soak -- $(SCENARIO)
+
+failover: ## Inputs fail in every way that inputs do, TRIALS each (hours), or some: make failover ROOMS="kill stop" TRIALS=10; root
+	@deploy/setup.sh test
+	$(CARGO) build --release --locked --bin weir --bin weir-soak
+	$(CARGO) run --release --locked --bin weir-soak -- failover --trials $(TRIALS) $(ROOMS)
 
 dist: ## Build the binary that is installed: optimised as a whole, stripped
 	@deploy/setup.sh demo

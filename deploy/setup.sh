@@ -45,6 +45,7 @@ missing_packages() {
   if [ "$1" = test ]; then
     { have chromium || have google-chrome; } || wanted+=(chromium)
     have rtmpdump || wanted+=(rtmpdump)
+    have ip || wanted+=(iproute2)
     have pebble || wanted+=(pebble)
     wanted+=(gstreamer1.0-tools gstreamer1.0-libav gstreamer1.0-plugins-{base,good,bad,ugly})
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted+=(postgresql)

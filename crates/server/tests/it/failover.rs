@@ -260,3 +260,10 @@ async fn inputs_keep_their_secrets_and_never_feed_themselves() {
         .unwrap();
     s.stop().await;
 }
+
+/// The short form of `make failover`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn encoders_fail_and_players_miss_no_frame() {
+    let weir = Path::new(env!("CARGO_BIN_EXE_weir"));
+    testkit::soak::short_failover(weir).await.unwrap();
+}

@@ -189,3 +189,59 @@ fn next_tag(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(TAG + size + BACK)
         .filter(|_| size >= 2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tag of two bytes of payload and no more.
+    fn tag(kind: u8, ms: u32, payload: [u8; 2]) -> Vec<u8> {
+        let [high, a, b, c] = ms.to_be_bytes();
+        let mut tag = vec![kind, 0, 0, 2, a, b, c, high, 0, 0, 0];
+        tag.extend(payload);
+        tag.extend([0, 0, 0, 13]);
+        tag
+    }
+
+    #[test]
+    fn frames_count_from_the_first_keyframe_and_configurations_come_first() {
+        let mut all = Counted {
+            head: Vec::new(),
+            tags: Vec::new(),
+        };
+        let mut base = None;
+        for tag in [
+            tag(18, 0, [1, 1]),
+            tag(VIDEO, 0, [0x17, 0]),
+            tag(AUDIO, 0, [0xaf, 1]),
+            tag(VIDEO, 21, [0x17, 1]),
+            tag(AUDIO, 21, [0xaf, 1]),
+            tag(VIDEO, 54, [0x27, 1]),
+            tag(VIDEO, 16_021, [0x17, 1]),
+            tag(VIDEO, 17_000, [0x17, 2]),
+        ] {
+            all.take(&tag, &mut base);
+        }
+        assert_eq!(all.head.len(), 2 * (TAG + 2 + BACK));
+        let at: Vec<_> = all
+            .tags
+            .iter()
+            .map(|t| (t.at.as_millis(), t.keyframe))
+            .collect();
+        assert_eq!(at, [(0, true), (0, false), (33, false)]);
+    }
+
+    #[test]
+    fn a_frame_is_sent_at_the_time_that_it_says() {
+        let bytes = tag(VIDEO, 54, [0x27, 1]);
+        let at = Duration::ZERO;
+        let keyframe = false;
+        let frame = Tag {
+            at,
+            keyframe,
+            bytes,
+        };
+        let sent = frame.stamped(Duration::from_millis(0x0102_0304));
+        assert_eq!(sent, tag(VIDEO, 0x0102_0304, [0x27, 1]));
+    }
+}

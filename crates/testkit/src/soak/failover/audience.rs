@@ -28,7 +28,8 @@ impl Audience {
         })
     }
 
-    fn gather(&mut self) -> anyhow::Result<()> {
+    /// Counts what came; whoever looks seldom calls this now and then.
+    pub(super) fn gather(&mut self) -> anyhow::Result<()> {
         for (witness, tally) in &mut self.players {
             for seen in witness.take()? {
                 let number = self.numbers.get(&seen.hash).copied();
@@ -53,7 +54,7 @@ impl Audience {
         self.total
     }
 
-    /// Waits until so many pictures have come since [`Audience::take`], and so many since `after`.
+    /// Waits until so many pictures have come since [`Audience::take`].
     pub(super) async fn until_seen(&mut self, pictures: u64) -> anyhow::Result<()> {
         let seeing = async {
             while self.players[0].1.count().frames < pictures {

@@ -18,8 +18,10 @@ pub(super) async fn run(binary: &Path, up: Duration, times: u32) -> anyhow::Resu
         ..Plan::default()
     };
     let mut ground = Ground::set(binary, plan).await?;
-    let (at, before) = ground.active().await?;
-    ensure!(at == 0, "the better input is not active");
+    ground
+        .until("the better input", |r| r["input"] == INPUTS[0])
+        .await?;
+    let (_, before) = ground.active().await?;
     ground.audience.take()?;
     for _ in 0..times {
         ground.relay(0)?.kill()?;
@@ -33,9 +35,10 @@ pub(super) async fn run(binary: &Path, up: Duration, times: u32) -> anyhow::Resu
     }
     let [pictures, _] = ground.audience.take()?;
     let (at, number) = ground.active().await?;
+    let silence = ground.runtime().await?["switches"][0]["wall_silence_ms"].take();
     say(&format!(
         "- {times} times {} s up, 1 s down: {} switches, fed by {} at last; a player without picture for at most {} ms, \
-         {} pictures lost, {} repeated",
+         {} pictures lost, {} repeated; programme silent for {silence} ms",
         up.as_secs(),
         number - before,
         INPUTS[at],

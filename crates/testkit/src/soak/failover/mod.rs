@@ -29,6 +29,9 @@ pub struct Args {
     /// All where none is named.
     #[arg(value_enum)]
     rooms: Vec<Room>,
+    /// What `make test` runs, instead of any room.
+    #[arg(long)]
+    short: bool,
     /// Of each room with trials.
     #[arg(long, default_value_t = 100)]
     trials: u32,
@@ -77,6 +80,9 @@ enum Room {
 
 /// Every room, whatever the ones before it showed.
 pub(super) async fn run(binary: PathBuf, args: Args) -> anyhow::Result<()> {
+    if args.short {
+        return short(&binary).await;
+    }
     let rooms = match &args.rooms[..] {
         [] => Room::value_variants(),
         some => some,
@@ -106,12 +112,9 @@ pub(super) async fn run(binary: PathBuf, args: Args) -> anyhow::Result<()> {
 /// # Errors
 /// What players noticed.
 pub(super) async fn short(binary: &Path) -> anyhow::Result<()> {
-    for failure in [Failure::Kill, Failure::Stop] {
-        let found = trial::run(binary, Plan::default(), failure, 2).await?;
-        say(&format!("{}\n{}", table::HEAD, table::row("short", &found)));
-        table::hold_frames("short", &found, GROUP)?;
-    }
-    Ok(())
+    let found = trial::short(binary).await?;
+    say(&format!("{}\n{}", table::HEAD, table::row("short", &found)));
+    table::hold_frames("short", &found, GROUP)
 }
 
 impl Room {

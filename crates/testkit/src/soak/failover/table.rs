@@ -12,7 +12,7 @@ type Figure = fn(&Trial) -> i64;
 /// What must hold: times for 99 trials of 100, frames for each.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Promise {
-    /// Milliseconds from the signal to the first frame of the other input.
+    /// Milliseconds from the signal to the decision.
     pub(super) decision: Option<i64>,
     /// Milliseconds from the last frame to the decision.
     pub(super) detection: Option<i64>,
@@ -20,13 +20,13 @@ pub(super) struct Promise {
     pub(super) repeated: u64,
 }
 
-/// A group, and what is open of the next.
+/// Pictures of a group: where inputs differ, at most so many may be repeated.
 pub(super) const GROUP: u64 = 30;
 /// The programme may be silent for so much longer than it takes to notice.
 const TWO_FRAMES: i64 = 67;
 
 /// What stands above all rows.
-pub(super) const HEAD: &str = "\n| room | trials | discarded | class | signal to frame ms | detection ms \
+pub(super) const HEAD: &str = "\n| room | trials | discarded | class | signal to decision ms | detection ms \
     | programme silent ms | player without picture ms | pictures lost | repeated | sounds lost | repeated \
     | lead ms |\n|---|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
 
@@ -76,7 +76,7 @@ pub(super) fn hold(name: &str, trials: &[Trial], promise: Promise) -> anyhow::Re
         );
     }
     let times: [(&str, Option<i64>, Figure); 2] = [
-        ("from the signal to a frame", promise.decision, |t| {
+        ("from the signal to the decision", promise.decision, |t| {
             t.decision
         }),
         ("detection", promise.detection, |t| t.detection),

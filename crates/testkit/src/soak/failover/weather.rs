@@ -29,7 +29,10 @@ pub(super) async fn run(binary: &Path, plan: Plan, minutes: u32) -> anyhow::Resu
         ground.line(at)?.set(ROUGH);
     }
     ground.audience.take()?;
-    sleep(Duration::from_secs(60) * minutes).await;
+    for _ in 0..minutes {
+        sleep(Duration::from_secs(60)).await;
+        ground.audience.gather()?;
+    }
     let runtime = ground.runtime().await?;
     let [pictures, _] = ground.audience.take()?;
     let number = runtime["switches"][0]["number"].as_u64().unwrap_or(0);
