@@ -32,7 +32,7 @@ pub(super) async fn encoder(weir: PathBuf, rounds: u32) -> anyhow::Result<()> {
 
 pub(super) async fn server(weir: PathBuf, rounds: u32) -> anyhow::Result<()> {
     say(&format!("\n## {rounds} times the server killed"));
-    let mut stage = Stage::crowded(&weir).await?;
+    let mut stage = Stage::crowded(&weir, 0).await?;
     let mut prints = Vec::new();
     for round in 0..rounds {
         sleep(Duration::from_millis(5000 + u64::from(round * 370 % 2000))).await;

@@ -17,7 +17,7 @@ pub(super) async fn absence(weir: PathBuf, absences: &[u64]) -> anyhow::Result<(
     say(&format!("| absence, s | {} |", ALL.join(" | ")));
     say(&format!("|--:|{}", "--:|".repeat(ALL.len())));
     for seconds in absences {
-        let mut stage = Stage::crowded(&weir).await?;
+        let mut stage = Stage::crowded(&weir, 0).await?;
         let mut players = Players::open(&stage.weir.origin()?, Stage::NAME, &ALL).await?;
         players.playing(60, PATIENCE).await?;
         sleep(Duration::from_secs(15)).await;
@@ -47,7 +47,7 @@ async fn restarts(weir: PathBuf, how: &str, kinds: &[&str]) -> anyhow::Result<()
     say(&format!("| server away, s | {} |", kinds.join(" | ")));
     say(&format!("|--:|{}", "--:|".repeat(kinds.len())));
     for away in [0, 3, 10] {
-        let mut stage = Stage::crowded(&weir).await?;
+        let mut stage = Stage::crowded(&weir, 0).await?;
         let mut players = Players::open(&stage.weir.origin()?, Stage::NAME, kinds).await?;
         players.playing(60, PATIENCE).await?;
         sleep(Duration::from_secs(15)).await;
@@ -70,7 +70,7 @@ async fn restarts(weir: PathBuf, how: &str, kinds: &[&str]) -> anyhow::Result<()
 
 pub(super) async fn page(weir: PathBuf, screenshot: &Path) -> anyhow::Result<()> {
     say("\n## Our page for a minute");
-    let stage = Stage::crowded(&weir).await?;
+    let stage = Stage::crowded(&weir, 0).await?;
     let mut players = Players::open(&stage.weir.origin()?, Stage::NAME, &["page"]).await?;
     players.playing(60, PATIENCE).await?;
     players.mark("start").await?;

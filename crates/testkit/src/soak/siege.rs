@@ -59,7 +59,7 @@ struct Siege {
 
 impl Siege {
     async fn lay(binary: &std::path::Path) -> anyhow::Result<Self> {
-        let stage = Stage::set(binary, 2).await?;
+        let stage = Stage::crowded(binary, 2).await?;
         stage.weir.create(GUEST).await?;
         let viewer = Viewer::play(&stage.weir.publish_url(Stage::NAME)?)?;
         sleep(Duration::from_secs(10)).await;

@@ -44,11 +44,11 @@ impl Stage {
         Self::with(weir, readers, Limits { slack }, State::NORMAL).await
     }
 
-    /// The same on a machine that a browser full of players keeps busy.
-    pub(super) async fn crowded(binary: &Path) -> anyhow::Result<Self> {
+    /// The same on a machine that a browser full of players, or a flood, keeps busy.
+    pub(super) async fn crowded(binary: &Path, readers: usize) -> anyhow::Result<Self> {
         let slack = Span::from_secs(2);
         let weir = Weir::start(binary).await?;
-        Self::with(weir, 0, Limits { slack }, State::NORMAL).await
+        Self::with(weir, readers, Limits { slack }, State::NORMAL).await
     }
 
     /// The same with encoders that follow each other so fast that their keyframes come when they will.
