@@ -18,7 +18,7 @@ use crate::board::{Board, InputState};
 use crate::fault::Fault;
 use crate::feed::Feed;
 use crate::history::{Class, Switch};
-use crate::selector::{Choice, InputId, NotFit, Policy, Role, Selector};
+use crate::selector::{Choice, InputId, NotFit, Policy, Reason, Role, Selector};
 use crate::splice::Splice;
 use crate::timeline::{Config, Timeline};
 use by_clock::Way;
@@ -60,6 +60,10 @@ pub enum Order {
     Bounds(Config),
     /// An input is connected; what it sent before is over.
     Feed(InputId, Broadcast),
+    /// An input was let go.
+    Lost(InputId),
+    /// Whether anybody watches.
+    Viewed(bool),
     /// Hold the programme on this input.
     Switch(InputId, oneshot::Sender<Result<(), NotFit>>),
     /// End that; tells whether there was something to end.
@@ -241,6 +245,8 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             Order::Policy(policy) => self.selector.set_policy(policy),
             Order::Bounds(bounds) => self.splice.timeline_mut().configure(bounds),
             Order::Feed(id, broadcast) => self.connect(id, broadcast, now),
+            Order::Lost(id) => self.lose(&id, now),
+            Order::Viewed(viewed) => self.selector.set_viewed(viewed),
             Order::Switch(id, answer) => {
                 let _ = answer.send(self.selector.pin(&id));
             }
@@ -273,7 +279,9 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             self.source = None;
             self.remains = feed.recent();
         }
-        self.report(id, Some(Fault::Closed), feed.health.last(), now);
+        let wanted = self.selector.wants(id);
+        let fault = if wanted { Fault::Closed } else { Fault::Absent };
+        self.report(id, Some(fault), feed.health.last(), now);
     }
 
     /// Takes note of what every input sent. Whether that was news for those who look.
@@ -369,7 +377,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             .and_then(|feed| feed.health.last())
             .or_else(|| self.splice.wrote());
         let detection = last
-            .filter(|_| !choice.voluntary)
+            .filter(|_| !choice.voluntary && choice.reason != Reason::Available)
             .map_or(Span::ZERO, |last| now - last);
         let expected = self.expected(&choice);
         self.splice.stop_at(expected);

@@ -1,6 +1,6 @@
 //! Whole programmes over inputs that come, go, stall and return.
 
-use failover::{Class, Fault, NotFit, Policy, Reason};
+use failover::{Class, Fault, NotFit, Order, Policy, Reason};
 
 use crate::world::{Encoder, PICTURE_MS, World};
 
@@ -226,6 +226,35 @@ async fn the_slate_fills_an_absence() {
             .turns()
             .contains(&("main".into(), Some(Fault::Closed)))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_input_that_was_let_go_has_not_failed() {
+    let mut world = World::new(&[], Policy::default()).await;
+    world.on_demand = true;
+    world.configure(&[("main", 0)]).await;
+    world.run_ms(100).await;
+    assert!(world.wanted.borrow().is_empty());
+    for _ in 0..2 {
+        world.order(Order::Viewed(true)).await;
+        world.run_ms(100).await;
+        assert_eq!(&**world.wanted.borrow(), ["main".into()]);
+        world.connect(Encoder::new("main", 1)).await;
+        world.run_ms(4_000).await;
+        assert_eq!(world.active().as_deref(), Some("main"));
+        world.order(Order::Viewed(false)).await;
+        world.run_ms(100).await;
+        assert!(world.wanted.borrow().is_empty());
+        world.order(Order::Lost("main".into())).await;
+        world.kill("main");
+        world.run_ms(60_000).await;
+        assert_eq!(world.state().inputs[0].fault, Some(Fault::Absent));
+    }
+    let state = world.state();
+    let switch = state.history.iter().last().unwrap();
+    assert_eq!((switch.reason, switch.gap), (Reason::Available, true));
+    assert_eq!(switch.detection, media::Span::ZERO);
+    world.check();
 }
 
 #[tokio::test(start_paused = true)]

@@ -113,6 +113,15 @@ fn check_source(
     if scheme != Scheme::Publish && input.key.is_some() {
         return invalid("key_invalid", "key", "only publish:// has a key");
     }
+    if scheme == Scheme::Publish && input.is_on_demand() {
+        return invalid(
+            "invalid_field",
+            "start",
+            "only what is pulled starts on demand",
+        );
+    }
+    let idle = input.idle_timeout_ms.unwrap_or_default();
+    within(&field("idle_timeout_ms"), idle, 0, 3_600_000)?;
     let fits = |(name, value): (&String, &String)| {
         http::HeaderName::try_from(name).is_ok() && http::HeaderValue::try_from(value).is_ok()
     };

@@ -94,6 +94,14 @@ pub(crate) struct Input {
     /// Whether a pull is connected all the time; default `hot`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) standby: Option<Standby>,
+    /// Whether a pull is connected without viewers; default `always`. Beside inputs that are always
+    /// connected, one on demand fills in for them without viewers too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) start: Option<Start>,
+    /// How long a pull on demand stays connected after its last viewer; 0..=3600000, default 10000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 3600000)]
+    pub(crate) idle_timeout_ms: Option<u32>,
     /// Whether the wall clock that a source tells (the dates of an HLS playlist) is believed; default
     /// `auto`. Between two inputs that are, the programme goes on at the point of equal time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -130,6 +138,16 @@ pub(crate) enum Standby {
     Hot,
     /// Only while nothing better delivers.
     Cold,
+}
+
+/// Whether a pull is connected without viewers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Start {
+    /// From the beginning.
+    Always,
+    /// From the first viewer on, until there are none for a while.
+    OnDemand,
 }
 
 /// Whether the wall clock of a source is believed.
@@ -326,6 +344,8 @@ impl Input {
             priority: None,
             key: None,
             standby: None,
+            start: None,
+            idle_timeout_ms: None,
             clock: None,
             headers: None,
             variant: None,
@@ -348,6 +368,10 @@ impl Input {
         Self {
             priority: Some(self.priority.unwrap_or(0)),
             standby: pulled.then(|| self.standby.unwrap_or(Standby::Hot)),
+            start: pulled.then(|| self.start.unwrap_or(Start::Always)),
+            idle_timeout_ms: self
+                .is_on_demand()
+                .then(|| self.idle_timeout_ms.unwrap_or(10_000)),
             clock: (self.scheme() == Some(Scheme::Hls)).then(|| self.clock.unwrap_or(Clock::Auto)),
             connect_timeout_ms: ms(self.connect_timeout_ms, 5_000),
             silence_timeout_ms: ms(self.silence_timeout_ms, 10_000),
@@ -370,12 +394,23 @@ impl Input {
         failover::Role::Source {
             priority: self.priority.unwrap_or(0),
             cold: self.standby == Some(Standby::Cold),
+            on_demand: self.is_on_demand(),
             clock: match self.clock {
                 None | Some(Clock::Auto) => failover::Belief::Auto,
                 Some(Clock::Trust) => failover::Belief::Trust,
                 Some(Clock::Ignore) => failover::Belief::Ignore,
             },
         }
+    }
+
+    pub(crate) fn is_on_demand(&self) -> bool {
+        self.start == Some(Start::OnDemand)
+    }
+
+    /// How long it stays connected when nobody needs it.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        let given = self.idle_timeout_ms.unwrap_or(10_000);
+        Duration::from_millis(given.into())
     }
 
     pub(crate) fn connect_timeout(&self) -> Duration {
