@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {
-    /// It is not connected.
+    /// It is not connected, or was let go because nobody needs it.
     Absent,
     /// It was, and the connection is closed.
     Closed,

@@ -18,9 +18,10 @@ use crate::board::{Board, InputState};
 use crate::fault::Fault;
 use crate::feed::Feed;
 use crate::history::{Class, Switch};
-use crate::selector::{Choice, InputId, NotFit, Policy, Role, Selector};
+use crate::selector::{Choice, InputId, NotFit, Policy, Reason, Role, Selector};
 use crate::splice::Splice;
 use crate::timeline::{Config, Timeline};
+use crate::tolerance::Tolerance;
 use by_clock::Way;
 
 /// The shortest silence that is a fault: a switch to another encode costs the viewer a step back
@@ -56,10 +57,16 @@ pub enum Order {
     Inputs(Vec<(InputId, Role)>),
     /// Other rules.
     Policy(Policy),
+    /// What is a fault of each input; those that are not named are as they teach themselves.
+    Tolerate(BTreeMap<InputId, Tolerance>),
     /// Other bounds of its time.
     Bounds(Config),
     /// An input is connected; what it sent before is over.
     Feed(InputId, Broadcast),
+    /// An input was let go.
+    Lost(InputId),
+    /// Whether anybody watches.
+    Viewed(bool),
     /// Hold the programme on this input.
     Switch(InputId, oneshot::Sender<Result<(), NotFit>>),
     /// End that; tells whether there was something to end.
@@ -72,6 +79,7 @@ pub struct Programme<C, O> {
     splice: Splice,
     selector: Selector,
     feeds: BTreeMap<InputId, Feed>,
+    tolerances: BTreeMap<InputId, Tolerance>,
     /// Reads the input that feeds the programme.
     source: Option<Subscriber>,
     /// The last groups of an input that went while it fed the programme.
@@ -133,6 +141,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             splice: Splice::new(publisher, Timeline::new(bounds)),
             selector: Selector::new(policy),
             feeds: BTreeMap::new(),
+            tolerances: BTreeMap::new(),
             source: None,
             remains: Vec::new(),
             batch: Vec::new(),
@@ -239,8 +248,17 @@ impl<C: Clock, O: Observer> Programme<C, O> {
                 }
             }
             Order::Policy(policy) => self.selector.set_policy(policy),
+            Order::Tolerate(all) => {
+                self.tolerances = all;
+                for (id, feed) in &mut self.feeds {
+                    let tolerance = self.tolerances.get(id).copied().unwrap_or_default();
+                    feed.health.set_tolerance(tolerance);
+                }
+            }
             Order::Bounds(bounds) => self.splice.timeline_mut().configure(bounds),
             Order::Feed(id, broadcast) => self.connect(id, broadcast, now),
+            Order::Lost(id) => self.lose(&id, now),
+            Order::Viewed(viewed) => self.selector.set_viewed(viewed),
             Order::Switch(id, answer) => {
                 let _ = answer.send(self.selector.pin(&id));
             }
@@ -257,7 +275,10 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         if self.feeds.contains_key(&id) {
             self.lose(&id, now);
         }
-        self.feeds.insert(id, Feed::new(broadcast, FLOOR));
+        let mut feed = Feed::new(broadcast, FLOOR);
+        let tolerance = self.tolerances.get(&id).copied().unwrap_or_default();
+        feed.health.set_tolerance(tolerance);
+        self.feeds.insert(id, feed);
     }
 
     /// The connection is over; what it still has is written.
@@ -273,7 +294,9 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             self.source = None;
             self.remains = feed.recent();
         }
-        self.report(id, Some(Fault::Closed), feed.health.last(), now);
+        let wanted = self.selector.wants(id);
+        let fault = if wanted { Fault::Closed } else { Fault::Absent };
+        self.report(id, Some(fault), feed.health.last(), now);
     }
 
     /// Takes note of what every input sent. Whether that was news for those who look.
@@ -369,7 +392,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             .and_then(|feed| feed.health.last())
             .or_else(|| self.splice.wrote());
         let detection = last
-            .filter(|_| !choice.voluntary)
+            .filter(|_| !choice.voluntary && choice.reason != Reason::Available)
             .map_or(Span::ZERO, |last| now - last);
         let expected = self.expected(&choice);
         self.splice.stop_at(expected);
@@ -537,7 +560,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
                 id: Arc::clone(id),
                 fault,
                 since,
-                silent_after: self.feeds.get(id).map(|f| f.health.silence()),
+                silent_after: self.feeds.get(id).and_then(|f| f.health.silence()),
             })
             .collect();
         state.slate = self.selector.shows_slate();

@@ -102,6 +102,8 @@ pub enum Role {
         priority: u32,
         /// Connected only while nothing better delivers.
         cold: bool,
+        /// Connected only while somebody watches, or nothing that is connected always delivers.
+        on_demand: bool,
         /// Whether its own wall clock is believed.
         clock: Belief,
     },
@@ -156,6 +158,8 @@ pub struct Selector {
     moved: Option<Timestamp>,
     /// Since when no source has delivered.
     dry: Option<Timestamp>,
+    /// Whether anybody watches.
+    viewed: bool,
 }
 
 impl Selector {
@@ -170,6 +174,7 @@ impl Selector {
             pinned: None,
             moved: None,
             dry: None,
+            viewed: false,
         }
     }
 
@@ -202,6 +207,11 @@ impl Selector {
         self.note_dry(now);
     }
 
+    /// Whether anybody watches; nobody does at first.
+    pub fn set_viewed(&mut self, viewed: bool) {
+        self.viewed = viewed;
+    }
+
     /// How an input is at `now`; `last` is when it delivered last.
     pub fn report(
         &mut self,
@@ -221,14 +231,15 @@ impl Selector {
             input.since = now;
             input.groups = 0;
         }
-        if input.fault.is_none() {
+        // One that was let go has not failed.
+        if input.fault.is_none() && fault != Some(Fault::Absent) {
             input.fail(now);
         }
         input.fault = fault;
         if let Some(gone) = fault.filter(|f| f.is_final())
             && self.active.take_if(|active| active == id).is_some()
         {
-            self.left = Some(Reason::Fault(gone));
+            self.left = (gone != Fault::Absent).then_some(Reason::Fault(gone));
         }
         if fault.is_some() {
             self.pinned.take_if(|pinned| pinned == id);
@@ -316,6 +327,12 @@ impl Selector {
         wanted.map(|i| Arc::clone(&i.id)).collect()
     }
 
+    /// Whether an input shall be connected.
+    #[must_use]
+    pub fn wants(&self, id: &str) -> bool {
+        self.find(id).is_some_and(|input| self.is_wanted(input))
+    }
+
     fn is_wanted(&self, input: &Input) -> bool {
         let used = |id: &Option<InputId>| id.as_ref() == Some(&input.id);
         let better = |priority: u32| {
@@ -326,13 +343,25 @@ impl Selector {
                     .sources()
                     .any(|(theirs, i)| theirs < priority && i.fault.is_none())
         };
+        if used(&self.pinned) {
+            return true;
+        }
+        if !self.viewed && input.waits_for_viewers() && !self.fills_in(used(&self.active)) {
+            return false;
+        }
         used(&self.active)
-            || used(&self.pinned)
             || match input.role {
                 Role::Source { cold: false, .. } => true,
                 Role::Source { priority, .. } => !better(priority),
                 Role::Slate => self.dry.is_some(),
             }
+    }
+
+    /// Whether what waits for viewers is needed without them: beside inputs that are always
+    /// connected, while none of them delivers, and until one of them is entered again.
+    fn fills_in(&self, active: bool) -> bool {
+        let always = || self.sources().filter(|(_, i)| !i.waits_for_viewers());
+        always().next().is_some() && (active || !always().any(|(_, i)| i.fault.is_none()))
     }
 
     /// What is to be done at `now`; `None` leaves everything as it is. The same until it is done or
@@ -463,6 +492,13 @@ impl Input {
             groups: 0,
             failures: VecDeque::new(),
             last: None,
+        }
+    }
+
+    const fn waits_for_viewers(&self) -> bool {
+        match self.role {
+            Role::Source { on_demand, .. } => on_demand,
+            Role::Slate => true,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ const ASKED: Duration = Duration::from_secs(60);
 pub struct Output {
     state: watch::Sender<Arc<State>>,
     pub(crate) viewers: Viewers,
+    audience: watch::Sender<bool>,
+    on_demand: AtomicBool,
     pub(crate) bytes: Arc<AtomicU64>,
     pub(crate) requests: Requests,
     pub(crate) blocked: AtomicUsize,
@@ -151,6 +153,8 @@ impl Default for Output {
         Self {
             state: watch::Sender::new(Arc::new(state)),
             viewers: Viewers::default(),
+            audience: watch::Sender::new(false),
+            on_demand: AtomicBool::new(false),
             bytes: Arc::default(),
             requests: Requests::default(),
             blocked: AtomicUsize::new(0),
@@ -222,12 +226,35 @@ impl Output {
 
     pub(crate) fn note_viewer(&self, address: IpAddr, agent: &[u8]) {
         self.viewers.note(address, agent, Instant::now());
+        // Every request comes by here: a look is cheaper than a word.
+        if !*self.audience.borrow() {
+            self.audience.send_replace(true);
+        }
+    }
+
+    /// Whether there are HTTP viewers; those who went are noticed by [`Output::forget_viewers`].
+    #[must_use]
+    pub fn audience(&self) -> watch::Receiver<bool> {
+        self.audience.subscribe()
+    }
+
+    /// Media comes when somebody asks: the first to ask for a playlist waits for it.
+    pub fn set_on_demand(&self, on_demand: bool) {
+        self.on_demand.store(on_demand, Relaxed);
+    }
+
+    pub(crate) fn is_on_demand(&self) -> bool {
+        self.on_demand.load(Relaxed)
     }
 
     /// Forgets who has not been seen of late.
     pub fn forget_viewers(&self) {
         let window = self.target_duration() * 3;
-        self.viewers.count(window, Instant::now());
+        // Counted under the lock, so that one who comes meanwhile is told of after it.
+        self.audience.send_if_modified(|any| {
+            let now = self.viewers.count(window, Instant::now()) > 0;
+            std::mem::replace(any, now) != now
+        });
     }
 
     /// The longest target duration of all playlists, in seconds.

@@ -92,7 +92,7 @@ impl Outputs {
         match resource {
             Resource::Multivariant => {
                 counters.playlists.fetch_add(1, Relaxed);
-                multivariant(output, asked)
+                self.multivariant(output, asked).await
             }
             Resource::Playlist { media } => {
                 counters.playlists.fetch_add(1, Relaxed);
@@ -108,6 +108,18 @@ impl Outputs {
                 self.part(output, &media, name, asked).await
             }
         }
+    }
+
+    async fn multivariant(&self, output: &Output, asked: &Asked<'_>) -> Result<Response, Refusal> {
+        let classic = asked.query.split('&').any(|p| p == "ll=0");
+        let rendered = if output.is_on_demand() {
+            let found = |state: &State| Ok(state.multivariant(!classic));
+            self.when(output, found).await.ok()
+        } else {
+            output.state().multivariant(!classic)
+        };
+        let rendered = rendered.ok_or(Refusal::NotLive)?;
+        Ok(playlist_response(&rendered, output, false, asked))
     }
 
     async fn playlist(
@@ -234,13 +246,6 @@ fn after_loss(output: &Output, id: &str, directives: Directives) -> Option<Rende
     let state = output.state();
     let (_, media) = find(&state, id).ok()?;
     state.snapshot.after_loss(media, number).map(Rendered::new)
-}
-
-fn multivariant(output: &Output, asked: &Asked<'_>) -> Result<Response, Refusal> {
-    let classic = asked.query.split('&').any(|p| p == "ll=0");
-    let rendered = output.state().multivariant(!classic);
-    let rendered = rendered.ok_or(Refusal::NotLive)?;
-    Ok(playlist_response(&rendered, output, false, asked))
 }
 
 fn playlist_response(

@@ -1,6 +1,6 @@
 //! Whole programmes over inputs that come, go, stall and return.
 
-use failover::{Class, Fault, NotFit, Policy, Reason};
+use failover::{Class, Fault, Limit, NotFit, Order, Policy, Reason, Tolerance};
 
 use crate::world::{Encoder, PICTURE_MS, World};
 
@@ -229,6 +229,35 @@ async fn the_slate_fills_an_absence() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_input_that_was_let_go_has_not_failed() {
+    let mut world = World::new(&[], Policy::default()).await;
+    world.on_demand = true;
+    world.configure(&[("main", 0)]).await;
+    world.run_ms(100).await;
+    assert!(world.wanted.borrow().is_empty());
+    for _ in 0..2 {
+        world.order(Order::Viewed(true)).await;
+        world.run_ms(100).await;
+        assert_eq!(&**world.wanted.borrow(), ["main".into()]);
+        world.connect(Encoder::new("main", 1)).await;
+        world.run_ms(4_000).await;
+        assert_eq!(world.active().as_deref(), Some("main"));
+        world.order(Order::Viewed(false)).await;
+        world.run_ms(100).await;
+        assert!(world.wanted.borrow().is_empty());
+        world.order(Order::Lost("main".into())).await;
+        world.kill("main");
+        world.run_ms(60_000).await;
+        assert_eq!(world.state().inputs[0].fault, Some(Fault::Absent));
+    }
+    let state = world.state();
+    let switch = state.history.iter().last().unwrap();
+    assert_eq!((switch.reason, switch.gap), (Reason::Available, true));
+    assert_eq!(switch.detection, media::Span::ZERO);
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_switches_keep_time() {
     let mut world = two((0, 0)).await;
     for i in 0..100 {
@@ -248,3 +277,45 @@ async fn many_switches_keep_time() {
     assert!(wall <= 1_100 && hole <= 1_000, "{wall} {hole}");
     assert_eq!(world.state().history.total(), 101);
 }
+
+#[tokio::test(start_paused = true)]
+async fn limits_of_an_operator_hold_at_once() {
+    let mut world = two((0, 1)).await;
+    let tolerate = |silent, track_silent| {
+        let limits = Tolerance {
+            silent,
+            track_silent,
+            ..Tolerance::default()
+        };
+        Order::Tolerate([("main".into(), limits)].into())
+    };
+    let after = |ms| Limit::After(media::Span::from_millis(ms));
+    world.order(tolerate(after(900), after(900))).await;
+    world.encoder("main").silent = true;
+    world.run_ms(880).await;
+    assert_eq!(world.active().as_deref(), Some("main"));
+    world.run_ms(30).await;
+    assert_eq!(world.active().as_deref(), Some("backup"));
+    world.encoder("main").silent = false;
+    world.run_ms(20_000).await;
+    assert_eq!(world.active().as_deref(), Some("main"));
+
+    let never = Order::Tolerate([("main".into(), NOTHING)].into());
+    world.order(never).await;
+    world.encoder("main").silent = true;
+    world.run_ms(60_000).await;
+    assert_eq!(world.active().as_deref(), Some("main"));
+    // Without a word of the operator it is as it was.
+    world.order(Order::Tolerate([].into())).await;
+    world.run_ms(100).await;
+    assert_eq!(world.active().as_deref(), Some("backup"));
+    world.check();
+}
+
+/// Nothing is a fault but a closed connection.
+const NOTHING: Tolerance = Tolerance {
+    silent: Limit::Never,
+    track_silent: Limit::Never,
+    no_keyframe: Limit::Never,
+    frozen: Limit::Never,
+};

@@ -68,6 +68,7 @@ impl Model {
                     Role::Source {
                         priority: priorities[i],
                         cold: false,
+                        on_demand: false,
                         clock: Belief::Ignore,
                     },
                 )
@@ -207,6 +208,7 @@ fn a_cold_input_is_wanted_when_nothing_better_delivers() {
     let source = |priority, cold| Role::Source {
         priority,
         cold,
+        on_demand: false,
         clock: Belief::Ignore,
     };
     let inputs = [
@@ -222,4 +224,40 @@ fn a_cold_input_is_wanted_when_nothing_better_delivers() {
     selector.report(&id(1), None, Some(EPOCH), EPOCH);
     assert_eq!(selector.wanted(), [id(0), id(1)]);
     assert_eq!(*selector.states().next().unwrap().0, id(0));
+}
+
+#[test]
+fn an_input_on_demand_is_wanted_by_viewers_or_where_the_others_fail() {
+    let mut selector = Selector::new(Policy::default());
+    let source = |priority, on_demand| Role::Source {
+        priority,
+        cold: false,
+        on_demand,
+        clock: Belief::Ignore,
+    };
+    let (first, second) = ((id(0), source(0, true)), (id(1), source(1, true)));
+    selector.set_inputs(&[first, second.clone(), (id(2), Role::Slate)], EPOCH);
+    assert_eq!(selector.wanted(), []);
+    selector.set_viewed(true);
+    assert_eq!(selector.wanted(), [id(0), id(1), id(2)]);
+    selector.report(&id(0), None, Some(EPOCH), EPOCH);
+    let choice = selector.choose(EPOCH).unwrap();
+    selector.entered(&choice, EPOCH);
+    assert_eq!(selector.wanted(), [id(0), id(1)]);
+    selector.set_viewed(false);
+    assert_eq!(selector.wanted(), []);
+    selector.report(&id(0), Some(Fault::Absent), Some(EPOCH), EPOCH);
+    selector.report(&id(0), None, Some(EPOCH), EPOCH);
+    assert_eq!(selector.choose(EPOCH).unwrap().reason, Reason::Available);
+
+    // Beside one that is always connected it fills in for that.
+    selector.set_inputs(&[(id(0), source(0, false)), second], EPOCH);
+    assert_eq!(selector.wanted(), [id(0)]);
+    selector.report(&id(0), Some(Fault::Closed), Some(EPOCH), EPOCH);
+    assert_eq!(selector.wanted(), [id(0), id(1)]);
+    selector.report(&id(1), None, Some(EPOCH), EPOCH);
+    let choice = selector.choose(EPOCH).unwrap();
+    selector.entered(&choice, EPOCH);
+    selector.report(&id(0), None, Some(EPOCH), EPOCH);
+    assert_eq!(selector.wanted(), [id(0), id(1)]);
 }

@@ -160,6 +160,7 @@ pub(crate) struct World {
     pub(crate) encoders: Vec<Encoder>,
     pub(crate) shown: Vec<Shown>,
     pub(crate) belief: Belief,
+    pub(crate) on_demand: bool,
     pub(crate) wanted: watch::Receiver<Arc<[InputId]>>,
     hub: Hub,
     start: Instant,
@@ -198,6 +199,7 @@ impl World {
             encoders: Vec::new(),
             shown: Vec::new(),
             belief: Belief::default(),
+            on_demand: false,
             wanted,
             hub,
             start,
@@ -217,6 +219,7 @@ impl World {
             priority => Role::Source {
                 priority,
                 cold: false,
+                on_demand: self.on_demand,
                 clock: self.belief,
             },
         };

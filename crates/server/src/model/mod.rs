@@ -3,6 +3,7 @@
 mod check;
 mod edit;
 mod forms;
+mod rules;
 mod scheme;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use utoipa::ToSchema;
 pub(crate) use check::check_name;
 pub(crate) use edit::{accept, merge, shown, typed};
 use forms::{KeyForm, Labels};
+use rules::Rule;
 pub(crate) use scheme::Scheme;
 
 /// The input that the slate is.
@@ -94,6 +96,14 @@ pub(crate) struct Input {
     /// Whether a pull is connected all the time; default `hot`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) standby: Option<Standby>,
+    /// Whether a pull is connected without viewers; default `always`. Beside inputs that are always
+    /// connected, one on demand fills in for them without viewers too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) start: Option<Start>,
+    /// How long a pull on demand stays connected after its last viewer; 0..=3600000, default 10000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 3600000)]
+    pub(crate) idle_timeout_ms: Option<u32>,
     /// Whether the wall clock that a source tells (the dates of an HLS playlist) is believed; default
     /// `auto`. Between two inputs that are, the programme goes on at the point of equal time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -130,6 +140,16 @@ pub(crate) enum Standby {
     Hot,
     /// Only while nothing better delivers.
     Cold,
+}
+
+/// Whether a pull is connected without viewers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Start {
+    /// From the beginning.
+    Always,
+    /// From the first viewer on, until there are none for a while.
+    OnDemand,
 }
 
 /// Whether the wall clock of a source is believed.
@@ -194,6 +214,11 @@ pub(crate) struct Failover {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 604800)]
     pub(crate) hold_s: Option<u32>,
+    /// When what an input does becomes a fault, instead of what is learned from its arrivals. The
+    /// last one that fits holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 32)]
+    pub(crate) rules: Option<Vec<Rule>>,
 }
 
 /// Whether the programme returns to a better input.
@@ -259,6 +284,7 @@ impl StreamConfig {
                 ),
                 max_lead_ms: Some(failover.and_then(|f| f.max_lead_ms).unwrap_or(2_000)),
                 hold_s: Some(failover.and_then(|f| f.hold_s).unwrap_or(0)),
+                rules: Some(failover.and_then(|f| f.rules.clone()).unwrap_or_default()),
             }),
             slate: self.slate.clone(),
             hls: Some(Hls {
@@ -290,6 +316,16 @@ impl StreamConfig {
             failback_after: media::Span::from_millis(after.into()),
             slate_after: self.packaging().segment,
         }
+    }
+
+    /// What is a fault of each input.
+    pub(crate) fn tolerances(&self) -> BTreeMap<failover::InputId, failover::Tolerance> {
+        let rules = self.failover.iter().flat_map(|f| f.rules.iter().flatten());
+        let of = |input: &Input| rules::tolerance(rules.clone(), &input.id);
+        let inputs = self.inputs.iter();
+        inputs
+            .map(|input| ((*input.id).into(), of(input)))
+            .collect()
     }
 
     /// What its programme's time keeps to.
@@ -326,6 +362,8 @@ impl Input {
             priority: None,
             key: None,
             standby: None,
+            start: None,
+            idle_timeout_ms: None,
             clock: None,
             headers: None,
             variant: None,
@@ -348,6 +386,10 @@ impl Input {
         Self {
             priority: Some(self.priority.unwrap_or(0)),
             standby: pulled.then(|| self.standby.unwrap_or(Standby::Hot)),
+            start: pulled.then(|| self.start.unwrap_or(Start::Always)),
+            idle_timeout_ms: self
+                .is_on_demand()
+                .then(|| self.idle_timeout_ms.unwrap_or(10_000)),
             clock: (self.scheme() == Some(Scheme::Hls)).then(|| self.clock.unwrap_or(Clock::Auto)),
             connect_timeout_ms: ms(self.connect_timeout_ms, 5_000),
             silence_timeout_ms: ms(self.silence_timeout_ms, 10_000),
@@ -370,12 +412,23 @@ impl Input {
         failover::Role::Source {
             priority: self.priority.unwrap_or(0),
             cold: self.standby == Some(Standby::Cold),
+            on_demand: self.is_on_demand(),
             clock: match self.clock {
                 None | Some(Clock::Auto) => failover::Belief::Auto,
                 Some(Clock::Trust) => failover::Belief::Trust,
                 Some(Clock::Ignore) => failover::Belief::Ignore,
             },
         }
+    }
+
+    pub(crate) fn is_on_demand(&self) -> bool {
+        self.start == Some(Start::OnDemand)
+    }
+
+    /// How long it stays connected when nobody needs it.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        let given = self.idle_timeout_ms.unwrap_or(10_000);
+        Duration::from_millis(given.into())
     }
 
     pub(crate) fn connect_timeout(&self) -> Duration {

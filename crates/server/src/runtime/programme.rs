@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use failover::{Board, Fault, InputId, NotFit, Observer, Order, Role, State, Switch};
+use failover::{Board, Fault, InputId, NotFit, Observer, Order, Reason, Role, State, Switch};
 use futures_util::FutureExt as _;
-use hub::{Broadcast, Publisher};
+use hub::{Broadcast, Demand, Publisher};
 use media::Span;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -96,6 +96,7 @@ impl Programme {
             .map(|_| (InputId::from(SLATE), Role::Slate));
         let inputs = inputs.chain(slate);
         self.order(Order::Inputs(inputs.collect())).await;
+        self.order(Order::Tolerate(config.tolerances())).await;
         self.order(Order::Policy(config.policy())).await;
         self.order(Order::Bounds(config.bounds())).await;
     }
@@ -103,6 +104,38 @@ impl Programme {
     /// An input is connected.
     pub(super) async fn feed(&self, input: &str, broadcast: Broadcast) {
         self.order(Order::Feed(input.into(), broadcast)).await;
+    }
+
+    /// An input was let go.
+    pub(super) async fn lose(&self, input: &str) {
+        self.order(Order::Lost(input.into())).await;
+    }
+
+    /// Whether anybody watches.
+    async fn view(&self, viewed: bool) {
+        self.order(Order::Viewed(viewed)).await;
+    }
+
+    /// Tells it of viewers as they come and go: those of the broadcast, and those over HTTP.
+    pub(super) async fn follow_viewers(
+        &self,
+        mut demand: Demand,
+        mut audience: watch::Receiver<bool>,
+    ) {
+        let (mut readers, mut told) = (false, false);
+        loop {
+            let viewed = readers || *audience.borrow_and_update();
+            if viewed != told {
+                self.view(viewed).await;
+                told = viewed;
+            }
+            tokio::select! {
+                wanted = demand.wanted() => readers = wanted,
+                changed = audience.changed() => if changed.is_err() {
+                    return;
+                },
+            }
+        }
     }
 
     /// Holds the programme on an input, until it fails or [`Programme::release`].
@@ -183,8 +216,9 @@ impl Observer for Watchman {
             None => switches.push((reason, 1)),
         }
         drop(switches);
-        // The first input of all was waited for by nobody.
-        if switch.from.is_some() && !switch.voluntary {
+        // Nobody waited for the first input of all, nor for one that was let go.
+        let failed = !switch.voluntary && switch.reason != Reason::Available;
+        if switch.from.is_some() && failed {
             self.told.detection.note(switch.detection);
             self.told.silence.note(switch.wall_silence);
         }
@@ -206,6 +240,10 @@ impl Observer for Watchman {
             tracing::info!(stream = self.stream, input = &**input, "input delivers");
             return;
         };
+        if fault == Fault::Absent {
+            tracing::info!(stream = self.stream, input = &**input, "input let go");
+            return;
+        }
         let mut faults = lock(&self.told.faults);
         match faults
             .iter_mut()

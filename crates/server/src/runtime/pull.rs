@@ -69,7 +69,10 @@ impl Pull {
             let began = Instant::now();
             let ended = tokio::select! {
                 ended = self.connect() => ended,
-                () = self.until_wanted(&mut wanted, false) => continue,
+                () = self.until_idle(&mut wanted) => {
+                    self.programme.lose(&self.input.id).await;
+                    continue;
+                }
             };
             if began.elapsed() >= STEADY {
                 pause = FIRST_PAUSE;
@@ -93,6 +96,18 @@ impl Pull {
                 self.line.note_error(message);
                 if refusal { REFUSED_PAUSE } else { pause }
             }
+        }
+    }
+
+    /// Until it has not been wanted for a while, where it comes on demand.
+    async fn until_idle(&self, wanted: &mut watch::Receiver<Arc<[InputId]>>) {
+        self.until_wanted(wanted, false).await;
+        while self.input.is_on_demand() {
+            tokio::select! {
+                () = sleep(self.input.idle_timeout()) => return,
+                () = self.until_wanted(wanted, true) => {}
+            }
+            self.until_wanted(wanted, false).await;
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use container::ingest::Stats;
 use http_media::{Output, Outputs};
-use hub::{Broadcast, Hub, Limits, Presentation, Publisher};
+use hub::{Broadcast, Demand, Hub, Limits, Presentation, Publisher};
 use media::Track;
 use packager::Restored;
 use rtmp::{PlayRequest, PublishRequest, Publishing, Reject, Target};
@@ -94,7 +94,7 @@ impl Stream {
             None => Output::new(),
         });
         let stop = CancellationToken::new();
-        let programme = start_programme(&config, presentation, &stop);
+        let (programme, demand) = start_programme(&config, presentation, &stop);
         let stream = Arc::new(Self {
             name: config.name.clone(),
             hub: hub.clone(),
@@ -111,6 +111,7 @@ impl Stream {
             config: RwLock::new(config.clone()),
         });
         stream.follow(&config).await;
+        stream.start_following(demand);
         stream.packaging.start(config.packaging(), restored).await;
         stream.start_limit();
         outputs.insert(&stream.name, output);
@@ -126,6 +127,8 @@ impl Stream {
         self.dismiss_unless_admitted();
         self.programme.configure(config).await;
         self.follow_pulls(&config.all_inputs());
+        let on_demand = config.inputs.iter().any(Input::is_on_demand);
+        self.output.set_on_demand(on_demand);
     }
 
     /// What is pulled as before goes on.
@@ -177,6 +180,17 @@ impl Stream {
         tokio::spawn(async move {
             tokio::select! {
                 () = packaging.limit_holds(patience) => {}
+                () = stopped => {}
+            }
+        });
+    }
+
+    fn start_following(&self, demand: Demand) {
+        let (programme, audience) = (self.programme.clone(), self.output.audience());
+        let stopped = self.stop.clone().cancelled_owned();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = programme.follow_viewers(demand, audience) => {}
                 () = stopped => {}
             }
         });
@@ -403,12 +417,13 @@ fn start_programme(
     config: &StreamConfig,
     presentation: Presentation,
     stop: &CancellationToken,
-) -> Programme {
+) -> (Programme, Demand) {
     let (publisher, relay) = match presentation.add("source", Limits::default()) {
         Ok(added) => added,
         Err(taken) => unreachable!("the presentation is new: {taken}"),
     };
     tokio::spawn(relay.run());
+    let demand = publisher.demand();
     let (programme, run) = Programme::start(config, publisher);
     let stopped = stop.clone().cancelled_owned();
     tokio::spawn(async move {
@@ -418,5 +433,5 @@ fn start_programme(
             () = stopped => {}
         }
     });
-    programme
+    (programme, demand)
 }

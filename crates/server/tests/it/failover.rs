@@ -267,3 +267,57 @@ async fn encoders_fail_and_players_miss_no_frame() {
     let weir = Path::new(env!("CARGO_BIN_EXE_weir"));
     testkit::soak::short_failover(weir).await.unwrap();
 }
+
+/// Waits until the first input of the stream is at this fault, or at none.
+async fn first_input(s: &Running, name: &str, fault: Value) -> Value {
+    let asking = async {
+        loop {
+            let input = runtime(s, name).await["inputs"][0].clone();
+            if input["fault"] == fault {
+                return input;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let told = tokio::time::timeout(Duration::from_secs(30), asking).await;
+    told.unwrap_or_else(|_| panic!("{name}: not {fault}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_input_on_demand_comes_and_goes_with_viewers() {
+    let (_dir, s) = start().await;
+    let file = json!({
+        "id": "file", "url": "file://slate.mp4", "loop": true, "start": "on_demand",
+        "idle_timeout_ms": 500,
+    });
+    create(&s, json!({"name": "n", "inputs": [file]})).await;
+    // A stream that takes it on demand wants it only while it has viewers of its own.
+    let input = json!({"id": "n", "url": "stream://n", "start": "on_demand", "idle_timeout_ms": 0});
+    create(&s, json!({"name": "other", "inputs": [input]})).await;
+    assert_eq!(first_input(&s, "n", json!("absent")).await["sessions"], 0);
+
+    // The first viewer waits for media, and gets it.
+    let index = s.get("/n/index.m3u8").await;
+    assert_eq!(index.status, 200, "{index:?}");
+    assert_eq!(first_input(&s, "n", Value::Null).await["sessions"], 1);
+    let gone = first_input(&s, "n", json!("absent")).await;
+    assert!(gone["errors"].as_array().unwrap().is_empty(), "{gone}");
+
+    let url = format!("rtmp://{}/live/other", s.rtmp);
+    let errors = ffmpeg(&format!("-v error -xerror -i {url} -t 2 -f null -")).await;
+    assert_eq!(errors, "");
+    let gone = first_input(&s, "n", json!("absent")).await;
+    assert_eq!(gone["sessions"], 2);
+    let now = runtime(&s, "n").await;
+    assert_eq!(now["switches"][0]["reason"], "available", "{now:#}");
+    let metrics = s.get("/metrics").await.body;
+    assert!(
+        !metrics.contains("weir_input_faults_total{stream=\"n\""),
+        "{metrics}"
+    );
+
+    let pushed = json!({"inputs": [{"id": "x", "url": "publish://", "start": "on_demand"}]});
+    let refused = s.api("PATCH", "/streams/n", &pushed).await;
+    assert_eq!(refused.json()["field"], "inputs[0].start", "{refused:?}");
+    s.stop().await;
+}
