@@ -136,7 +136,8 @@ impl Source {
             match &kind {
                 b"moof" => return Ok(Format::Fragments(Box::default())),
                 b"moov" => return self.index(at + head, size.saturating_sub(head), out).await,
-                _ => at += size.max(head),
+                _ if size < head => return Err(self.cut()),
+                _ => at = at.checked_add(size).ok_or_else(|| self.cut())?,
             }
         }
         // A recorder writes it last.

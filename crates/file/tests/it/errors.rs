@@ -39,6 +39,15 @@ async fn files_that_cannot_be_played() {
     assert!(matches!(error(&root, "cut.mp4").await, Error::CutShort(_)));
     assert!(matches!(error(&root, "empty").await, Error::Format(_)));
     assert!(matches!(error(&root, "text").await, Error::Format(_)));
+    let endless = [
+        b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x01free",
+        &(u64::MAX - 15).to_be_bytes()[..],
+    ];
+    std::fs::write(root.path().join("endless.mp4"), endless.concat()).unwrap();
+    assert!(matches!(
+        error(&root, "endless.mp4").await,
+        Error::CutShort(_)
+    ));
     let error = error(&root, "other.ts").await;
     assert!(matches!(error, Error::NoMedia(_)) && error.is_refusal());
     assert_eq!(error.to_string(), "other.ts: no media that can be played");

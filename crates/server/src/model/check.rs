@@ -1,5 +1,7 @@
 //! What a stream must be before it is saved.
 
+use http::{HeaderName, HeaderValue, header};
+
 use crate::api::Problem;
 use crate::model::{Failover, Hls, Input, SLATE, Scheme, Slate, StreamConfig, rules};
 
@@ -124,16 +126,30 @@ fn check_source(
     }
     let idle = input.idle_timeout_ms.unwrap_or_default();
     within(&field("idle_timeout_ms"), idle, 0, 3_600_000)?;
-    let fits = |(name, value): (&String, &String)| {
-        http::HeaderName::try_from(name).is_ok() && http::HeaderValue::try_from(value).is_ok()
-    };
-    if input.headers.iter().flatten().any(|header| !fits(header)) {
-        return invalid("header_invalid", "headers", "not a header of HTTP");
+    if input
+        .headers
+        .iter()
+        .flatten()
+        .any(|(n, v)| !is_header(n, v))
+    {
+        let why = "not a header of HTTP, or one that the connection itself makes";
+        return invalid("header_invalid", "headers", why);
     }
     let connect = input.connect_timeout_ms.unwrap_or(5_000);
     within(&field("connect_timeout_ms"), connect, 100, 60_000)?;
     let silence = input.silence_timeout_ms.unwrap_or(10_000);
     within(&field("silence_timeout_ms"), silence, 500, 60_000)
+}
+
+fn is_header(name: &str, value: &str) -> bool {
+    const OWN: [HeaderName; 4] = [
+        header::CONNECTION,
+        header::CONTENT_LENGTH,
+        header::HOST,
+        header::TRANSFER_ENCODING,
+    ];
+    let name = HeaderName::try_from(name).is_ok_and(|name| !OWN.contains(&name));
+    name && HeaderValue::try_from(value).is_ok()
 }
 
 fn check_slate(slate: &Slate) -> Result<(), Problem> {

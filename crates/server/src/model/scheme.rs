@@ -46,23 +46,30 @@ impl Scheme {
     }
 }
 
-/// The URL without what is secret in it: the password, and the query, where keys are.
+/// The URL without what is secret in it: the password, or a user's name that is all there is, and
+/// the query, where keys are.
 pub(super) fn redacted(url: &str) -> String {
-    let (front, query) = match url.split_once('?') {
-        Some((front, _)) => (front, "?***"),
-        None => (url, ""),
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return before_query(url);
     };
-    let Some((scheme, rest)) = front.split_once("://") else {
-        return format!("{front}{query}");
+    // A password may hold a question mark, so it is looked for first.
+    let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
+    let Some((user, _)) = authority.rsplit_once('@') else {
+        return before_query(url);
     };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let Some((user, host)) = authority.rsplit_once('@') else {
-        return format!("{front}{query}");
+    let name = match user.split_once(':') {
+        Some((name, _)) => format!("{name}:***"),
+        None => "***".to_owned(),
     };
-    let name = user
-        .split_once(':')
-        .map_or_else(|| user.to_owned(), |(name, _)| format!("{name}:***"));
-    format!("{scheme}://{name}@{host}{path}{query}")
+    let behind = before_query(&rest[user.len()..]);
+    format!("{scheme}://{name}{behind}")
+}
+
+fn before_query(text: &str) -> String {
+    match text.split_once('?') {
+        Some((front, _)) => format!("{front}?***"),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -93,7 +100,8 @@ mod tests {
     fn secrets_do_not_show() {
         for (url, shown) in [
             ("http://u:p@h/x?token=1", "http://u:***@h/x?***"),
-            ("http://u@h/x", "http://u@h/x"),
+            ("http://token@h/x", "http://***@h/x"),
+            ("rtmp://u:p?q@h/x?key=1", "rtmp://u:***@h/x?***"),
             ("rtmp://h/a@b/c", "rtmp://h/a@b/c"),
             ("publish://", "publish://"),
         ] {

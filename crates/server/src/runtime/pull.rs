@@ -1,11 +1,13 @@
 //! Inputs that we fetch: connected while wanted, and again for ever when they fail.
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use container::ingest::Stats;
 use failover::InputId;
+use futures_util::FutureExt as _;
 use http_media::pull::{Error, Source, hls, tls, ts};
 use hub::{EndReason, Hub, Limits, Presentation, Publisher};
 use rtmp::DialError;
@@ -15,7 +17,7 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 
 use super::clock;
-use super::input::{Feeder, Line};
+use super::input::Line;
 use super::programme::Programme;
 use crate::egress::Egress;
 use crate::model::{Input, Scheme, Variant};
@@ -68,16 +70,23 @@ impl Pull {
             self.until_wanted(&mut wanted, true).await;
             let began = Instant::now();
             let ended = tokio::select! {
-                ended = self.connect() => ended,
-                () = self.until_idle(&mut wanted) => {
-                    self.programme.lose(&self.input.id).await;
-                    continue;
-                }
+                ended = self.attempt() => Some(ended),
+                () = self.until_idle(&mut wanted) => None,
             };
             if began.elapsed() >= STEADY {
                 pause = FIRST_PAUSE;
             }
-            let wait = self.judge(ended, pause);
+            let wait = match ended {
+                Some(Ok(EndReason::Finished)) if self.plays_once() => {
+                    self.until_wanted(&mut wanted, false).await;
+                    FIRST_PAUSE
+                }
+                Some(ended) => self.judge(ended, pause),
+                None => {
+                    self.programme.lose(&self.input.id).await;
+                    pause
+                }
+            };
             sleep(jittered(wait)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -118,6 +127,22 @@ impl Pull {
         }
     }
 
+    /// A file that is not repeated is over when it is, until it is wanted anew.
+    fn plays_once(&self) -> bool {
+        self.input.scheme() == Some(Scheme::File) && self.input.repeat != Some(true)
+    }
+
+    /// A parser's panic costs this connection alone.
+    async fn attempt(&self) -> Result<EndReason, Failure> {
+        let connection = AssertUnwindSafe(self.connect()).catch_unwind();
+        connection.await.unwrap_or_else(|_| {
+            Err(Failure {
+                message: "a defect of ours".to_owned(),
+                refusal: false,
+            })
+        })
+    }
+
     /// One connection, from its beginning to its end.
     async fn connect(&self) -> Result<EndReason, Failure> {
         match self.input.scheme() {
@@ -143,11 +168,8 @@ impl Pull {
             },
             url,
         };
-        let stats = Arc::new(Stats::new(clock::monotonic));
-        let (publisher, presentation, _place) = self.enter(&stats).await?;
-        let ended = rtmp::pull(pull, publisher, stats).await;
-        drop(presentation);
-        ended.map_err(|e: DialError| failure(e.is_refusal(), &e))
+        let run = |publisher, stats| rtmp::pull(pull, publisher, stats);
+        self.carry(run, DialError::is_refusal).await
     }
 
     async fn hls(&self) -> Result<EndReason, Failure> {
@@ -157,20 +179,14 @@ impl Pull {
             Some(Variant::Lowest) => hls::Choice::Lowest,
             Some(Variant::MaxKbps(most)) => hls::Choice::MaxKbps(most),
         };
-        let stats = Arc::new(Stats::new(clock::monotonic));
-        let (publisher, presentation, _place) = self.enter(&stats).await?;
-        let ended = hls::pull(pull, publisher, stats).await;
-        drop(presentation);
-        ended.map_err(|e: Error| failure(e.is_refusal(), &e))
+        let run = |publisher, stats| hls::pull(pull, publisher, stats);
+        self.carry(run, Error::is_refusal).await
     }
 
     async fn ts(&self) -> Result<EndReason, Failure> {
         let pull = ts::Pull::new(self.source()?);
-        let stats = Arc::new(Stats::new(clock::monotonic));
-        let (publisher, presentation, _place) = self.enter(&stats).await?;
-        let ended = ts::pull(pull, publisher, stats).await;
-        drop(presentation);
-        ended.map_err(|e: Error| failure(e.is_refusal(), &e))
+        let run = |publisher, stats| ts::pull(pull, publisher, stats);
+        self.carry(run, Error::is_refusal).await
     }
 
     async fn file(&self) -> Result<EndReason, Failure> {
@@ -179,23 +195,62 @@ impl Pull {
             path: self.input.url.clone(),
             repeat: self.input.repeat.unwrap_or(false),
         };
+        let run = |publisher, stats| file::play(play, publisher, stats);
+        self.carry(run, file::Error::is_refusal).await
+    }
+
+    /// A connection into a broadcast of its own, of which the programme is told.
+    async fn carry<F, E>(
+        &self,
+        run: impl FnOnce(Publisher, Arc<Stats>) -> F,
+        is_refusal: fn(&E) -> bool,
+    ) -> Result<EndReason, Failure>
+    where
+        F: Future<Output = Result<EndReason, E>>,
+        E: std::error::Error,
+    {
+        let (presentation, publisher) = self.enter().await?;
         let stats = Arc::new(Stats::new(clock::monotonic));
-        let (publisher, presentation, _place) = self.enter(&stats).await?;
-        let ended = file::play(play, publisher, stats).await;
+        let place = self.line.fetch(Arc::clone(&stats));
+        self.programme
+            .feed(&self.input.id, publisher.broadcast())
+            .await;
+        let ended = run(publisher, stats).await;
+        drop(place);
         drop(presentation);
-        ended.map_err(|e| failure(e.is_refusal(), &e))
+        ended.map_err(|e| failure(is_refusal(&e), &e))
+    }
+
+    async fn enter(&self) -> Result<(Presentation, Publisher), Failure> {
+        let name = format!("{}#{}", self.stream, self.input.id);
+        // What fed the input before was told to go, and has the name until it did.
+        while let Some(listing) = self.hub.get(&name) {
+            listing.closed().await;
+        }
+        let presentation = self.hub.announce(&name).map_err(retried)?;
+        let (publisher, relay) = presentation
+            .add("source", Limits::default())
+            .map_err(retried)?;
+        tokio::spawn(relay.run());
+        Ok((presentation, publisher))
     }
 
     /// Another stream's programme, as it is.
     async fn relay(&self, name: &str) -> EndReason {
         let mut listing = self.hub.wait(name).await;
-        let renditions = listing.renditions();
-        if let Some(rendition) = renditions.first() {
-            let broadcast = rendition.broadcast.clone();
-            self.programme.feed(&self.input.id, broadcast).await;
+        loop {
+            if let Some(rendition) = listing.renditions().first() {
+                let broadcast = rendition.broadcast.clone();
+                self.programme.feed(&self.input.id, broadcast).await;
+                listing.closed().await;
+                return EndReason::Dropped;
+            }
+            let given_up = listing.clone();
+            tokio::select! {
+                () = listing.changed() => {}
+                () = given_up.closed() => return EndReason::Dropped,
+            }
         }
-        listing.closed().await;
-        EndReason::Dropped
     }
 
     fn source(&self) -> Result<Source, Failure> {
@@ -223,24 +278,6 @@ impl Pull {
         own.alpn_protocols.clear();
         Ok(Arc::new(own))
     }
-
-    /// A broadcast for the connection, and the programme told of it.
-    async fn enter(
-        &self,
-        stats: &Arc<Stats>,
-    ) -> Result<(Publisher, Presentation, Feeder<'_>), Failure> {
-        let name = format!("{}#{}", self.stream, self.input.id);
-        let presentation = self.hub.announce(&name).map_err(refused)?;
-        let (publisher, relay) = presentation
-            .add("source", Limits::default())
-            .map_err(refused)?;
-        tokio::spawn(relay.run());
-        let place = self.line.fetch(Arc::clone(stats));
-        self.programme
-            .feed(&self.input.id, publisher.broadcast())
-            .await;
-        Ok((publisher, presentation, place))
-    }
 }
 
 fn failure(refusal: bool, error: &dyn std::error::Error) -> Failure {
@@ -252,6 +289,11 @@ fn failure(refusal: bool, error: &dyn std::error::Error) -> Failure {
 
 fn refused(error: impl std::error::Error) -> Failure {
     failure(true, &error)
+}
+
+/// Somebody was quicker, and may be gone the next time.
+fn retried(error: impl std::error::Error) -> Failure {
+    failure(false, &error)
 }
 
 /// Between half of it and all of it, so that many do not come at once.

@@ -284,6 +284,41 @@ async fn first_input(s: &Running, name: &str, fault: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_that_is_changed_is_connected_anew_at_once() {
+    let (_dir, s) = start().await;
+    let file = |timeout: u32| {
+        json!({"inputs": [{
+            "id": "file", "url": "file://slate.mp4", "loop": true, "connect_timeout_ms": timeout,
+        }]})
+    };
+    let mut stream = file(1_000);
+    stream["name"] = json!("n");
+    create(&s, stream).await;
+    for change in 1..=5 {
+        first_input(&s, "n", Value::Null).await;
+        let changed = s.api("PATCH", "/streams/n", &file(1_000 + change)).await;
+        assert_eq!(changed.status, 200, "{changed:?}");
+    }
+    let input = first_input(&s, "n", Value::Null).await;
+    assert!(input["errors"].as_array().unwrap().is_empty(), "{input}");
+    s.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_not_repeated_is_over_when_it_is() {
+    let (_dir, s) = start().await;
+    let file = json!({"id": "file", "url": "file://slate.mp4"});
+    create(&s, json!({"name": "n", "inputs": [file]})).await;
+    first_input(&s, "n", Value::Null).await;
+    let over = first_input(&s, "n", json!("closed")).await;
+    assert_eq!(over["sessions"], 1);
+    let again = s.api("POST", "/streams/n/restart", &json!({})).await;
+    assert_eq!(again.status, 204, "{again:?}");
+    assert_eq!(first_input(&s, "n", Value::Null).await["sessions"], 2);
+    s.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_input_on_demand_comes_and_goes_with_viewers() {
     let (_dir, s) = start().await;
     let file = json!({

@@ -16,6 +16,8 @@ use crate::actors::{PlayerReport, Players};
 const CHANGE: Duration = Duration::from_secs(7);
 /// What a browser on the same two cores takes from the linter.
 const CROWDED: Span = Span::from_secs(2);
+/// Chromium's own player does not start on a playlist of two segments.
+const SEGMENTS: Duration = Duration::from_secs(8);
 
 pub(super) async fn run(weir: PathBuf, seconds: u64, rounds: u32) -> anyhow::Result<()> {
     // What one found wrong does not keep the others from being told.
@@ -83,6 +85,7 @@ async fn restarts(weir: &Path, rounds: u32) -> anyhow::Result<()> {
     const KINDS: [&str; 2] = ["native", "page"];
     say(&format!("\n## {rounds} restarts on inherited sockets"));
     let mut stage = Stage::secure(weir, 0, CROWDED).await?;
+    sleep(SEGMENTS).await;
     let mut players = Players::open(&stage.weir.origin()?, Stage::NAME, &KINDS).await?;
     players.playing(60, PATIENCE).await?;
     let knockers = Knockers::start(&stage.weir)?;

@@ -22,8 +22,8 @@ use crate::soak::stage::say;
 
 pub(super) const NAME: &str = "news";
 pub(super) const INPUTS: [&str; 2] = ["main", "backup"];
-/// Who is silent for so many milliseconds is left, where another carries the same bytes.
-const QUICK: u64 = 300;
+/// So many seconds are more than three groups.
+const KNOWN: u64 = 4;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the inputs are.
@@ -164,14 +164,9 @@ impl Ground {
 
     /// Waits until it is known when the input's keyframes come, and that both are equal if they are.
     pub(super) async fn until_known(&self, at: usize) -> anyhow::Result<()> {
-        let equal = self.plan.equal;
         let known = |r: &Value| {
             let input = &r["inputs"][at];
-            let quick = |i: &Value| i["silent_after_ms"].as_u64() < Some(QUICK);
-            let told = r["inputs"].as_array();
-            let told =
-                told.is_some_and(|all| all.iter().any(|i| i["state"] == "active" && quick(i)));
-            input["fault"].is_null() && input["uptime_s"].as_u64() >= Some(4) && (told || !equal)
+            input["fault"].is_null() && input["uptime_s"].as_u64() >= Some(KNOWN)
         };
         self.until("an input is known", known).await?;
         Ok(())
