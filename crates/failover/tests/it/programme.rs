@@ -146,6 +146,49 @@ async fn a_stall_of_everything_switches_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn inputs_that_send_in_bursts_are_not_switched_between() {
+    for burst in [900, 1_000, 1_400] {
+        let mut world = World::new(&[("main", 0), ("backup", 0)], Policy::default()).await;
+        for (id, encode) in [("main", 1), ("backup", 2)] {
+            let burst_ms = Some((burst, burst / 2 * i64::from(encode)));
+            let encoder = Encoder::new(id, encode);
+            world
+                .connect(Encoder {
+                    burst_ms,
+                    ..encoder
+                })
+                .await;
+        }
+        world.run_ms(10_000).await;
+        let learning = world.state().history.total();
+        assert!(learning <= 4, "{learning} switches at {burst} ms");
+        let faults = world.turns().len();
+        world.run_ms(60_000).await;
+        assert_eq!(world.state().history.total(), learning, "{burst} ms");
+        assert_eq!(world.turns().len(), faults, "{burst} ms");
+        world.check();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn inputs_that_stall_by_turns_are_not_switched_between() {
+    let mut world = two((0, 0)).await;
+    for turn in 0..60 {
+        let (silent, other) = if turn % 2 == 0 {
+            ("main", "backup")
+        } else {
+            ("backup", "main")
+        };
+        world.encoder(silent).silent = true;
+        world.encoder(other).silent = false;
+        world.run_ms(800).await;
+    }
+    let total = world.state().history.total();
+    assert!(total <= 4, "{total} switches");
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_switch_by_hand_holds_until_it_is_ended_or_fails() {
     let mut world = two((0, 1)).await;
     assert_eq!(world.switch("nobody").await, Err(NotFit::Unknown));

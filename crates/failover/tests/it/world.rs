@@ -33,6 +33,8 @@ pub(crate) struct Encoder {
     /// Its clock counts from here.
     pub(crate) origin_ms: i64,
     pub(crate) silent: bool,
+    /// It sends at once what it has of so long, each time that this much is left.
+    pub(crate) burst_ms: Option<(i64, i64)>,
     /// Whether each third picture comes before the two that are shown before it.
     pub(crate) reorders: bool,
     /// It tells its wall clock, which is wrong by so much.
@@ -51,6 +53,7 @@ impl Encoder {
             delay_ms: 0,
             origin_ms: i64::from(encode) * 1_000_000,
             silent: false,
+            burst_ms: None,
             reorders: false,
             wall_error_ms: None,
             line: None,
@@ -94,7 +97,10 @@ impl Encoder {
 
     /// Sends what is due at `now_ms`.
     fn send(&mut self, now_ms: i64) {
-        let due = now_ms - self.delay_ms;
+        let mut due = now_ms - self.delay_ms;
+        if let Some((each, left)) = self.burst_ms {
+            due -= (due - left).rem_euclid(each);
+        }
         while self.sent_ms < due {
             self.sent_ms += SOUND_MS;
             let at = self.sent_ms;
