@@ -1,5 +1,6 @@
 //! The task behind a programme: watches every input, asks the selector, carries out what it says.
 
+mod by_bytes;
 mod by_clock;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -417,21 +418,13 @@ impl<C: Clock, O: Observer> Programme<C, O> {
     }
 
     fn try_enter(&mut self, mut pending: Pending, now: Timestamp) -> Option<Pending> {
-        let Some(feed) = self.feeds.get(&pending.choice.to) else {
-            return Some(pending);
-        };
-        if let Some(shift) = self.shift_to(feed) {
-            self.splice.timeline_mut().follow(shift);
-            let manner = Manner {
-                class: Class::Equal,
-                group: self.group_at_end(&pending.choice.to),
-                replayed: Span::ZERO,
-                gap: false,
-                pace: self.pace,
-            };
+        if let Some(manner) = self.by_bytes(&pending.choice.to, now) {
             self.enter(pending, &manner, now);
             return None;
         }
+        let Some(feed) = self.feeds.get(&pending.choice.to) else {
+            return Some(pending);
+        };
         if pending.choice.voluntary && !pending.is_due(feed.opened()) {
             return Some(pending);
         }
@@ -465,15 +458,6 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         None
     }
 
-    /// What added to the feed's times gives those of what feeds the programme.
-    fn shift_to(&self, feed: &Feed) -> Option<Span> {
-        let active = self.selector.active().and_then(|id| self.feeds.get(id));
-        match active {
-            Some(active) => feed.shift_to(&active.recent()),
-            None => feed.shift_to(&self.remains),
-        }
-    }
-
     fn enter(&mut self, pending: Pending, manner: &Manner, now: Timestamp) {
         let Pending {
             choice, detection, ..
@@ -504,18 +488,6 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         self.selector.entered(&choice, now);
         self.catch_up(now);
         self.show();
-    }
-
-    /// The group in which the feed's equal frames go on where the programme ends. What it begins
-    /// with is there already, and is left out by the timeline.
-    fn group_at_end(&self, to: &InputId) -> Option<Timestamp> {
-        let feed = self.feeds.get(to)?;
-        let timeline = self.splice.timeline();
-        let end = timeline.end()?;
-        let groups = feed.recent();
-        let begun = |g: &&Group| g.frames.first().and_then(|f| timeline.place(f.dts)) <= Some(end);
-        let found = groups.iter().rev().find(begun).or_else(|| groups.first());
-        found.map(|g| g.id)
     }
 
     /// Writes what the new source has already.

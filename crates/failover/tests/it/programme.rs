@@ -87,35 +87,74 @@ async fn failback_waits_and_repays_the_lead() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn equal_bytes_go_on_with_the_next_frame() {
+/// Two ways of one encode, of which one is later by so much.
+async fn twins(main_ms: i64, backup_ms: i64) -> World {
     let mut world = World::new(&[("main", 0), ("backup", 1)], Policy::default()).await;
-    world.connect(Encoder::new("main", 1)).await;
-    let twin = Encoder {
-        delay_ms: 30,
-        origin_ms: 77_000,
-        ..Encoder::new("backup", 1)
-    };
-    world.connect(twin).await;
-    world.run_ms(10_030).await;
-    world.kill("main");
-    world.run_ms(3_000).await;
-    world.check();
-    let switch = world.state().history.iter().last().unwrap().clone();
-    assert_eq!(switch.class, Class::Equal);
-    let (wall, hole) = world.gaps_ms();
-    assert!(
-        wall <= 2 * PICTURE_MS && hole <= PICTURE_MS,
-        "{wall} {hole}"
-    );
+    for (id, delay_ms) in [("main", main_ms), ("backup", backup_ms)] {
+        let origin_ms = if id == "main" { 0 } else { 77_000 };
+        let encoder = Encoder::new(id, 1);
+        world
+            .connect(Encoder {
+                delay_ms,
+                origin_ms,
+                ..encoder
+            })
+            .await;
+        world.run_ms(10).await;
+    }
+    world.run_ms(10_020).await;
+    world.shown.clear();
+    world
+}
+
+fn assert_nothing_is_lost_or_repeated(world: &World) {
     for sound in [false, true] {
         let shown = world.shown.iter().filter(|s| s.sound == sound);
         let content: Vec<_> = shown.map(|s| s.content_ms).collect();
         let step = if sound { 20 } else { 40 };
+        let odd = content.windows(2).find(|c| c[1] - c[0] != step);
+        assert!(odd.is_none(), "sound {sound}: {odd:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_bytes_go_on_with_the_next_frame() {
+    // The other is ahead: by less than a group, by one that the first has not come to, by more
+    // than the lead has room for.
+    for (delay_ms, other_ms) in [(0, 30), (30, 0), (700, 0), (1_300, 0), (5_000, 100)] {
+        let mut world = twins(delay_ms, other_ms).await;
+        assert_eq!(world.active().as_deref(), Some("main"));
+        let (lead, before) = (world.lead_ms(), world.state().counters);
+        world.kill("main");
+        world.run_ms(10_000).await;
+        world.check();
+        let switch = world.state().history.iter().last().unwrap().clone();
+        assert_eq!(switch.class, Class::Equal, "{delay_ms} and {other_ms} ms");
+        let (wall, hole) = world.gaps_ms();
         assert!(
-            content.windows(2).all(|c| c[1] - c[0] == step),
-            "sound {sound}"
+            wall <= 2 * PICTURE_MS && hole <= PICTURE_MS,
+            "{wall} {hole} at {delay_ms} and {other_ms} ms"
         );
+        assert_nothing_is_lost_or_repeated(&world);
+        assert!(world.lead_ms() <= lead.max(0) + 60, "{}", world.lead_ms());
+        assert_eq!(world.state().counters.too_fast, before.too_fast);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_bytes_that_come_later_are_waited_for_unless_that_is_a_gap() {
+    for (behind_ms, class) in [(800, Class::Equal), (1_600, Class::Equal), (4_000, Class::Cached)] {
+        let mut world = twins(0, behind_ms).await;
+        world.kill("main");
+        world.run_ms(8_000).await;
+        world.check();
+        let switch = world.state().history.iter().last().unwrap().clone();
+        assert_eq!(switch.class, class, "{behind_ms} ms behind");
+        let (wall, hole) = world.gaps_ms();
+        assert!(wall <= 1_600 + 2 * PICTURE_MS && hole <= PICTURE_MS, "{wall} {hole}");
+        if class == Class::Equal {
+            assert_nothing_is_lost_or_repeated(&world);
+        }
     }
 }
 
