@@ -47,7 +47,10 @@ fn of_track(groups: &[Group], lead: TrackId) -> Vec<&Frame> {
 fn starts(groups: &[Group], lead: TrackId) -> Vec<usize> {
     let frames = |g: &Group| g.frames.iter().filter(|f| f.track == lead).count();
     let lengths = groups.iter().map(frames);
-    let start = |next: &mut usize, length| Some(std::mem::replace(next, *next + length));
+    let start = |next: &mut usize, length| {
+        *next += length;
+        Some(*next - length)
+    };
     lengths.scan(0, start).collect()
 }
 
@@ -61,5 +64,5 @@ fn agree(old: &[&Frame], new: &[&Frame], a: usize, b: usize) -> bool {
     let (old, new) = (&old[a - back..], &new[b - back..]);
     let both = old.len().min(new.len());
     let newest_first = old.iter().zip(new).rev();
-    both >= FRAMES && { newest_first }.take(COMPARED).all(|(o, n)| same(o, n))
+    both >= FRAMES && newest_first.take(COMPARED).all(|(o, n)| same(o, n))
 }

@@ -192,13 +192,15 @@ impl Health {
         self.last
     }
 
-    /// When the next random-access point is to be expected, where they come regularly.
+    /// When the next random-access point is to be expected, and how far it is from the one before,
+    /// where they come regularly.
     #[must_use]
-    pub fn next_keyframe(&self, after: Timestamp) -> Option<Timestamp> {
+    pub fn next_keyframe(&self, after: Timestamp) -> Option<(Timestamp, Span)> {
         let interval = self.keyframes.regular()?;
         let (_, last) = self.keyframes.last?;
         let (away, each) = ((after - last).as_nanos().max(1), interval.as_nanos());
-        Some(last + interval.times((away + each - 1) / each))
+        let next = last + interval.times((away + each - 1) / each);
+        Some((next, interval))
     }
 }
 

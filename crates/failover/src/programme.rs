@@ -35,6 +35,8 @@ const AWAY: Duration = Duration::from_millis(50);
 const LEAD: Span = Span::from_millis(60);
 /// How much earlier than expected a random-access point may come.
 const EARLY: Span = Span::from_millis(100);
+/// How much later: then what expected it was wrong.
+const LATE: Span = Span::from_millis(200);
 /// With nothing else to wait for.
 const IDLE: Duration = Duration::from_secs(3_600);
 
@@ -111,9 +113,17 @@ struct Pending {
     detection: Span,
     decided: Timestamp,
     /// When the random-access point to enter at is expected.
-    expected: Option<Timestamp>,
+    expected: Option<Expected>,
     /// The random-access point of the other that the present one goes on to, by their clock.
     meet: Option<Timestamp>,
+}
+
+/// A random-access point that is still to come.
+#[derive(Debug, Clone, Copy)]
+struct Expected {
+    at: Timestamp,
+    /// What opened before is another one.
+    from: Timestamp,
 }
 
 /// How an input is entered.
@@ -286,6 +296,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
     fn lose(&mut self, id: &InputId, now: Timestamp) {
         if self.selector.active() == Some(id) {
             self.note_clock();
+            self.resume(now);
         }
         let Some(feed) = self.feeds.remove(id) else {
             return;
@@ -376,14 +387,46 @@ impl<C: Clock, O: Observer> Programme<C, O> {
     fn decide(&mut self, now: Timestamp) {
         let Some(choice) = self.selector.choose(now) else {
             self.pending = None;
-            self.splice.stop_at(None);
+            self.resume(now);
             return;
         };
         if self.pending.as_ref().is_none_or(|p| p.choice != choice) {
+            self.resume(now);
             self.pending = Some(self.plan(choice, now));
         }
         if let Some(pending) = self.pending.take() {
             self.pending = self.try_enter(pending, now);
+        }
+        self.give_up(now);
+    }
+
+    /// What was expected does not come: the next random-access point is entered when it does, and
+    /// the lead is repaid another time.
+    fn give_up(&mut self, now: Timestamp) {
+        let overdue = |p: &mut Pending| p.expected.is_some_and(|e| now >= e.at + LATE);
+        if let Some(mut pending) = self.pending.take_if(overdue) {
+            self.resume(now);
+            pending.expected = None;
+            pending.decided = now;
+            self.pending = Some(pending);
+        }
+    }
+
+    /// The present input goes on where it was to end: the hub still holds what was left out.
+    fn resume(&mut self, now: Timestamp) {
+        self.splice.stop_at(None);
+        if !self.splice.is_cut() {
+            return;
+        }
+        let Some(active) = self.selector.active().cloned() else {
+            return;
+        };
+        let group = self.group_at_end(&active);
+        if let Some((feed, group)) = self.feeds.get(&active).zip(group) {
+            self.source = Some(feed.read_from(group));
+            self.early.clear();
+            self.splice.turn();
+            self.catch_up(now);
         }
     }
 
@@ -396,7 +439,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             .filter(|_| !choice.voluntary && choice.reason != Reason::Available)
             .map_or(Span::ZERO, |last| now - last);
         let expected = self.expected(&choice);
-        self.splice.stop_at(expected);
+        self.splice.stop_at(expected.map(|e| e.at));
         Pending {
             choice,
             detection,
@@ -408,13 +451,16 @@ impl<C: Clock, O: Observer> Programme<C, O> {
 
     /// A lead is repaid where the moment may be chosen: the programme ends where the other input's
     /// random-access point will be on UTC.
-    fn expected(&self, choice: &Choice) -> Option<Timestamp> {
+    fn expected(&self, choice: &Choice) -> Option<Expected> {
         let timeline = self.splice.timeline();
         let feed = self.feeds.get(&choice.to)?;
         if !choice.voluntary || timeline.lead() < self.worth_repaying(&choice.to) {
             return None;
         }
-        feed.health.next_keyframe(timeline.end()?)
+        let (at, interval) = feed.health.next_keyframe(timeline.end()?)?;
+        let half = Span::from_nanos(interval.as_nanos() / 2);
+        let from = at - half;
+        Some(Expected { at, from })
     }
 
     fn try_enter(&mut self, mut pending: Pending, now: Timestamp) -> Option<Pending> {
@@ -425,7 +471,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         let Some(feed) = self.feeds.get(&pending.choice.to) else {
             return Some(pending);
         };
-        if pending.choice.voluntary && !pending.is_due(feed.opened()) {
+        if pending.choice.voluntary && !pending.is_due(feed.opened(), now) {
             return Some(pending);
         }
         match self.by_clock(&mut pending, now) {
@@ -509,6 +555,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             .filter(|at| *at > now)
             .chain(self.selector.deadline(now))
             .chain(self.due())
+            .chain(self.pending.as_ref().and_then(|p| p.deadline(now)))
             .min();
         let Some(due) = due else {
             return;
@@ -555,9 +602,20 @@ struct Woken {
 }
 
 impl Pending {
-    /// Whether the random-access point that was waited for has come.
-    fn is_due(&self, opened: Option<Timestamp>) -> bool {
-        let from = self.expected.map_or(self.decided, |at| at - EARLY);
+    /// Whether the random-access point that was waited for has come. One that came too early is
+    /// entered when it was expected, which repays less.
+    fn is_due(&self, opened: Option<Timestamp>, now: Timestamp) -> bool {
+        let from = match self.expected {
+            None => self.decided,
+            Some(expected) if now >= expected.at => expected.from,
+            Some(expected) => expected.at - EARLY,
+        };
         opened.is_some_and(|at| at >= from.max(self.decided))
+    }
+
+    /// When something is to be done though nothing comes.
+    fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
+        let at = self.expected?.at;
+        [at, at + LATE].into_iter().find(|at| *at > now)
     }
 }

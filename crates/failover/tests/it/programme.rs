@@ -117,6 +117,77 @@ fn assert_nothing_is_lost_or_repeated(world: &World) {
     }
 }
 
+/// The main input is back, with a lead to be repaid; `change` happens to it at some time before
+/// the switch. Tells the lead.
+async fn returns(change_ms: i64, change: impl Fn(&mut Encoder)) -> (World, i64) {
+    let mut world = two((0, 1)).await;
+    world.kill("main");
+    world.run_ms(2_000).await;
+    let lead = world.lead_ms();
+    assert!(lead > 200, "{lead}");
+    world.connect(Encoder::new("main", 1)).await;
+    world.run_ms(5_000 + change_ms).await;
+    world.shown.clear();
+    change(world.encoder("main"));
+    world.run_ms(4_000).await;
+    world.check();
+    (world, lead)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_keyframe_that_comes_before_it_is_expected_is_entered() {
+    for (change_ms, early_ms) in (0..25).flat_map(|i| [(i * 100, 160), (i * 100, 320)]) {
+        let (world, lead) = returns(change_ms, |main| main.phase_ms -= early_ms).await;
+        let (wall, hole) = world.gaps_ms();
+        assert!(
+            wall <= lead + 2 * PICTURE_MS && hole <= PICTURE_MS,
+            "{wall} {hole}, {early_ms} ms early after {change_ms}"
+        );
+        assert_eq!(world.active().as_deref(), Some("main"));
+        assert!(world.lead_ms() <= lead, "{}", world.lead_ms());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_keyframe_that_does_not_come_is_not_waited_for() {
+    for change_ms in (0..25).map(|i| i * 100) {
+        let (world, lead) = returns(change_ms, |main| main.gop_ms = 20_000).await;
+        let (wall, hole) = world.gaps_ms();
+        assert!(
+            wall <= lead + 200 + 2 * PICTURE_MS && hole <= PICTURE_MS,
+            "{wall} {hole} after {change_ms}"
+        );
+        let pictures = world.pictures();
+        let content: Vec<_> = pictures.iter().filter(|p| p.encode == 2).collect();
+        let steps = content.windows(2).map(|c| c[1].content_ms - c[0].content_ms);
+        assert_eq!(steps.max(), Some(PICTURE_MS), "after {change_ms}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_input_that_closes_where_it_was_to_end_is_written_to_its_end() {
+    for closes_ms in (0..60).map(|i| i * 50) {
+        let mut world = two((0, 1)).await;
+        world.kill("main");
+        world.run_ms(2_000).await;
+        world.connect(Encoder::new("main", 1)).await;
+        world.run_ms(5_500 + closes_ms).await;
+        if world.active().as_deref() == Some("main") {
+            assert!(closes_ms > 500);
+            return;
+        }
+        let now = world.now_ms();
+        world.kill("backup");
+        world.run_ms(1_000).await;
+        world.check();
+        let pictures = world.pictures();
+        let last = pictures.iter().rfind(|p| p.encode == 2).unwrap();
+        let lost = now - last.content_ms;
+        assert!(lost <= PICTURE_MS, "{lost} ms lost at {closes_ms}");
+    }
+    panic!("it never returned");
+}
+
 #[tokio::test(start_paused = true)]
 async fn equal_bytes_go_on_with_the_next_frame() {
     // The other is ahead: by less than a group, by one that the first has not come to, by more
