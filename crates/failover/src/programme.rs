@@ -185,6 +185,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
                 news = true;
             }
             news |= self.watch(now);
+            self.drain(now);
             self.decide(now);
             self.arm(now);
             self.board.show_time(self.splice.timeline());
@@ -254,9 +255,6 @@ impl<C: Clock, O: Observer> Programme<C, O> {
                 self.selector.set_inputs(&inputs, now);
                 self.feeds
                     .retain(|id, _| inputs.iter().any(|(i, _)| i == id));
-                if self.selector.active().is_none() {
-                    self.source = None;
-                }
             }
             Order::Policy(policy) => self.selector.set_policy(policy),
             Order::Tolerate(all) => {
@@ -292,23 +290,41 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         self.feeds.insert(id, feed);
     }
 
-    /// The connection is over; what it still has is written.
+    /// The connection is over.
     fn lose(&mut self, id: &InputId, now: Timestamp) {
-        if self.selector.active() == Some(id) {
-            self.note_clock();
-            self.resume(now);
-        }
-        let Some(feed) = self.feeds.remove(id) else {
+        let Some(feed) = self.let_go(id, now) else {
             return;
         };
-        if self.selector.active() == Some(id) {
-            self.catch_up(now);
-            self.source = None;
-            self.remains = feed.recent();
-        }
         let wanted = self.selector.wants(id);
         let fault = if wanted { Fault::Closed } else { Fault::Absent };
         self.report(id, Some(fault), feed.health.last(), now);
+    }
+
+    /// Nothing more comes of this input; what it still has is written by [`Self::drain`].
+    fn let_go(&mut self, id: &InputId, now: Timestamp) -> Option<Feed> {
+        let active = self.selector.active() == Some(id);
+        if active {
+            self.note_clock();
+            self.resume(now);
+        }
+        let feed = self.feeds.remove(id)?;
+        if active {
+            self.remains = feed.recent();
+        }
+        Some(feed)
+    }
+
+    /// Whether an input that is gone still feeds the programme.
+    const fn drains(&self) -> bool {
+        self.source.is_some() && self.selector.active().is_none()
+    }
+
+    /// All that an input sent is written, at its pace, though it is gone.
+    fn drain(&mut self, now: Timestamp) {
+        if self.drains() {
+            self.catch_up(now);
+            self.source.take_if(|_| self.early.is_empty());
+        }
     }
 
     /// Takes note of what every input sent. Whether that was news for those who look.
@@ -464,6 +480,10 @@ impl<C: Clock, O: Observer> Programme<C, O> {
     }
 
     fn try_enter(&mut self, mut pending: Pending, now: Timestamp) -> Option<Pending> {
+        if self.drains() && pending.choice.reason != Reason::Manual {
+            pending.decided = now;
+            return Some(pending);
+        }
         if let Some(manner) = self.by_bytes(&pending.choice.to, now) {
             self.enter(pending, &manner, now);
             return None;
