@@ -251,10 +251,12 @@ impl<C: Clock, O: Observer> Programme<C, O> {
     fn obey(&mut self, order: Order, now: Timestamp) {
         match order {
             Order::Inputs(inputs) => {
-                self.note_clock();
+                let gone = |id: &&InputId| !inputs.iter().any(|(i, _)| i == *id);
+                let gone: Vec<_> = self.feeds.keys().filter(gone).cloned().collect();
+                for id in &gone {
+                    self.let_go(id, now);
+                }
                 self.selector.set_inputs(&inputs, now);
-                self.feeds
-                    .retain(|id, _| inputs.iter().any(|(i, _)| i == id));
             }
             Order::Policy(policy) => self.selector.set_policy(policy),
             Order::Tolerate(all) => {

@@ -230,6 +230,17 @@ async fn equal_bytes_that_come_later_are_waited_for_unless_that_is_a_gap() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_equal_input_goes_on_where_one_was_removed() {
+    let mut world = twins(0, 30).await;
+    world.configure(&[("backup", 1)]).await;
+    world.run_ms(1_000).await;
+    let switch = world.state().history.iter().last().unwrap().clone();
+    assert_eq!((switch.class, switch.reason), (Class::Equal, Reason::Removed));
+    assert_nothing_is_lost_or_repeated(&world);
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
 async fn equal_inputs_are_told_apart_from_silence_sooner() {
     let mut world = World::new(&[("main", 0), ("backup", 1)], Policy::default()).await;
     world.connect(Encoder::new("main", 1)).await;
