@@ -96,6 +96,7 @@ impl Feed {
             match event {
                 Event::Group { tracks, .. } => {
                     self.lead = lead(&tracks);
+                    self.health.set_tracks(&tracks);
                     self.tracks = tracks;
                     self.opens = true;
                     self.opened = Some(now);

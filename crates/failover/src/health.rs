@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use media::{Frame, Span, Timestamp, TrackId, TrackKind};
+use media::{Frame, Span, Timestamp, Track, TrackId, TrackKind};
 
 use crate::fault::Fault;
 use crate::tolerance::{Limit, Tolerance};
@@ -63,6 +63,12 @@ impl Health {
     /// Other limits, from now on.
     pub fn set_tolerance(&mut self, tolerance: Tolerance) {
         self.tolerance = tolerance;
+    }
+
+    /// The tracks from now on: what is not among them is not missed.
+    pub fn set_tracks(&mut self, tracks: &[Track]) {
+        let declared = |kind| tracks.iter().any(|t| t.kind == kind);
+        self.kinds.retain(|(kind, _)| declared(*kind));
     }
 
     /// A frame came at `now`. `opens` tells that it begins a group.

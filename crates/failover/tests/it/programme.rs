@@ -252,6 +252,18 @@ async fn equal_inputs_are_told_apart_from_silence_sooner() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn sound_is_missed_unless_the_input_said_that_it_has_none() {
+    for (declared, active) in [(false, "backup"), (true, "main")] {
+        let mut world = two((0, 1)).await;
+        world.encoder("main").mute(declared);
+        world.run_ms(10_000).await;
+        assert_eq!(world.active().as_deref(), Some(active));
+        let fault = (!declared).then_some(Fault::TrackSilent);
+        assert_eq!(world.state().inputs[0].fault, fault);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stall_of_everything_switches_nothing() {
     let mut world = two((0, 1)).await;
     for id in ["main", "backup"] {
