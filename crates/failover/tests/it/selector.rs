@@ -235,6 +235,23 @@ proptest! {
 }
 
 #[test]
+fn being_let_go_is_no_failure() {
+    for (gone, back) in [(Fault::Absent, 0), (Fault::Closed, 1)] {
+        let mut model = Model::new();
+        model.apply(&Step::Report(1, None));
+        for _ in 0..5 {
+            for fault in [None, Some(gone)] {
+                model.apply(&Step::Report(0, fault));
+                model.apply(&Step::Wait(500));
+            }
+        }
+        model.apply(&Step::Report(0, None));
+        model.apply(&Step::Wait(3_000));
+        assert_eq!(model.active(), Some(back), "{gone}");
+    }
+}
+
+#[test]
 fn a_cold_input_is_wanted_when_nothing_better_delivers() {
     let mut selector = Selector::new(Policy::default());
     let source = |priority, cold| Role::Source {
