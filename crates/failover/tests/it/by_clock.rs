@@ -127,7 +127,10 @@ async fn one_that_is_waited_with_is_shown_to_its_end() {
         let (lost, repeated) = lost_and_repeated_ms(&world, false);
         assert!(lost == 0 && repeated <= 2_000, "{lost} {repeated}");
         let (wall, hole) = world.gaps_ms();
-        assert!(wall <= 3 * PICTURE_MS && hole <= PICTURE_MS, "{wall} {hole}");
+        assert!(
+            wall <= 3 * PICTURE_MS && hole <= PICTURE_MS,
+            "{wall} {hole}"
+        );
         assert_eq!(world.active().as_deref(), third.then_some("third"));
         assert_eq!(newest(&world).class, Class::Clock);
     }

@@ -88,13 +88,14 @@ async fn failback_waits_and_repays_the_lead() {
 }
 
 /// Two ways of one encode, of which one is later by so much.
-async fn twins(main_ms: i64, backup_ms: i64) -> World {
+async fn twins(gop_ms: i64, main_ms: i64, backup_ms: i64) -> World {
     let mut world = World::new(&[("main", 0), ("backup", 1)], Policy::default()).await;
     for (id, delay_ms) in [("main", main_ms), ("backup", backup_ms)] {
         let origin_ms = if id == "main" { 0 } else { 77_000 };
         let encoder = Encoder::new(id, 1);
         world
             .connect(Encoder {
+                gop_ms,
                 delay_ms,
                 origin_ms,
                 ..encoder
@@ -136,7 +137,7 @@ async fn returns(change_ms: i64, change: impl Fn(&mut Encoder)) -> (World, i64) 
 
 #[tokio::test(start_paused = true)]
 async fn a_keyframe_that_comes_before_it_is_expected_is_entered() {
-    for (change_ms, early_ms) in (0..25).flat_map(|i| [(i * 100, 160), (i * 100, 320)]) {
+    for (change_ms, early_ms) in (0..12).flat_map(|i| [(i * 170, 160), (i * 170, 320)]) {
         let (world, lead) = returns(change_ms, |main| main.phase_ms -= early_ms).await;
         let (wall, hole) = world.gaps_ms();
         assert!(
@@ -144,13 +145,17 @@ async fn a_keyframe_that_comes_before_it_is_expected_is_entered() {
             "{wall} {hole}, {early_ms} ms early after {change_ms}"
         );
         assert_eq!(world.active().as_deref(), Some("main"));
-        assert!(world.lead_ms() <= lead, "{}", world.lead_ms());
+        assert!(
+            world.lead_ms() <= lead + PICTURE_MS,
+            "{} {lead}",
+            world.lead_ms()
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_keyframe_that_does_not_come_is_not_waited_for() {
-    for change_ms in (0..25).map(|i| i * 100) {
+    for change_ms in (0..12).map(|i| i * 170) {
         let (world, lead) = returns(change_ms, |main| main.gop_ms = 20_000).await;
         let (wall, hole) = world.gaps_ms();
         assert!(
@@ -159,14 +164,16 @@ async fn a_keyframe_that_does_not_come_is_not_waited_for() {
         );
         let pictures = world.pictures();
         let content: Vec<_> = pictures.iter().filter(|p| p.encode == 2).collect();
-        let steps = content.windows(2).map(|c| c[1].content_ms - c[0].content_ms);
+        let steps = content
+            .windows(2)
+            .map(|c| c[1].content_ms - c[0].content_ms);
         assert_eq!(steps.max(), Some(PICTURE_MS), "after {change_ms}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_input_that_closes_where_it_was_to_end_is_written_to_its_end() {
-    for closes_ms in (0..60).map(|i| i * 50) {
+    for closes_ms in (0..30).map(|i| i * 90) {
         let mut world = two((0, 1)).await;
         world.kill("main");
         world.run_ms(2_000).await;
@@ -193,7 +200,7 @@ async fn equal_bytes_go_on_with_the_next_frame() {
     // The other is ahead: by less than a group, by one that the first has not come to, by more
     // than the lead has room for.
     for (delay_ms, other_ms) in [(0, 30), (30, 0), (700, 0), (1_300, 0), (5_000, 100)] {
-        let mut world = twins(delay_ms, other_ms).await;
+        let mut world = twins(1_000, delay_ms, other_ms).await;
         assert_eq!(world.active().as_deref(), Some("main"));
         let (lead, before) = (world.lead_ms(), world.state().counters);
         world.kill("main");
@@ -214,15 +221,22 @@ async fn equal_bytes_go_on_with_the_next_frame() {
 
 #[tokio::test(start_paused = true)]
 async fn equal_bytes_that_come_later_are_waited_for_unless_that_is_a_gap() {
-    for (behind_ms, class) in [(800, Class::Equal), (1_600, Class::Equal), (4_000, Class::Cached)] {
-        let mut world = twins(0, behind_ms).await;
+    for (behind_ms, class) in [
+        (800, Class::Equal),
+        (1_600, Class::Equal),
+        (4_000, Class::Cached),
+    ] {
+        let mut world = twins(2_000, 0, behind_ms).await;
         world.kill("main");
         world.run_ms(8_000).await;
         world.check();
         let switch = world.state().history.iter().last().unwrap().clone();
         assert_eq!(switch.class, class, "{behind_ms} ms behind");
         let (wall, hole) = world.gaps_ms();
-        assert!(wall <= 1_600 + 2 * PICTURE_MS && hole <= PICTURE_MS, "{wall} {hole}");
+        assert!(
+            wall <= 1_600 + 2 * PICTURE_MS && hole <= PICTURE_MS,
+            "{wall} {hole}"
+        );
         if class == Class::Equal {
             assert_nothing_is_lost_or_repeated(&world);
         }
@@ -231,11 +245,14 @@ async fn equal_bytes_that_come_later_are_waited_for_unless_that_is_a_gap() {
 
 #[tokio::test(start_paused = true)]
 async fn an_equal_input_goes_on_where_one_was_removed() {
-    let mut world = twins(0, 30).await;
+    let mut world = twins(1_000, 0, 30).await;
     world.configure(&[("backup", 1)]).await;
     world.run_ms(1_000).await;
     let switch = world.state().history.iter().last().unwrap().clone();
-    assert_eq!((switch.class, switch.reason), (Class::Equal, Reason::Removed));
+    assert_eq!(
+        (switch.class, switch.reason),
+        (Class::Equal, Reason::Removed)
+    );
     assert_nothing_is_lost_or_repeated(&world);
     world.check();
 }
@@ -314,7 +331,7 @@ async fn inputs_that_stall_by_turns_are_not_switched_between() {
         };
         world.encoder(silent).silent = true;
         world.encoder(other).silent = false;
-        world.run_ms(800).await;
+        world.run_ms(950).await;
     }
     let total = world.state().history.total();
     assert!(total <= 4, "{total} switches");
