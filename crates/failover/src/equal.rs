@@ -3,12 +3,12 @@
 use hub::Group;
 use media::{Frame, Span, Timestamp, TrackId};
 
-/// How many groups of each are compared.
-pub(crate) const GROUPS: usize = 3;
 /// Fewer equal frames are an accident.
 const FRAMES: usize = 12;
+/// So many of the newest that both have are compared: what one lost before is no matter.
+const COMPARED: usize = 100;
 
-/// What added to the new input's times gives the old one's, where all frames of the lead track that
+/// What added to the new input's times gives the old one's, where the frames of the lead track that
 /// both hold are equal byte for byte.
 #[must_use]
 pub(crate) fn shift(old: &[Group], new: &[Group], lead: TrackId) -> Option<Span> {
@@ -16,12 +16,20 @@ pub(crate) fn shift(old: &[Group], new: &[Group], lead: TrackId) -> Option<Span>
     if old_tracks != new_tracks {
         return None;
     }
+    let entries = starts(new, lead);
     let (old, new) = (of_track(old, lead), of_track(new, lead));
+    // The newest are those that the old one has not come to yet, where the new one is ahead.
+    let mut newest_first = entries.into_iter().rev();
+    newest_first.find_map(|entry| fit(&old, &new, entry))
+}
+
+/// By where `new[entry]` is found among the old ones.
+fn fit(old: &[&Frame], new: &[&Frame], entry: usize) -> Option<Span> {
     let (edge_old, edge_new) = (old.last()?.dts, new.last()?.dts);
-    let entry = new.iter().rposition(|f| f.random_access)?;
-    let equal = old.iter().enumerate().filter(|(_, f)| same(f, new[entry]));
+    let first = new.get(entry)?;
+    let equal = old.iter().enumerate().filter(|(_, f)| same(f, first));
     let shifts =
-        equal.filter_map(|(at, f)| agree(&old, &new, at, entry).then_some(f.dts - new[entry].dts));
+        equal.filter_map(|(at, f)| agree(old, new, at, entry).then_some(f.dts - first.dts));
     // A still picture fits in many places: the one where both are equally far is as good as any.
     shifts.min_by_key(|shift| apart(edge_old, edge_new + *shift))
 }
@@ -35,6 +43,17 @@ fn of_track(groups: &[Group], lead: TrackId) -> Vec<&Frame> {
     frames.filter(|f| f.track == lead).collect()
 }
 
+/// Where each group begins among its frames of the track.
+fn starts(groups: &[Group], lead: TrackId) -> Vec<usize> {
+    let frames = |g: &Group| g.frames.iter().filter(|f| f.track == lead).count();
+    let lengths = groups.iter().map(frames);
+    let start = |next: &mut usize, length| {
+        *next += length;
+        Some(*next - length)
+    };
+    lengths.scan(0, start).collect()
+}
+
 fn same(a: &Frame, b: &Frame) -> bool {
     a.random_access == b.random_access && a.payload == b.payload
 }
@@ -44,5 +63,6 @@ fn agree(old: &[&Frame], new: &[&Frame], a: usize, b: usize) -> bool {
     let back = a.min(b);
     let (old, new) = (&old[a - back..], &new[b - back..]);
     let both = old.len().min(new.len());
-    both >= FRAMES && old.iter().zip(new).all(|(o, n)| same(o, n))
+    let newest_first = old.iter().zip(new).rev();
+    both >= FRAMES && newest_first.take(COMPARED).all(|(o, n)| same(o, n))
 }

@@ -96,6 +96,7 @@ impl Feed {
             match event {
                 Event::Group { tracks, .. } => {
                     self.lead = lead(&tracks);
+                    self.health.set_tracks(&tracks);
                     self.tracks = tracks;
                     self.opens = true;
                     self.opened = Some(now);
@@ -155,7 +156,7 @@ impl Feed {
 
     /// The id of the group that this random-access point opens, while the hub holds it.
     pub(crate) fn group_at(&self, dts: Timestamp) -> Option<Timestamp> {
-        let groups = self.broadcast.recent(POINTS);
+        let groups = self.recent();
         let first = |g: &&Group| g.frames.first().is_some_and(|f| f.dts == dts);
         groups.iter().rev().find(first).map(|g| g.id)
     }
@@ -190,9 +191,14 @@ impl Feed {
         self.broadcast.subscribe(options(Join::From(id)))
     }
 
-    /// The last groups, to compare.
+    /// The last groups.
     pub(crate) fn recent(&self) -> Vec<Group> {
-        self.broadcast.recent(equal::GROUPS)
+        self.broadcast.recent(POINTS)
+    }
+
+    /// DTS of the newest frame of its lead track.
+    pub(crate) const fn edge(&self) -> Timestamp {
+        self.edge
     }
 
     /// Whether the last keyframes say that both carry the same bytes.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use media::{Frame, Span, Timestamp, TrackKind};
+use media::{Frame, Span, Timestamp, Track, TrackId, TrackKind};
 
 use crate::fault::Fault;
 use crate::tolerance::{Limit, Tolerance};
@@ -19,6 +19,8 @@ const KIND: i64 = 4;
 const INTERVALS: usize = 8;
 /// What a late keyframe is granted beyond two intervals.
 const KEYFRAME_GRACE: Span = Span::from_millis(1_000);
+/// Pauses that are no further apart than so many of them are bursts.
+const AGAIN: i64 = 3;
 /// A clock is watched for so long before it is called frozen.
 const CLOCK: Span = Span::from_secs(3);
 
@@ -28,6 +30,7 @@ pub struct Health {
     floor: Span,
     tolerance: Tolerance,
     silences: Silences,
+    bursts: Bursts,
     last: Option<Timestamp>,
     kinds: Vec<(TrackKind, Timestamp)>,
     keyframes: Keyframes,
@@ -43,6 +46,7 @@ impl Health {
             floor,
             tolerance: Tolerance::default(),
             silences: Silences::default(),
+            bursts: Bursts::default(),
             last: None,
             kinds: Vec::new(),
             keyframes: Keyframes::default(),
@@ -61,10 +65,19 @@ impl Health {
         self.tolerance = tolerance;
     }
 
+    /// The tracks from now on: what is not among them is not missed.
+    pub fn set_tracks(&mut self, tracks: &[Track]) {
+        let declared = |kind| tracks.iter().any(|t| t.kind == kind);
+        self.kinds.retain(|(kind, _)| declared(*kind));
+    }
+
     /// A frame came at `now`. `opens` tells that it begins a group.
     pub fn frame(&mut self, frame: &Frame, kind: TrackKind, opens: bool, now: Timestamp) {
         if let Some(last) = self.last.replace(now) {
-            self.silences.learn(now - last, self.learned(), now);
+            self.learn(now - last, now);
+        }
+        if let Some(pause) = self.bursts.frame(frame, opens, now) {
+            self.silences.learn(pause, now);
         }
         match self.kinds.iter_mut().find(|(k, _)| *k == kind) {
             Some((_, at)) => *at = now,
@@ -73,6 +86,15 @@ impl Health {
         if opens {
             self.keyframes.note(frame.dts, now);
             self.watch_clock(frame.dts, now);
+        }
+    }
+
+    /// What is more than twice the bound may be an outage, and teaches nothing by itself.
+    fn learn(&mut self, silence: Span, now: Timestamp) {
+        if silence > self.learned().times(2) {
+            self.bursts.paused(silence, now);
+        } else {
+            self.silences.learn(silence, now);
         }
     }
 
@@ -176,13 +198,15 @@ impl Health {
         self.last
     }
 
-    /// When the next random-access point is to be expected, where they come regularly.
+    /// When the next random-access point is to be expected, and how far it is from the one before,
+    /// where they come regularly.
     #[must_use]
-    pub fn next_keyframe(&self, after: Timestamp) -> Option<Timestamp> {
+    pub fn next_keyframe(&self, after: Timestamp) -> Option<(Timestamp, Span)> {
         let interval = self.keyframes.regular()?;
         let (_, last) = self.keyframes.last?;
         let (away, each) = ((after - last).as_nanos().max(1), interval.as_nanos());
-        Some(last + interval.times((away + each - 1) / each))
+        let next = last + interval.times((away + each - 1) / each);
+        Some((next, interval))
     }
 }
 
@@ -205,11 +229,7 @@ struct Silences {
 }
 
 impl Silences {
-    /// What was more than twice the `bound` was an outage, and teaches nothing.
-    fn learn(&mut self, silence: Span, bound: Span, now: Timestamp) {
-        if silence > bound.times(2) {
-            return;
-        }
+    fn learn(&mut self, silence: Span, now: Timestamp) {
         match self.steps.back_mut() {
             Some((at, longest)) if now - *at < STEP => {
                 if silence <= *longest {
@@ -235,6 +255,61 @@ impl Silences {
         let deviation = all().map(|s| (s - mean).abs()).sum::<i64>() / n;
         let longest = all().max().unwrap_or(0);
         Span::from_nanos((mean + 6 * deviation).max(2 * longest))
+    }
+}
+
+/// Tells an input that sends in bursts from one that was away: all that a pause kept back comes
+/// after it, and the next pause is near. Once may be a network that stood still.
+#[derive(Debug, Default)]
+struct Bursts {
+    /// The track that is watched.
+    lead: Option<TrackId>,
+    newest: Option<Newest>,
+    pause: Option<Pause>,
+    /// When the last pause ended that was made up for.
+    last: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Newest {
+    dts: Timestamp,
+    /// From its arrival to its DTS.
+    ahead: Span,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    silence: Span,
+    ended: Timestamp,
+    before: Newest,
+}
+
+impl Bursts {
+    fn paused(&mut self, silence: Span, now: Timestamp) {
+        self.pause = self.newest.map(|before| Pause {
+            silence,
+            ended: now,
+            before,
+        });
+    }
+
+    /// The pause after which this frame says that it is how the input sends.
+    fn frame(&mut self, frame: &Frame, opens: bool, now: Timestamp) -> Option<Span> {
+        if opens {
+            self.lead = Some(frame.track);
+        }
+        if self.lead != Some(frame.track) {
+            return None;
+        }
+        let (dts, ahead) = (frame.dts, frame.dts - now);
+        let before = self.newest.replace(Newest { dts, ahead })?;
+        let step = dts - before.dts;
+        // Media that never came was lost.
+        self.pause.take_if(|p| step.times(2) > p.silence);
+        let made_up = |p: &mut Pause| (p.before.ahead - ahead).times(4) <= p.silence;
+        let pause = self.pause.take_if(made_up)?;
+        let last = self.last.replace(pause.ended)?;
+        (pause.ended - last <= pause.silence.times(AGAIN)).then_some(pause.silence)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The task behind a programme: watches every input, asks the selector, carries out what it says.
 
+mod by_bytes;
 mod by_clock;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -34,6 +35,8 @@ const AWAY: Duration = Duration::from_millis(50);
 const LEAD: Span = Span::from_millis(60);
 /// How much earlier than expected a random-access point may come.
 const EARLY: Span = Span::from_millis(100);
+/// How much later: then what expected it was wrong.
+const LATE: Span = Span::from_millis(200);
 /// With nothing else to wait for.
 const IDLE: Duration = Duration::from_secs(3_600);
 
@@ -110,9 +113,17 @@ struct Pending {
     detection: Span,
     decided: Timestamp,
     /// When the random-access point to enter at is expected.
-    expected: Option<Timestamp>,
+    expected: Option<Expected>,
     /// The random-access point of the other that the present one goes on to, by their clock.
     meet: Option<Timestamp>,
+}
+
+/// A random-access point that is still to come.
+#[derive(Debug, Clone, Copy)]
+struct Expected {
+    at: Timestamp,
+    /// What opened before is another one.
+    from: Timestamp,
 }
 
 /// How an input is entered.
@@ -174,6 +185,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
                 news = true;
             }
             news |= self.watch(now);
+            self.drain(now);
             self.decide(now);
             self.arm(now);
             self.board.show_time(self.splice.timeline());
@@ -239,13 +251,12 @@ impl<C: Clock, O: Observer> Programme<C, O> {
     fn obey(&mut self, order: Order, now: Timestamp) {
         match order {
             Order::Inputs(inputs) => {
-                self.note_clock();
-                self.selector.set_inputs(&inputs, now);
-                self.feeds
-                    .retain(|id, _| inputs.iter().any(|(i, _)| i == id));
-                if self.selector.active().is_none() {
-                    self.source = None;
+                let gone = |id: &&InputId| !inputs.iter().any(|(i, _)| i == *id);
+                let gone: Vec<_> = self.feeds.keys().filter(gone).cloned().collect();
+                for id in &gone {
+                    self.let_go(id, now);
                 }
+                self.selector.set_inputs(&inputs, now);
             }
             Order::Policy(policy) => self.selector.set_policy(policy),
             Order::Tolerate(all) => {
@@ -281,22 +292,41 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         self.feeds.insert(id, feed);
     }
 
-    /// The connection is over; what it still has is written.
+    /// The connection is over.
     fn lose(&mut self, id: &InputId, now: Timestamp) {
-        if self.selector.active() == Some(id) {
-            self.note_clock();
-        }
-        let Some(feed) = self.feeds.remove(id) else {
+        let Some(feed) = self.let_go(id, now) else {
             return;
         };
-        if self.selector.active() == Some(id) {
-            self.catch_up(now);
-            self.source = None;
-            self.remains = feed.recent();
-        }
         let wanted = self.selector.wants(id);
         let fault = if wanted { Fault::Closed } else { Fault::Absent };
         self.report(id, Some(fault), feed.health.last(), now);
+    }
+
+    /// Nothing more comes of this input; what it still has is written by [`Self::drain`].
+    fn let_go(&mut self, id: &InputId, now: Timestamp) -> Option<Feed> {
+        let active = self.selector.active() == Some(id);
+        if active {
+            self.note_clock();
+            self.resume(now);
+        }
+        let feed = self.feeds.remove(id)?;
+        if active {
+            self.remains = feed.recent();
+        }
+        Some(feed)
+    }
+
+    /// Whether an input that is gone still feeds the programme.
+    const fn drains(&self) -> bool {
+        self.source.is_some() && self.selector.active().is_none()
+    }
+
+    /// All that an input sent is written, at its pace, though it is gone.
+    fn drain(&mut self, now: Timestamp) {
+        if self.drains() {
+            self.catch_up(now);
+            self.source.take_if(|_| self.early.is_empty());
+        }
     }
 
     /// Takes note of what every input sent. Whether that was news for those who look.
@@ -375,14 +405,46 @@ impl<C: Clock, O: Observer> Programme<C, O> {
     fn decide(&mut self, now: Timestamp) {
         let Some(choice) = self.selector.choose(now) else {
             self.pending = None;
-            self.splice.stop_at(None);
+            self.resume(now);
             return;
         };
         if self.pending.as_ref().is_none_or(|p| p.choice != choice) {
+            self.resume(now);
             self.pending = Some(self.plan(choice, now));
         }
         if let Some(pending) = self.pending.take() {
             self.pending = self.try_enter(pending, now);
+        }
+        self.give_up(now);
+    }
+
+    /// What was expected does not come: the next random-access point is entered when it does, and
+    /// the lead is repaid another time.
+    fn give_up(&mut self, now: Timestamp) {
+        let overdue = |p: &mut Pending| p.expected.is_some_and(|e| now >= e.at + LATE);
+        if let Some(mut pending) = self.pending.take_if(overdue) {
+            self.resume(now);
+            pending.expected = None;
+            pending.decided = now;
+            self.pending = Some(pending);
+        }
+    }
+
+    /// The present input goes on where it was to end: the hub still holds what was left out.
+    fn resume(&mut self, now: Timestamp) {
+        self.splice.stop_at(None);
+        if !self.splice.is_cut() {
+            return;
+        }
+        let Some(active) = self.selector.active().cloned() else {
+            return;
+        };
+        let group = self.group_at_end(&active);
+        if let Some((feed, group)) = self.feeds.get(&active).zip(group) {
+            self.source = Some(feed.read_from(group));
+            self.early.clear();
+            self.splice.turn();
+            self.catch_up(now);
         }
     }
 
@@ -395,7 +457,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             .filter(|_| !choice.voluntary && choice.reason != Reason::Available)
             .map_or(Span::ZERO, |last| now - last);
         let expected = self.expected(&choice);
-        self.splice.stop_at(expected);
+        self.splice.stop_at(expected.map(|e| e.at));
         Pending {
             choice,
             detection,
@@ -407,32 +469,31 @@ impl<C: Clock, O: Observer> Programme<C, O> {
 
     /// A lead is repaid where the moment may be chosen: the programme ends where the other input's
     /// random-access point will be on UTC.
-    fn expected(&self, choice: &Choice) -> Option<Timestamp> {
+    fn expected(&self, choice: &Choice) -> Option<Expected> {
         let timeline = self.splice.timeline();
         let feed = self.feeds.get(&choice.to)?;
         if !choice.voluntary || timeline.lead() < self.worth_repaying(&choice.to) {
             return None;
         }
-        feed.health.next_keyframe(timeline.end()?)
+        let (at, interval) = feed.health.next_keyframe(timeline.end()?)?;
+        let half = Span::from_nanos(interval.as_nanos() / 2);
+        let from = at - half;
+        Some(Expected { at, from })
     }
 
     fn try_enter(&mut self, mut pending: Pending, now: Timestamp) -> Option<Pending> {
-        let Some(feed) = self.feeds.get(&pending.choice.to) else {
+        if self.drains() && pending.choice.reason != Reason::Manual {
+            pending.decided = now;
             return Some(pending);
-        };
-        if let Some(shift) = self.shift_to(feed) {
-            self.splice.timeline_mut().follow(shift);
-            let manner = Manner {
-                class: Class::Equal,
-                group: self.group_at_end(&pending.choice.to),
-                replayed: Span::ZERO,
-                gap: false,
-                pace: self.pace,
-            };
+        }
+        if let Some(manner) = self.by_bytes(&pending.choice.to, now) {
             self.enter(pending, &manner, now);
             return None;
         }
-        if pending.choice.voluntary && !pending.is_due(feed.opened()) {
+        let Some(feed) = self.feeds.get(&pending.choice.to) else {
+            return Some(pending);
+        };
+        if pending.choice.voluntary && !pending.is_due(feed.opened(), now) {
             return Some(pending);
         }
         match self.by_clock(&mut pending, now) {
@@ -463,15 +524,6 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         self.splice.timeline_mut().enter(cached.dts, entry);
         self.enter(pending, &manner, now);
         None
-    }
-
-    /// What added to the feed's times gives those of what feeds the programme.
-    fn shift_to(&self, feed: &Feed) -> Option<Span> {
-        let active = self.selector.active().and_then(|id| self.feeds.get(id));
-        match active {
-            Some(active) => feed.shift_to(&active.recent()),
-            None => feed.shift_to(&self.remains),
-        }
     }
 
     fn enter(&mut self, pending: Pending, manner: &Manner, now: Timestamp) {
@@ -506,18 +558,6 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         self.show();
     }
 
-    /// The group in which the feed's equal frames go on where the programme ends. What it begins
-    /// with is there already, and is left out by the timeline.
-    fn group_at_end(&self, to: &InputId) -> Option<Timestamp> {
-        let feed = self.feeds.get(to)?;
-        let timeline = self.splice.timeline();
-        let end = timeline.end()?;
-        let groups = feed.recent();
-        let begun = |g: &&Group| g.frames.first().and_then(|f| timeline.place(f.dts)) <= Some(end);
-        let found = groups.iter().rev().find(begun).or_else(|| groups.first());
-        found.map(|g| g.id)
-    }
-
     /// Writes what the new source has already.
     fn catch_up(&mut self, now: Timestamp) {
         while self.early.is_empty()
@@ -537,6 +577,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             .filter(|at| *at > now)
             .chain(self.selector.deadline(now))
             .chain(self.due())
+            .chain(self.pending.as_ref().and_then(|p| p.deadline(now)))
             .min();
         let Some(due) = due else {
             return;
@@ -583,9 +624,20 @@ struct Woken {
 }
 
 impl Pending {
-    /// Whether the random-access point that was waited for has come.
-    fn is_due(&self, opened: Option<Timestamp>) -> bool {
-        let from = self.expected.map_or(self.decided, |at| at - EARLY);
+    /// Whether the random-access point that was waited for has come. One that came too early is
+    /// entered when it was expected, which repays less.
+    fn is_due(&self, opened: Option<Timestamp>, now: Timestamp) -> bool {
+        let from = match self.expected {
+            None => self.decided,
+            Some(expected) if now >= expected.at => expected.from,
+            Some(expected) => expected.at - EARLY,
+        };
         opened.is_some_and(|at| at >= from.max(self.decided))
+    }
+
+    /// When something is to be done though nothing comes.
+    fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
+        let at = self.expected?.at;
+        [at, at + LATE].into_iter().find(|at| *at > now)
     }
 }

@@ -20,6 +20,10 @@ const LONGEST_PROBATION: Span = Span::from_secs(300);
 const GROUPS: u32 = 2;
 /// A silent input is left only for one that delivered so much later.
 const FRESHER: Span = Span::from_millis(100);
+/// One that failed before has proved itself after so long.
+const PROOF: Span = Span::from_secs(3);
+/// For one that has not, a silent input is left only after so long: it may be back before.
+const PATIENCE: Span = Span::from_secs(1);
 
 /// Whether the programme returns to a better input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -388,7 +392,7 @@ impl Selector {
             }
             Some(active) => {
                 let reason = active.fault.map_or(Reason::Available, Reason::Fault);
-                match self.replacement(active) {
+                match self.replacement(active, now) {
                     Some(found) => to(found, reason, false),
                     None if active.role == Role::Slate => None,
                     None => self.slate(now).and_then(|s| to(s, Reason::Slate, false)),
@@ -413,9 +417,15 @@ impl Selector {
         let rest = self.moved.map(|at| at + self.policy.failback_after);
         let slate = self.dry.map(|at| at + self.policy.slate_after);
         let failback = active.is_some().then(|| ends.chain(rest));
-        failback
-            .into_iter()
-            .flatten()
+        let silent = active.filter(|a| a.fault == Some(Fault::Silent));
+        let left = silent.map(|active| {
+            let delivers = self.inputs.iter().filter(|i| i.fault.is_none());
+            let proofs = delivers.map(|i| i.since + PROOF);
+            proofs.chain([active.since + PATIENCE])
+        });
+        let left = left.into_iter().flatten();
+        { failback.into_iter().flatten() }
+            .chain(left)
             .chain(slate)
             .filter(|at| *at > now)
             .min()
@@ -435,14 +445,17 @@ impl Selector {
     }
 
     /// What a faulty input, or the slate, is left for.
-    fn replacement(&self, active: &Input) -> Option<&Input> {
+    fn replacement(&self, active: &Input, now: Timestamp) -> Option<&Input> {
         let fresh = |i: &Input| match (i.last, active.last) {
             (Some(theirs), Some(ours)) => theirs >= ours + FRESHER,
             (theirs, _) => theirs.is_some(),
         };
         // Where everything falls silent at once it is the network, or we.
         let silent = active.fault == Some(Fault::Silent);
-        self.best(|i| !silent || fresh(i))
+        // Inputs that fall silent by turns would be switched between for ever.
+        let patient = now - active.since < PATIENCE;
+        let fit = |i: &Input| fresh(i) && !(patient && i.is_unproven(now));
+        self.best(|i| !silent || fit(i))
     }
 
     fn better(&self, active: &Input, now: Timestamp) -> Option<&Input> {
@@ -520,6 +533,11 @@ impl Input {
             .count();
         let doubled = policy.failback_after.times(1 << recent.min(16));
         doubled.min(LONGEST_PROBATION.max(policy.failback_after))
+    }
+
+    /// Whether it failed, and has not been back for long.
+    fn is_unproven(&self, now: Timestamp) -> bool {
+        !self.failures.is_empty() && now - self.since < PROOF
     }
 
     fn is_clean(&self, policy: &Policy, now: Timestamp) -> bool {

@@ -109,12 +109,6 @@ impl Timeline {
         }
     }
 
-    /// Another source, or the same one anew: the next random-access point gets a new offset.
-    pub fn source_changed(&mut self) {
-        self.offset = None;
-        self.skipping = true;
-    }
-
     /// The track that others are entered behind: pictures where there are any.
     pub fn set_lead_track(&mut self, id: Option<TrackId>) {
         self.lead_track = id;

@@ -9,10 +9,10 @@ use crate::selector::InputId;
 use crate::wall::Step;
 
 /// An input that is further ahead is not waited with: the hub holds 10 s of it.
-const HELD: Span = Span::from_secs(8);
+pub(super) const HELD: Span = Span::from_secs(8);
 
 /// What is due so soon is not kept back: it is jitter.
-const SLACK: Span = Span::from_millis(60);
+pub(super) const SLACK: Span = Span::from_millis(60);
 
 /// What the clocks say.
 pub(super) enum Way {
@@ -117,7 +117,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
     }
 
     /// Whether what is missing comes before the silence is a gap.
-    fn is_soon(&self, missing: Span, now: Timestamp) -> bool {
+    pub(super) fn is_soon(&self, missing: Span, now: Timestamp) -> bool {
         let later = self.splice.timeline().entry(Span::ZERO, now + missing);
         !later.gap
     }

@@ -102,6 +102,41 @@ async fn one_that_is_ahead_is_waited_with_and_one_that_returns_repeats_nothing()
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_is_waited_with_is_shown_to_its_end() {
+    for third in [false, true] {
+        let main = Encoder {
+            delay_ms: 4_000,
+            ..dated("main", 1)
+        };
+        let mut world = two(main, dated("backup", 2)).await;
+        let inputs = [("main", 0), ("backup", 1), ("third", 2)];
+        world.configure(&inputs).await;
+        if third {
+            world.connect(dated("third", 3)).await;
+        }
+        world.run_ms(5_000).await;
+        world.kill("main");
+        world.run_ms(1_000).await;
+        assert_eq!(world.active().as_deref(), Some("backup"));
+        let now = world.now_ms();
+        world.kill("backup");
+        world.run_ms(6_000).await;
+        world.check();
+        let last = world.pictures().last().unwrap().content_ms;
+        assert!(last >= now - PICTURE_MS, "{} ms lost", now - last);
+        let (lost, repeated) = lost_and_repeated_ms(&world, false);
+        assert!(lost == 0 && repeated <= 2_000, "{lost} {repeated}");
+        let (wall, hole) = world.gaps_ms();
+        assert!(
+            wall <= 3 * PICTURE_MS && hole <= PICTURE_MS,
+            "{wall} {hole}"
+        );
+        assert_eq!(world.active().as_deref(), third.then_some("third"));
+        assert_eq!(newest(&world).class, Class::Clock);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_is_behind_is_waited_for_unless_that_is_a_gap() {
     for (delay_ms, class) in [(1_500, Class::Clock), (4_000, Class::Cached)] {
         let backup = Encoder {

@@ -87,36 +87,174 @@ async fn failback_waits_and_repays_the_lead() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn equal_bytes_go_on_with_the_next_frame() {
+/// Two ways of one encode, of which one is later by so much.
+async fn twins(gop_ms: i64, main_ms: i64, backup_ms: i64) -> World {
     let mut world = World::new(&[("main", 0), ("backup", 1)], Policy::default()).await;
-    world.connect(Encoder::new("main", 1)).await;
-    let twin = Encoder {
-        delay_ms: 30,
-        origin_ms: 77_000,
-        ..Encoder::new("backup", 1)
-    };
-    world.connect(twin).await;
-    world.run_ms(10_030).await;
-    world.kill("main");
-    world.run_ms(3_000).await;
-    world.check();
-    let switch = world.state().history.iter().last().unwrap().clone();
-    assert_eq!(switch.class, Class::Equal);
-    let (wall, hole) = world.gaps_ms();
-    assert!(
-        wall <= 2 * PICTURE_MS && hole <= PICTURE_MS,
-        "{wall} {hole}"
-    );
+    for (id, delay_ms) in [("main", main_ms), ("backup", backup_ms)] {
+        let origin_ms = if id == "main" { 0 } else { 77_000 };
+        let encoder = Encoder::new(id, 1);
+        world
+            .connect(Encoder {
+                gop_ms,
+                delay_ms,
+                origin_ms,
+                ..encoder
+            })
+            .await;
+        world.run_ms(10).await;
+    }
+    world.run_ms(10_020).await;
+    world.shown.clear();
+    world
+}
+
+fn assert_nothing_is_lost_or_repeated(world: &World) {
     for sound in [false, true] {
         let shown = world.shown.iter().filter(|s| s.sound == sound);
         let content: Vec<_> = shown.map(|s| s.content_ms).collect();
         let step = if sound { 20 } else { 40 };
+        let odd = content.windows(2).find(|c| c[1] - c[0] != step);
+        assert!(odd.is_none(), "sound {sound}: {odd:?}");
+    }
+}
+
+/// The main input is back, with a lead to be repaid; `change` happens to it at some time before
+/// the switch. Tells the lead.
+async fn returns(change_ms: i64, change: impl Fn(&mut Encoder)) -> (World, i64) {
+    let mut world = two((0, 1)).await;
+    world.kill("main");
+    world.run_ms(2_000).await;
+    let lead = world.lead_ms();
+    assert!(lead > 200, "{lead}");
+    world.connect(Encoder::new("main", 1)).await;
+    world.run_ms(5_000 + change_ms).await;
+    world.shown.clear();
+    change(world.encoder("main"));
+    world.run_ms(4_000).await;
+    world.check();
+    (world, lead)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_keyframe_that_comes_before_it_is_expected_is_entered() {
+    for (change_ms, early_ms) in (0..12).flat_map(|i| [(i * 170, 160), (i * 170, 320)]) {
+        let (world, lead) = returns(change_ms, |main| main.phase_ms -= early_ms).await;
+        let (wall, hole) = world.gaps_ms();
         assert!(
-            content.windows(2).all(|c| c[1] - c[0] == step),
-            "sound {sound}"
+            wall <= lead + 2 * PICTURE_MS && hole <= PICTURE_MS,
+            "{wall} {hole}, {early_ms} ms early after {change_ms}"
+        );
+        assert_eq!(world.active().as_deref(), Some("main"));
+        assert!(
+            world.lead_ms() <= lead + PICTURE_MS,
+            "{} {lead}",
+            world.lead_ms()
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_keyframe_that_does_not_come_is_not_waited_for() {
+    for change_ms in (0..12).map(|i| i * 170) {
+        let (world, lead) = returns(change_ms, |main| main.gop_ms = 20_000).await;
+        let (wall, hole) = world.gaps_ms();
+        assert!(
+            wall <= lead + 200 + 2 * PICTURE_MS && hole <= PICTURE_MS,
+            "{wall} {hole} after {change_ms}"
+        );
+        let pictures = world.pictures();
+        let content: Vec<_> = pictures.iter().filter(|p| p.encode == 2).collect();
+        let steps = content
+            .windows(2)
+            .map(|c| c[1].content_ms - c[0].content_ms);
+        assert_eq!(steps.max(), Some(PICTURE_MS), "after {change_ms}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_input_that_closes_where_it_was_to_end_is_written_to_its_end() {
+    for closes_ms in (0..30).map(|i| i * 90) {
+        let mut world = two((0, 1)).await;
+        world.kill("main");
+        world.run_ms(2_000).await;
+        world.connect(Encoder::new("main", 1)).await;
+        world.run_ms(5_500 + closes_ms).await;
+        if world.active().as_deref() == Some("main") {
+            assert!(closes_ms > 500);
+            return;
+        }
+        let now = world.now_ms();
+        world.kill("backup");
+        world.run_ms(1_000).await;
+        world.check();
+        let pictures = world.pictures();
+        let last = pictures.iter().rfind(|p| p.encode == 2).unwrap();
+        let lost = now - last.content_ms;
+        assert!(lost <= PICTURE_MS, "{lost} ms lost at {closes_ms}");
+    }
+    panic!("it never returned");
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_bytes_go_on_with_the_next_frame() {
+    // The other is ahead: by less than a group, by one that the first has not come to, by more
+    // than the lead has room for.
+    for (delay_ms, other_ms) in [(0, 30), (30, 0), (700, 0), (1_300, 0), (5_000, 100)] {
+        let mut world = twins(1_000, delay_ms, other_ms).await;
+        assert_eq!(world.active().as_deref(), Some("main"));
+        let (lead, before) = (world.lead_ms(), world.state().counters);
+        world.kill("main");
+        world.run_ms(10_000).await;
+        world.check();
+        let switch = world.state().history.iter().last().unwrap().clone();
+        assert_eq!(switch.class, Class::Equal, "{delay_ms} and {other_ms} ms");
+        let (wall, hole) = world.gaps_ms();
+        assert!(
+            wall <= 2 * PICTURE_MS && hole <= PICTURE_MS,
+            "{wall} {hole} at {delay_ms} and {other_ms} ms"
+        );
+        assert_nothing_is_lost_or_repeated(&world);
+        assert!(world.lead_ms() <= lead.max(0) + 60, "{}", world.lead_ms());
+        assert_eq!(world.state().counters.too_fast, before.too_fast);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_bytes_that_come_later_are_waited_for_unless_that_is_a_gap() {
+    for (behind_ms, class) in [
+        (800, Class::Equal),
+        (1_600, Class::Equal),
+        (4_000, Class::Cached),
+    ] {
+        let mut world = twins(2_000, 0, behind_ms).await;
+        world.kill("main");
+        world.run_ms(8_000).await;
+        world.check();
+        let switch = world.state().history.iter().last().unwrap().clone();
+        assert_eq!(switch.class, class, "{behind_ms} ms behind");
+        let (wall, hole) = world.gaps_ms();
+        assert!(
+            wall <= 1_600 + 2 * PICTURE_MS && hole <= PICTURE_MS,
+            "{wall} {hole}"
+        );
+        if class == Class::Equal {
+            assert_nothing_is_lost_or_repeated(&world);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_equal_input_goes_on_where_one_was_removed() {
+    let mut world = twins(1_000, 0, 30).await;
+    world.configure(&[("backup", 1)]).await;
+    world.run_ms(1_000).await;
+    let switch = world.state().history.iter().last().unwrap().clone();
+    assert_eq!(
+        (switch.class, switch.reason),
+        (Class::Equal, Reason::Removed)
+    );
+    assert_nothing_is_lost_or_repeated(&world);
+    world.check();
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,6 +269,18 @@ async fn equal_inputs_are_told_apart_from_silence_sooner() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn sound_is_missed_unless_the_input_said_that_it_has_none() {
+    for (declared, active) in [(false, "backup"), (true, "main")] {
+        let mut world = two((0, 1)).await;
+        world.encoder("main").mute(declared);
+        world.run_ms(10_000).await;
+        assert_eq!(world.active().as_deref(), Some(active));
+        let fault = (!declared).then_some(Fault::TrackSilent);
+        assert_eq!(world.state().inputs[0].fault, fault);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stall_of_everything_switches_nothing() {
     let mut world = two((0, 1)).await;
     for id in ["main", "backup"] {
@@ -142,6 +292,49 @@ async fn a_stall_of_everything_switches_nothing() {
     }
     world.run_ms(1_000).await;
     assert_eq!(world.state().history.total(), 1);
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn inputs_that_send_in_bursts_are_not_switched_between() {
+    for burst in [900, 1_000, 1_400] {
+        let mut world = World::new(&[("main", 0), ("backup", 0)], Policy::default()).await;
+        for (id, encode) in [("main", 1), ("backup", 2)] {
+            let burst_ms = Some((burst, burst / 2 * i64::from(encode)));
+            let encoder = Encoder::new(id, encode);
+            world
+                .connect(Encoder {
+                    burst_ms,
+                    ..encoder
+                })
+                .await;
+        }
+        world.run_ms(10_000).await;
+        let learning = world.state().history.total();
+        assert!(learning <= 4, "{learning} switches at {burst} ms");
+        let faults = world.turns().len();
+        world.run_ms(60_000).await;
+        assert_eq!(world.state().history.total(), learning, "{burst} ms");
+        assert_eq!(world.turns().len(), faults, "{burst} ms");
+        world.check();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn inputs_that_stall_by_turns_are_not_switched_between() {
+    let mut world = two((0, 0)).await;
+    for turn in 0..60 {
+        let (silent, other) = if turn % 2 == 0 {
+            ("main", "backup")
+        } else {
+            ("backup", "main")
+        };
+        world.encoder(silent).silent = true;
+        world.encoder(other).silent = false;
+        world.run_ms(950).await;
+    }
+    let total = world.state().history.total();
+    assert!(total <= 4, "{total} switches");
     world.check();
 }
 

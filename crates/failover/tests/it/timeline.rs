@@ -36,6 +36,12 @@ fn play(t: &mut Timeline, from: i64, now: Timestamp, for_ms: i64) -> Vec<Timesta
         .collect()
 }
 
+/// Another source, whose first random-access point has this time, comes now.
+fn change(t: &mut Timeline, from: Timestamp, now: Timestamp) {
+    let entry = t.entry(Span::ZERO, now);
+    t.enter(from, entry);
+}
+
 #[test]
 fn a_source_is_put_on_utc() {
     let mut t = Timeline::new(Config::default());
@@ -61,8 +67,8 @@ fn sound_stays_where_it_was_beside_the_pictures() {
 fn a_return_after_an_absence_is_a_declared_gap_on_utc() {
     let mut t = Timeline::new(Config::default());
     play(&mut t, 0, EPOCH, 4000);
-    t.source_changed();
     let back = EPOCH + ms(34_000);
+    change(&mut t, Timestamp::from_millis(900_000), back);
     let out = play(&mut t, 900_000, back, 1000);
     assert_eq!(out[0], back);
     assert_eq!(t.counters().declared_gaps, 1);
@@ -72,7 +78,7 @@ fn a_return_after_an_absence_is_a_declared_gap_on_utc() {
 fn a_short_silence_declares_nothing_and_time_never_goes_back() {
     let mut t = Timeline::new(Config::default());
     let first = play(&mut t, 0, EPOCH, 4000);
-    t.source_changed();
+    change(&mut t, Timestamp::ZERO, EPOCH + ms(3_990));
     let out = play(&mut t, 0, EPOCH + ms(3_990), 1000);
     assert!(out[0] > *first.last().unwrap());
     assert_eq!(t.counters().declared_gaps, 0);
@@ -116,12 +122,12 @@ fn a_source_that_starts_with_a_burst_is_not_starved() {
 fn a_short_silence_leaves_no_hole() {
     let mut t = Timeline::new(Config::default());
     let first = play(&mut t, 0, EPOCH, 4000);
-    t.source_changed();
+    change(&mut t, Timestamp::from_millis(700_000), EPOCH + ms(5_300));
     let out = play(&mut t, 700_000, EPOCH + ms(5_300), 1000);
     assert_eq!(out[0] - *first.last().unwrap(), ms(40));
     assert_eq!(t.counters().declared_gaps, 0);
     // The next one counts from where the programme is, so lags do not add up.
-    t.source_changed();
+    change(&mut t, Timestamp::ZERO, EPOCH + ms(7_500));
     let out = play(&mut t, 0, EPOCH + ms(7_500), 1000);
     assert_eq!(out[0], EPOCH + ms(7_500));
 }
@@ -185,8 +191,8 @@ proptest! {
             source += ms(step);
             now += ms(pause);
             if kind == 0 {
-                t.source_changed();
                 source = Timestamp::from_millis(i64::from(track) * 77_777);
+                change(&mut t, source, now);
             }
             if let Some(f) = t.map(frame(TrackId(track), source), kind < 4, now) {
                 prop_assert!(f.dts > last[usize::from(track)]);

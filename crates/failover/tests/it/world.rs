@@ -33,6 +33,10 @@ pub(crate) struct Encoder {
     /// Its clock counts from here.
     pub(crate) origin_ms: i64,
     pub(crate) silent: bool,
+    /// It has no sound any more.
+    pub(crate) mute: bool,
+    /// It sends at once what it has of so long, each time that this much is left.
+    pub(crate) burst_ms: Option<(i64, i64)>,
     /// Whether each third picture comes before the two that are shown before it.
     pub(crate) reorders: bool,
     /// It tells its wall clock, which is wrong by so much.
@@ -51,6 +55,8 @@ impl Encoder {
             delay_ms: 0,
             origin_ms: i64::from(encode) * 1_000_000,
             silent: false,
+            mute: false,
+            burst_ms: None,
             reorders: false,
             wall_error_ms: None,
             line: None,
@@ -92,19 +98,30 @@ impl Encoder {
         (dts, dts + pictures * PICTURE_MS)
     }
 
+    /// Stops its sound, and says so if it is `declared`.
+    pub(crate) fn mute(&mut self, declared: bool) {
+        self.mute = true;
+        if let Some((_, publisher)) = self.line.as_mut().filter(|_| declared) {
+            publisher.set_tracks(tracks(self.encode).iter().take(1).cloned().collect());
+        }
+    }
+
     /// Sends what is due at `now_ms`.
     fn send(&mut self, now_ms: i64) {
-        let due = now_ms - self.delay_ms;
+        let mut due = now_ms - self.delay_ms;
+        if let Some((each, left)) = self.burst_ms {
+            due -= (due - left).rem_euclid(each);
+        }
         while self.sent_ms < due {
             self.sent_ms += SOUND_MS;
             let at = self.sent_ms;
             let key = (at - self.phase_ms).rem_euclid(self.gop_ms) == 0;
             let picture = (at % PICTURE_MS == 0).then(|| self.frame(VIDEO, at, key));
-            let sound = self.frame(AUDIO, at, true);
+            let sound = (!self.mute).then(|| self.frame(AUDIO, at, true));
             let Some((_, publisher)) = self.line.as_mut().filter(|_| !self.silent) else {
                 continue;
             };
-            for frame in picture.into_iter().chain([sound]) {
+            for frame in picture.into_iter().chain(sound) {
                 if let Some(error) = self.wall_error_ms.filter(|_| frame.track == VIDEO && key) {
                     let origin = Span::from_millis(error - self.origin_ms);
                     publisher.set_wall_time(WallTime {
