@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use media::{Frame, Span, Timestamp, TrackKind};
 
 use crate::fault::Fault;
+use crate::tolerance::{Limit, Tolerance};
 
 /// Silences are learned per step of this length.
 const STEP: Span = Span::from_secs(2);
@@ -25,6 +26,7 @@ const CLOCK: Span = Span::from_secs(3);
 #[derive(Debug)]
 pub struct Health {
     floor: Span,
+    tolerance: Tolerance,
     silences: Silences,
     last: Option<Timestamp>,
     kinds: Vec<(TrackKind, Timestamp)>,
@@ -39,6 +41,7 @@ impl Health {
     pub fn new(floor: Span) -> Self {
         Self {
             floor,
+            tolerance: Tolerance::default(),
             silences: Silences::default(),
             last: None,
             kinds: Vec::new(),
@@ -53,10 +56,15 @@ impl Health {
         self.floor = floor;
     }
 
+    /// Other limits, from now on.
+    pub fn set_tolerance(&mut self, tolerance: Tolerance) {
+        self.tolerance = tolerance;
+    }
+
     /// A frame came at `now`. `opens` tells that it begins a group.
     pub fn frame(&mut self, frame: &Frame, kind: TrackKind, opens: bool, now: Timestamp) {
         if let Some(last) = self.last.replace(now) {
-            self.silences.learn(now - last, self.silence(), now);
+            self.silences.learn(now - last, self.learned(), now);
         }
         match self.kinds.iter_mut().find(|(k, _)| *k == kind) {
             Some((_, at)) => *at = now,
@@ -71,19 +79,36 @@ impl Health {
     /// Whether its clock moves, judged from group to group.
     fn watch_clock(&mut self, dts: Timestamp, now: Timestamp) {
         let clock = *self.clock.get_or_insert(Clock { at: now, dts });
-        if now - clock.at >= CLOCK {
+        let watched = self.tolerance.frozen.or(Some(CLOCK));
+        if watched.is_none_or(|watched| now - clock.at >= watched) {
             // A quarter of the pace is no clock, even where frames come in bursts.
             self.frozen = (dts - clock.dts).times(4) < now - clock.at;
             self.clock = Some(Clock { at: now, dts });
         }
     }
 
-    /// When nothing having come since is a fault.
+    /// When nothing having come since is a fault; `None` is never.
     #[must_use]
-    pub fn silence(&self) -> Span {
+    pub fn silence(&self) -> Option<Span> {
+        self.tolerance.silent.or(Some(self.learned()))
+    }
+
+    fn learned(&self) -> Span {
         self.silences
             .bound
             .clamp(self.floor, LONGEST.max(self.floor))
+    }
+
+    fn kind_silence(&self) -> Option<Span> {
+        let learned = self.learned().times(KIND);
+        self.tolerance.track_silent.or(Some(learned))
+    }
+
+    /// When the next random-access point is overdue.
+    fn keyframe_due(&self) -> Option<Timestamp> {
+        let learned = self.keyframes.patience();
+        let most = self.tolerance.no_keyframe.or(learned)?;
+        Some(self.keyframes.last?.1 + most)
     }
 
     /// What is wrong at `now`, if anything.
@@ -92,21 +117,21 @@ impl Health {
         let Some(last) = self.last.filter(|_| self.keyframes.last.is_some()) else {
             return Some(Fault::Starting);
         };
-        if now - last >= self.silence() {
+        if self.silence().is_some_and(|most| now - last >= most) {
             return Some(Fault::Silent);
         }
-        if self.frozen {
+        if self.frozen && self.tolerance.frozen != Limit::Never {
             return Some(Fault::Frozen);
         }
         if self.missing_kind(now).is_some() {
             return Some(Fault::TrackSilent);
         }
-        (now >= self.keyframes.due()?).then_some(Fault::NoKeyframe)
+        (now >= self.keyframe_due()?).then_some(Fault::NoKeyframe)
     }
 
     /// A kind of media that stopped while the others go on.
     fn missing_kind(&self, now: Timestamp) -> Option<TrackKind> {
-        let most = self.silence().times(KIND);
+        let most = self.kind_silence()?;
         let mut media = self.kinds.iter().filter(|(kind, _)| is_steady(*kind));
         media
             .find(|(_, at)| now - *at >= most)
@@ -116,11 +141,12 @@ impl Health {
     /// When [`Health::fault`] may answer otherwise if nothing comes until then.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        let silent = self.last? + self.silence();
-        let most = self.silence().times(KIND);
+        let last = self.last?;
+        let silent = self.silence().map(|most| last + most);
         let kinds = self.kinds.iter().filter(|(kind, _)| is_steady(*kind));
-        let kinds = kinds.map(|(_, at)| *at + most).min();
-        [Some(silent), kinds, self.keyframes.due()]
+        let oldest = kinds.map(|(_, at)| *at).min();
+        let kinds = oldest.zip(self.kind_silence()).map(|(at, most)| at + most);
+        [silent, kinds, self.keyframe_due()]
             .into_iter()
             .flatten()
             .min()
@@ -229,11 +255,10 @@ impl Keyframes {
         }
     }
 
-    /// When two of the longest intervals are over without one.
-    fn due(&self) -> Option<Timestamp> {
-        let (_, last) = self.last?;
+    /// Two of the longest intervals.
+    fn patience(&self) -> Option<Span> {
         let longest = self.intervals.iter().max()?;
-        Some(last + longest.times(2) + KEYFRAME_GRACE)
+        Some(longest.times(2) + KEYFRAME_GRACE)
     }
 
     /// The interval, where the last ones were equal but for rounding.

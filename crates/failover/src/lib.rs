@@ -14,6 +14,7 @@ mod programme;
 mod selector;
 mod splice;
 mod timeline;
+mod tolerance;
 mod wall;
 
 pub use board::{Board, InputState, State};
@@ -24,4 +25,5 @@ pub use programme::{Clock, Observer, Order, Programme};
 pub use selector::{Choice, Failback, InputId, NotFit, Policy, Reason, Role, Selector};
 pub use splice::Splice;
 pub use timeline::{Config, Counters, Entry, Timeline};
+pub use tolerance::{Limit, Tolerance};
 pub use wall::{Belief, Held, Step, Wall};

@@ -21,6 +21,7 @@ use crate::history::{Class, Switch};
 use crate::selector::{Choice, InputId, NotFit, Policy, Reason, Role, Selector};
 use crate::splice::Splice;
 use crate::timeline::{Config, Timeline};
+use crate::tolerance::Tolerance;
 use by_clock::Way;
 
 /// The shortest silence that is a fault: a switch to another encode costs the viewer a step back
@@ -56,6 +57,8 @@ pub enum Order {
     Inputs(Vec<(InputId, Role)>),
     /// Other rules.
     Policy(Policy),
+    /// What is a fault of each input; those that are not named are as they teach themselves.
+    Tolerate(BTreeMap<InputId, Tolerance>),
     /// Other bounds of its time.
     Bounds(Config),
     /// An input is connected; what it sent before is over.
@@ -76,6 +79,7 @@ pub struct Programme<C, O> {
     splice: Splice,
     selector: Selector,
     feeds: BTreeMap<InputId, Feed>,
+    tolerances: BTreeMap<InputId, Tolerance>,
     /// Reads the input that feeds the programme.
     source: Option<Subscriber>,
     /// The last groups of an input that went while it fed the programme.
@@ -137,6 +141,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             splice: Splice::new(publisher, Timeline::new(bounds)),
             selector: Selector::new(policy),
             feeds: BTreeMap::new(),
+            tolerances: BTreeMap::new(),
             source: None,
             remains: Vec::new(),
             batch: Vec::new(),
@@ -243,6 +248,13 @@ impl<C: Clock, O: Observer> Programme<C, O> {
                 }
             }
             Order::Policy(policy) => self.selector.set_policy(policy),
+            Order::Tolerate(all) => {
+                self.tolerances = all;
+                for (id, feed) in &mut self.feeds {
+                    let tolerance = self.tolerances.get(id).copied().unwrap_or_default();
+                    feed.health.set_tolerance(tolerance);
+                }
+            }
             Order::Bounds(bounds) => self.splice.timeline_mut().configure(bounds),
             Order::Feed(id, broadcast) => self.connect(id, broadcast, now),
             Order::Lost(id) => self.lose(&id, now),
@@ -263,7 +275,10 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         if self.feeds.contains_key(&id) {
             self.lose(&id, now);
         }
-        self.feeds.insert(id, Feed::new(broadcast, FLOOR));
+        let mut feed = Feed::new(broadcast, FLOOR);
+        let tolerance = self.tolerances.get(&id).copied().unwrap_or_default();
+        feed.health.set_tolerance(tolerance);
+        self.feeds.insert(id, feed);
     }
 
     /// The connection is over; what it still has is written.
@@ -545,7 +560,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
                 id: Arc::clone(id),
                 fault,
                 since,
-                silent_after: self.feeds.get(id).map(|f| f.health.silence()),
+                silent_after: self.feeds.get(id).and_then(|f| f.health.silence()),
             })
             .collect();
         state.slate = self.selector.shows_slate();

@@ -1,6 +1,6 @@
 //! Whole programmes over inputs that come, go, stall and return.
 
-use failover::{Class, Fault, NotFit, Order, Policy, Reason};
+use failover::{Class, Fault, Limit, NotFit, Order, Policy, Reason, Tolerance};
 
 use crate::world::{Encoder, PICTURE_MS, World};
 
@@ -277,3 +277,45 @@ async fn many_switches_keep_time() {
     assert!(wall <= 1_100 && hole <= 1_000, "{wall} {hole}");
     assert_eq!(world.state().history.total(), 101);
 }
+
+#[tokio::test(start_paused = true)]
+async fn limits_of_an_operator_hold_at_once() {
+    let mut world = two((0, 1)).await;
+    let tolerate = |silent, track_silent| {
+        let limits = Tolerance {
+            silent,
+            track_silent,
+            ..Tolerance::default()
+        };
+        Order::Tolerate([("main".into(), limits)].into())
+    };
+    let after = |ms| Limit::After(media::Span::from_millis(ms));
+    world.order(tolerate(after(900), after(900))).await;
+    world.encoder("main").silent = true;
+    world.run_ms(880).await;
+    assert_eq!(world.active().as_deref(), Some("main"));
+    world.run_ms(30).await;
+    assert_eq!(world.active().as_deref(), Some("backup"));
+    world.encoder("main").silent = false;
+    world.run_ms(20_000).await;
+    assert_eq!(world.active().as_deref(), Some("main"));
+
+    let never = Order::Tolerate([("main".into(), NOTHING)].into());
+    world.order(never).await;
+    world.encoder("main").silent = true;
+    world.run_ms(60_000).await;
+    assert_eq!(world.active().as_deref(), Some("main"));
+    // Without a word of the operator it is as it was.
+    world.order(Order::Tolerate([].into())).await;
+    world.run_ms(100).await;
+    assert_eq!(world.active().as_deref(), Some("backup"));
+    world.check();
+}
+
+/// Nothing is a fault but a closed connection.
+const NOTHING: Tolerance = Tolerance {
+    silent: Limit::Never,
+    track_silent: Limit::Never,
+    no_keyframe: Limit::Never,
+    frozen: Limit::Never,
+};

@@ -1,7 +1,7 @@
 //! What a stream must be before it is saved.
 
 use crate::api::Problem;
-use crate::model::{Failover, Hls, Input, SLATE, Scheme, Slate, StreamConfig};
+use crate::model::{Failover, Hls, Input, SLATE, Scheme, Slate, StreamConfig, rules};
 
 const NAME: usize = 128;
 const LABELS: usize = 32;
@@ -42,6 +42,8 @@ pub(super) fn check(config: &StreamConfig) -> Result<(), Problem> {
     check_inputs(config)?;
     config.slate.as_ref().map_or(Ok(()), check_slate)?;
     config.failover.as_ref().map_or(Ok(()), check_failover)?;
+    let rules = config.failover.as_ref().and_then(|f| f.rules.as_deref());
+    rules::check(config, rules.unwrap_or_default())?;
     config.hls.as_ref().map_or(Ok(()), check_hls)
 }
 
@@ -159,7 +161,7 @@ fn check_hls(hls: &Hls) -> Result<(), Problem> {
     within("hls.window_s", window, 6.max(segment * 4 / 1_000), 21_600)
 }
 
-fn within(field: &str, value: u32, least: u32, most: u32) -> Result<(), Problem> {
+pub(super) fn within(field: &str, value: u32, least: u32, most: u32) -> Result<(), Problem> {
     if (least..=most).contains(&value) {
         return Ok(());
     }

@@ -212,6 +212,26 @@ mod tests {
             (json!({"name": "a//b"}), "name_invalid", "name"),
             (json!({"name": "a", "nope": 1}), "unknown_field", "nope"),
             (
+                json!({"name": "a", "failover": {"rules": [{"when": "cc_errors", "ignore": true}]}}),
+                "invalid_field",
+                "failover.rules[0].when",
+            ),
+            (
+                json!({"name": "a", "failover": {"rules": [{"when": "silent"}]}}),
+                "invalid_field",
+                "failover.rules[0].after_ms",
+            ),
+            (
+                json!({"name": "a", "failover": {"rules": [{"when": "silent", "after_ms": 50}]}}),
+                "out_of_range",
+                "failover.rules[0].after_ms",
+            ),
+            (
+                json!({"name": "a", "failover": {"rules": [{"when": "frozen", "input": "x", "ignore": true}]}}),
+                "input_unknown",
+                "failover.rules[0].input",
+            ),
+            (
                 json!({"name": "a", "hls": [500, 100]}),
                 "not_an_object",
                 "hls",
@@ -239,6 +259,25 @@ mod tests {
         ] {
             assert_eq!(refused(body), (code.to_owned(), field.to_owned()));
         }
+    }
+
+    #[test]
+    fn the_last_rule_that_fits_holds() {
+        let inputs = json!([{"id": "a", "url": "file://a.ts"}, {"id": "b", "url": "file://b.ts"}]);
+        let rules = json!([
+            {"when": "silent", "after_ms": 800},
+            {"when": "no_keyframe", "ignore": true},
+            {"when": "silent", "input": "b", "after_ms": 5000},
+        ]);
+        let config = json!({"name": "x", "inputs": inputs, "failover": {"rules": rules}});
+        let config = accept(config, None).unwrap();
+        let all = config.tolerances();
+        let silent = |id: &str| all[id].silent;
+        let after = |ms| failover::Limit::After(media::Span::from_millis(ms));
+        assert_eq!((silent("a"), silent("b")), (after(800), after(5_000)));
+        assert_eq!(all["b"].no_keyframe, failover::Limit::Never);
+        assert_eq!(all["a"].frozen, failover::Limit::Learned);
+        assert_eq!(json!(config.effective())["failover"]["rules"], rules);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod check;
 mod edit;
 mod forms;
+mod rules;
 mod scheme;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use utoipa::ToSchema;
 pub(crate) use check::check_name;
 pub(crate) use edit::{accept, merge, shown, typed};
 use forms::{KeyForm, Labels};
+use rules::Rule;
 pub(crate) use scheme::Scheme;
 
 /// The input that the slate is.
@@ -212,6 +214,11 @@ pub(crate) struct Failover {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 604800)]
     pub(crate) hold_s: Option<u32>,
+    /// When what an input does becomes a fault, instead of what is learned from its arrivals. The
+    /// last one that fits holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 32)]
+    pub(crate) rules: Option<Vec<Rule>>,
 }
 
 /// Whether the programme returns to a better input.
@@ -277,6 +284,7 @@ impl StreamConfig {
                 ),
                 max_lead_ms: Some(failover.and_then(|f| f.max_lead_ms).unwrap_or(2_000)),
                 hold_s: Some(failover.and_then(|f| f.hold_s).unwrap_or(0)),
+                rules: Some(failover.and_then(|f| f.rules.clone()).unwrap_or_default()),
             }),
             slate: self.slate.clone(),
             hls: Some(Hls {
@@ -308,6 +316,16 @@ impl StreamConfig {
             failback_after: media::Span::from_millis(after.into()),
             slate_after: self.packaging().segment,
         }
+    }
+
+    /// What is a fault of each input.
+    pub(crate) fn tolerances(&self) -> BTreeMap<failover::InputId, failover::Tolerance> {
+        let rules = self.failover.iter().flat_map(|f| f.rules.iter().flatten());
+        let of = |input: &Input| rules::tolerance(rules.clone(), &input.id);
+        let inputs = self.inputs.iter();
+        inputs
+            .map(|input| ((*input.id).into(), of(input)))
+            .collect()
     }
 
     /// What its programme's time keeps to.

@@ -96,6 +96,7 @@ impl Programme {
             .map(|_| (InputId::from(SLATE), Role::Slate));
         let inputs = inputs.chain(slate);
         self.order(Order::Inputs(inputs.collect())).await;
+        self.order(Order::Tolerate(config.tolerances())).await;
         self.order(Order::Policy(config.policy())).await;
         self.order(Order::Bounds(config.bounds())).await;
     }
