@@ -52,12 +52,14 @@ pub(crate) struct News {
     pub(crate) ended: bool,
 }
 
-/// What of an input's newest group is there.
-#[derive(Debug)]
+/// What of an input is there from one of its groups on.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Cached {
     pub(crate) id: Timestamp,
     pub(crate) dts: Timestamp,
     pub(crate) span: Span,
+    /// When it began to come.
+    pub(crate) opened: Timestamp,
 }
 
 impl Feed {
@@ -173,17 +175,25 @@ impl Feed {
         self.opened
     }
 
-    /// What there is of the newest group.
-    pub(crate) fn cached(&self) -> Option<Cached> {
-        let group = self.broadcast.recent(1).pop()?;
-        let lead = lead(&group.tracks)?;
-        let of_lead = || group.frames.iter().filter(|f| f.track == lead);
-        let (first, last) = (of_lead().next()?, of_lead().next_back()?);
-        Some(Cached {
-            id: group.id,
-            dts: first.dts,
-            span: last.dts - first.dts,
-        })
+    /// What there is from each of its groups on, the newest first.
+    pub(crate) fn cached(&self) -> Vec<Cached> {
+        let first = |group: &Group| {
+            let lead = lead(&group.tracks)?;
+            let frame = group.frames.iter().find(|f| f.track == lead)?;
+            Some((group.id, frame.dts))
+        };
+        let firsts: Vec<_> = self.recent().iter().rev().filter_map(first).collect();
+        let newest = firsts.first().copied().zip(self.opened);
+        let cached = |(id, dts)| {
+            let ((_, newest), opened) = newest?;
+            Some(Cached {
+                id,
+                dts,
+                span: self.edge - dts,
+                opened: opened - (newest - dts),
+            })
+        };
+        firsts.into_iter().filter_map(cached).collect()
     }
 
     /// A reader from the group of this id on.

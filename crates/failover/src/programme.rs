@@ -17,11 +17,11 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::board::{Board, InputState};
 use crate::fault::Fault;
-use crate::feed::Feed;
+use crate::feed::{Cached, Feed};
 use crate::history::{Class, Switch};
 use crate::selector::{Choice, InputId, NotFit, Policy, Reason, Role, Selector};
 use crate::splice::Splice;
-use crate::timeline::{Config, Timeline};
+use crate::timeline::{Config, Entry, Timeline};
 use crate::tolerance::Tolerance;
 use by_clock::Way;
 
@@ -505,13 +505,9 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             Way::None => {}
         }
         let feed = self.feeds.get(&pending.choice.to)?;
-        let Some(cached) = feed.cached() else {
+        let Some((cached, entry)) = self.by_group(feed, &pending, now) else {
             return Some(pending);
         };
-        let entry = self.splice.timeline().entry(cached.span, now);
-        if !self.splice.timeline().allows(entry.lead) {
-            return Some(pending);
-        }
         let waited = feed.opened().is_some_and(|at| at > pending.decided);
         let class = if waited { Class::Next } else { Class::Cached };
         let manner = Manner {
@@ -524,6 +520,23 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         self.splice.timeline_mut().enter(cached.dts, entry);
         self.enter(pending, &manner, now);
         None
+    }
+
+    /// The newest group; or the one before, where that began after the programme fell silent: what
+    /// was shown between would be lost.
+    fn by_group(&self, feed: &Feed, pending: &Pending, now: Timestamp) -> Option<(Cached, Entry)> {
+        let timeline = self.splice.timeline();
+        let enter = |cached: &Cached| {
+            let entry = timeline.entry(cached.span, now);
+            timeline.allows(entry.lead).then_some((*cached, entry))
+        };
+        let groups = feed.cached();
+        let silent = self.splice.wrote().filter(|_| !pending.choice.voluntary);
+        let begun = silent.and_then(|at| groups.iter().find(|g| g.opened <= at));
+        begun
+            .and_then(enter)
+            .filter(|(_, entry)| !entry.gap)
+            .or_else(|| groups.first().and_then(enter))
     }
 
     fn enter(&mut self, pending: Pending, manner: &Manner, now: Timestamp) {

@@ -59,6 +59,24 @@ async fn a_silent_input_is_left_within_half_a_second() {
     assert!(wall <= 500 && hole <= PICTURE_MS, "{wall} {hole}");
 }
 
+/// Whenever in the other's group it falls silent: also where that begins during the silence.
+#[tokio::test(start_paused = true)]
+async fn what_was_shown_during_a_silence_is_not_lost() {
+    for phase_ms in (0..1_000).step_by(90) {
+        let mut world = two((0, 1)).await;
+        world.run_ms(phase_ms).await;
+        world.encoder("main").silent = true;
+        world.run_ms(2_500).await;
+        world.check();
+        assert_eq!(world.active().as_deref(), Some("backup"));
+        let content: Vec<_> = world.pictures().iter().map(|p| p.content_ms).collect();
+        let steps = content.windows(2).map(|c| c[1] - c[0]);
+        let (least, most) = (steps.clone().min(), steps.max());
+        assert!(most <= Some(2 * PICTURE_MS), "lost at {phase_ms}: {most:?}");
+        assert!(least >= Some(-1_000), "repeated at {phase_ms}: {least:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn failback_waits_and_repays_the_lead() {
     let mut world = two((0, 1)).await;
