@@ -1,6 +1,6 @@
 //! Why a pull ended before its source did.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use url::Url;
 
@@ -25,7 +25,7 @@ pub enum Error {
         /// The name, or the literal.
         host: String,
         /// The address that was refused.
-        address: IpAddr,
+        address: SocketAddr,
     },
     /// No connection.
     #[error("cannot connect to {host}: {error}")]

@@ -205,7 +205,7 @@ async fn addresses_that_are_not_allowed_are_never_called() {
         .chain([&url])
     {
         let mut what = to(url);
-        what.allowed = Allowed::new(|ip| !ip.is_loopback());
+        what.allowed = Allowed::new(|address| !address.ip().is_loopback());
         let error = Run::start(what).end().await.unwrap_err();
         assert!(
             matches!(error, DialError::Forbidden { .. }) && error.is_refusal(),
