@@ -215,6 +215,49 @@ async fn bodies_are_bounded() {
     assert!(matches!(error, Error::Body { .. }), "{error}");
 }
 
+fn gzipped(plain: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut gzip, plain).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[tokio::test]
+async fn a_playlist_is_one_member_of_gzip() {
+    let end = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-ENDLIST\n";
+    let whole = gzipped(end.as_bytes());
+    let members = [gzipped(b"").repeat(150_000), whole.clone()].concat();
+    let site = Site::with(move |path, _| {
+        let body = if path == "/whole" { &whole } else { &members };
+        let body = Body::from(body.clone());
+        Some(([(header::CONTENT_ENCODING, "gzip")], body).into_response())
+    })
+    .await;
+    let seen = pull_hls(Pull::new(anywhere(&site.url("whole"))), SHORT).await;
+    assert!(seen.end.is_ok(), "{:?}", seen.end);
+    let error = failed(anywhere(&site.url("members"))).await;
+    let what = "does not decompress";
+    assert!(
+        matches!(error, Error::Body { what: w, .. } if w == what),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn segments_that_come_compressed_are_refused() {
+    let site = Site::with(|path, _| {
+        let body = Body::from(gzipped(&[0x47; 1_880]));
+        let coded = || ([(header::CONTENT_ENCODING, "gzip")], body).into_response();
+        path.ends_with(".ts").then(coded)
+    })
+    .await;
+    let list = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n";
+    let segments = "#EXTINF:1,\na.ts\n#EXTINF:1,\nb.ts\n#EXTINF:1,\nc.ts\n";
+    site.write("i.m3u8", format!("{list}{segments}#EXT-X-ENDLIST\n"));
+    let error = failed(anywhere(&site.url("i.m3u8"))).await;
+    let what = "compressed in a way that was not asked for";
+    assert!(error.to_string().contains(what), "{error}");
+}
+
 #[tokio::test]
 async fn who_dawdles_is_left() {
     let site = Site::with(|path, _| match path {
