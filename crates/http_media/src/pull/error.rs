@@ -102,6 +102,20 @@ pub enum Error {
         /// For how long.
         seconds: u64,
     },
+    /// The source is there but nothing of it could be played.
+    #[error("nothing to play for {seconds} s")]
+    Stalled {
+        /// For how long.
+        seconds: u64,
+    },
+    /// A segment, or a piece of a stream, with more in it than is held.
+    #[error("{frames} frames in {bytes} bytes at once: more than is held")]
+    TooMuch {
+        /// Frames and other things in it.
+        frames: usize,
+        /// Bytes of its frames.
+        bytes: usize,
+    },
     /// Several segments in a row could not be had; the last one's failure.
     #[error("{failed} segments in a row could not be had: {last}")]
     Segments {
