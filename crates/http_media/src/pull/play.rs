@@ -22,6 +22,9 @@ const GRACE: Span = Span::from_secs(2);
 /// The most that leaves at once when joining: a longer step is a leap of the clock to the pacer.
 const AT_ONCE: Span = Span::from_secs(9);
 
+/// The longest buffer, whatever playlists say of lengths: it is memory of ours.
+const BUFFER: Span = Span::from_secs(30);
+
 /// How a source is paced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
@@ -38,18 +41,18 @@ pub(crate) enum Pace {
 
 impl Pace {
     /// How long media waits.
-    pub(crate) const fn buffer(self) -> Span {
+    pub(crate) fn buffer(self) -> Span {
         match self {
             Self::File => Span::ZERO,
-            Self::Segments(span) | Self::Parts(span) | Self::Stream(span) => span,
+            Self::Segments(span) | Self::Parts(span) | Self::Stream(span) => span.min(BUFFER),
         }
     }
 
     /// What may wait beyond the buffer before fetching pauses.
-    const fn ahead(self) -> Span {
+    fn ahead(self) -> Span {
         match self {
             Self::File => Span::from_secs(2),
-            Self::Segments(span) => span.times(2),
+            Self::Segments(_) => self.buffer().times(2),
             Self::Parts(_) | Self::Stream(_) => Span::from_secs(10),
         }
     }

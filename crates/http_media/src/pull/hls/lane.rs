@@ -32,8 +32,6 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Keys that are kept.
 const KEYS: usize = 16;
 const PARTS: i64 = 3;
-/// The longest buffer, whatever playlists say of lengths: it is memory of ours.
-const BUFFER: Span = Span::from_secs(30);
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Loaded = (Timestamp, Result<(Url, Media), Error>);
@@ -134,8 +132,8 @@ impl Lane {
         let follow = &self.follow;
         match follow.part_target() {
             _ if follow.is_vod() => Pace::File,
-            Some(part) if follow.is_low_latency() => Pace::Parts(part.times(PARTS).min(BUFFER)),
-            _ => Pace::Segments(follow.unevenness().min(BUFFER)),
+            Some(part) if follow.is_low_latency() => Pace::Parts(part.times(PARTS)),
+            _ => Pace::Segments(follow.unevenness()),
         }
     }
 

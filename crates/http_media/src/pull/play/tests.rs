@@ -79,6 +79,19 @@ async fn the_edge_is_not_waited_for_without_end() {
     }
 }
 
+#[test]
+fn no_playlist_makes_the_buffer_longer_than_it_may_be() {
+    let hour = Span::from_secs(3_600);
+    for pace in [Pace::Segments(hour), Pace::Parts(hour)] {
+        assert_eq!(pace.buffer(), Span::from_secs(30));
+        assert!(pace.ahead() <= Span::from_secs(60));
+    }
+    assert_eq!(
+        Pace::Segments(Span::from_secs(6)).buffer(),
+        Span::from_secs(6)
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn too_much_at_once_is_an_error() {
     let (sender, receiver) = mpsc::channel(1);
