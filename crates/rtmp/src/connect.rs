@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::{TcpStream, lookup_host};
@@ -19,17 +19,17 @@ use crate::url::Url;
 
 /// Whether an address may be connected to.
 #[derive(Clone)]
-pub struct Allowed(Arc<dyn Fn(IpAddr) -> bool + Send + Sync>);
+pub struct Allowed(Arc<dyn Fn(SocketAddr) -> bool + Send + Sync>);
 
 impl Allowed {
     /// Asks `policy`, after DNS and for literal addresses too.
-    pub fn new(policy: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+    pub fn new(policy: impl Fn(SocketAddr) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(policy))
     }
 }
 
-impl From<Arc<dyn Fn(IpAddr) -> bool + Send + Sync>> for Allowed {
-    fn from(policy: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>) -> Self {
+impl From<Arc<dyn Fn(SocketAddr) -> bool + Send + Sync>> for Allowed {
+    fn from(policy: Arc<dyn Fn(SocketAddr) -> bool + Send + Sync>) -> Self {
         Self(policy)
     }
 }
@@ -130,7 +130,8 @@ async fn resolve(url: &Url, allowed: &Allowed) -> Result<Vec<SocketAddr>, DialEr
         source,
     })?;
     // An IPv4 address in the clothes of IPv6 is asked for as what it is.
-    let may = |address: &SocketAddr| (allowed.0)(address.ip().to_canonical());
+    let plain = |a: &SocketAddr| SocketAddr::new(a.ip().to_canonical(), a.port());
+    let may = |address: &SocketAddr| (allowed.0)(plain(address));
     let addresses: Vec<SocketAddr> = resolved.filter(may).collect();
     if addresses.is_empty() {
         return Err(DialError::Forbidden { host: host() });

@@ -1,15 +1,24 @@
 //! Where connections of ours may go: one policy for all of them, asked after DNS and after redirects.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 /// Whether an address may be connected to.
-pub(crate) type Check = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+pub(crate) type Check = Arc<dyn Fn(SocketAddr) -> bool + Send + Sync>;
 
 /// Cloud metadata services that lie outside of the link-local ranges.
-const METADATA: [IpAddr; 2] = [
+const METADATA: [IpAddr; 5] = [
+    // Alibaba.
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    // Azure.
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    // Oracle.
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+    // Amazon.
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    // Google.
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
 ];
 
 /// The policy for pulls.
@@ -22,18 +31,42 @@ pub(crate) struct Egress {
 }
 
 impl Egress {
-    /// The check for connections to this port.
-    pub(crate) fn check(self: &Arc<Self>, port: u16) -> Check {
+    /// The check for connections.
+    pub(crate) fn check(self: &Arc<Self>) -> Check {
         let policy = Arc::clone(self);
-        Arc::new(move |address| policy.allows(address.to_canonical(), port))
+        Arc::new(move |address| policy.allows(address))
     }
 
-    fn allows(&self, address: IpAddr, port: u16) -> bool {
+    /// An address is judged as it is, and as the IPv4 address that it leads to.
+    fn allows(&self, address: SocketAddr) -> bool {
+        let mut both = [address.ip(), plain(address.ip())].into_iter();
+        both.all(|ip| self.allows_ip(ip, address.port()))
+    }
+
+    fn allows_ip(&self, address: IpAddr, port: u16) -> bool {
         if is_never(address) || (self.strict && is_private(address)) {
             return false;
         }
         !(self.own_ports.contains(&port) && is_ours(address))
     }
+}
+
+/// The IPv4 address inside of one of IPv6: mapped and compatible (RFC 4291), translated by NAT64
+/// (RFC 6052), tunnelled by 6to4 (RFC 3056).
+fn plain(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else {
+        return address;
+    };
+    let octets = v6.octets();
+    let [.., a, b, c, d] = octets;
+    let inner = match v6.segments() {
+        // `::` and `::1` are addresses of their own.
+        [0, 0, 0, 0, 0, 0, 0, 0..=1] => return address,
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => [a, b, c, d],
+        [0x2002, ..] => [octets[2], octets[3], octets[4], octets[5]],
+        _ => return address,
+    };
+    inner.into()
 }
 
 fn is_never(address: IpAddr) -> bool {
@@ -46,18 +79,34 @@ fn is_never(address: IpAddr) -> bool {
 
 fn is_private(address: IpAddr) -> bool {
     match address {
-        // RFC 6598: behind a carrier's translation.
         IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            v4.is_private() || v4.is_loopback() || (a == 100 && b & 0xc0 == 64)
+            let special = match v4.octets() {
+                // This network, protocols of the IETF, tests between networks, reserved.
+                [0 | 240.., ..] | [192, 0, 0, _] | [198, 18 | 19, ..] => true,
+                // RFC 6598: behind a carrier's translation.
+                [100, 64..=127, ..] => true,
+                _ => false,
+            };
+            special || v4.is_private() || v4.is_loopback()
         }
         IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback(),
     }
 }
 
-/// Whether it is an address of this host: only such a one can be bound.
+/// Whether it is an address of this host: what is sent there comes from there.
 fn is_ours(address: IpAddr) -> bool {
-    address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
+    address.is_loopback() || source_towards(address).is_ok_and(|source| source == address)
+}
+
+/// Where the kernel would send from. Connecting a UDP socket sends nothing.
+fn source_towards(address: IpAddr) -> io::Result<IpAddr> {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect((address, 9))?;
+    Ok(socket.local_addr()?.ip())
 }
 
 #[cfg(test)]
@@ -67,7 +116,7 @@ mod tests {
     fn allowed(strict: bool, address: &str, port: u16) -> bool {
         let own_ports = vec![8080];
         let policy = Arc::new(Egress { strict, own_ports });
-        policy.check(port)(address.parse().unwrap())
+        policy.check()(SocketAddr::new(address.parse().unwrap(), port))
     }
 
     #[test]
@@ -76,15 +125,48 @@ mod tests {
             "169.254.169.254",
             "fe80::1",
             "fd00:ec2::254",
+            "fd20:ce::254",
             "100.100.100.200",
-            "::ffff:169.254.169.254",
+            "168.63.129.16",
+            "192.0.0.192",
             "0.0.0.0",
+            "::",
             "224.0.0.1",
         ] {
             assert!(!allowed(false, address, 80), "{address}");
         }
         assert!(allowed(false, "127.0.0.1", 80) && !allowed(false, "127.0.0.1", 8080));
+        assert!(allowed(false, "::1", 80) && !allowed(false, "::1", 8080));
         assert!(allowed(false, "10.1.2.3", 8080) && allowed(false, "192.0.2.1", 8080));
+    }
+
+    #[test]
+    fn addresses_inside_of_others_are_judged() {
+        for address in [
+            "::ffff:169.254.169.254",
+            "::169.254.169.254",
+            "64:ff9b::169.254.169.254",
+            "64:ff9b::100.100.100.200",
+            "2002:a9fe:a9fe::1",
+        ] {
+            assert!(!allowed(false, address, 80), "{address}");
+        }
+        for address in ["64:ff9b::7f00:1", "2002:7f00:1::", "::127.0.0.1"] {
+            assert!(!allowed(false, address, 8080), "{address}");
+            assert!(!allowed(true, address, 80), "{address}");
+        }
+        assert!(allowed(true, "64:ff9b::203.0.113.9", 80));
+    }
+
+    /// Where there is a way out, it has an address of ours.
+    #[test]
+    fn our_own_addresses_are_known() {
+        for out in ["192.0.2.1", "2001:db8::1"] {
+            let Ok(own) = source_towards(out.parse().unwrap()) else {
+                continue;
+            };
+            assert!(is_ours(own) && !is_ours(out.parse().unwrap()), "{own}");
+        }
     }
 
     #[test]
@@ -96,9 +178,15 @@ mod tests {
             "fc00::1",
             "100.64.0.1",
             "::1",
+            "0.1.2.3",
+            "192.0.0.8",
+            "198.19.255.1",
+            "240.0.0.1",
         ] {
             assert!(!allowed(true, address, 80), "{address}");
         }
-        assert!(allowed(true, "203.0.113.9", 80));
+        for address in ["203.0.113.9", "198.20.0.1", "192.0.1.1", "100.128.0.1"] {
+            assert!(allowed(true, address, 80), "{address}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Why a pull ended before its source did.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use url::Url;
 
@@ -25,7 +25,7 @@ pub enum Error {
         /// The name, or the literal.
         host: String,
         /// The address that was refused.
-        address: IpAddr,
+        address: SocketAddr,
     },
     /// No connection.
     #[error("cannot connect to {host}: {error}")]
@@ -101,6 +101,20 @@ pub enum Error {
         place: Place,
         /// For how long.
         seconds: u64,
+    },
+    /// The source is there but nothing of it could be played.
+    #[error("nothing to play for {seconds} s")]
+    Stalled {
+        /// For how long.
+        seconds: u64,
+    },
+    /// A segment, or a piece of a stream, with more in it than is held.
+    #[error("{frames} frames in {bytes} bytes at once: more than is held")]
+    TooMuch {
+        /// Frames and other things in it.
+        frames: usize,
+        /// Bytes of its frames.
+        bytes: usize,
     },
     /// Several segments in a row could not be had; the last one's failure.
     #[error("{failed} segments in a row could not be had: {last}")]

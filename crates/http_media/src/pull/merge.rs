@@ -1,6 +1,6 @@
 //! Renditions that are fetched apart become one sequence on one clock. Pure.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use container::ingest::Item;
 use media::{Frame, Span, Timestamp, TrackId};
@@ -15,6 +15,11 @@ const REGIONS: usize = 8;
 const STEP: Span = Span::from_millis(33);
 /// Steps longer than this are holes, not lengths of frames.
 const HOLE: Span = Span::from_secs(1);
+
+/// A lane that holds so much takes no more, and nothing larger at once: media of 50 Mbit/s for ten
+/// seconds, a minute of 200 frames a second. The length of media bounds nothing: its times may lie.
+pub(crate) const LANE_BYTES: usize = 64 << 20;
+pub(crate) const LANE_ITEMS: usize = 16_384;
 
 /// What was fetched in one go.
 #[derive(Debug)]
@@ -43,10 +48,21 @@ struct Queued {
     region: Region,
 }
 
+/// Frames are in order within a run: what is between two other items, or two regions. Then by time,
+/// which does not go back within a track, then as they came.
+type Place = (u64, Timestamp, u64);
+
 #[derive(Debug, Default)]
 struct Lane {
-    queue: VecDeque<Queued>,
+    queue: BTreeMap<Place, Queued>,
+    bytes: usize,
     ended: bool,
+    run: u64,
+    /// The region of the run at hand, if frames may still join it.
+    open: Option<Region>,
+    /// The latest time of each track in the run.
+    latest: BTreeMap<TrackId, Timestamp>,
+    came: u64,
     /// What is added to this lane's times so that they meet the others' in the region.
     shift: Option<(Region, Span)>,
 }
@@ -130,14 +146,20 @@ impl Merge {
             return Span::ZERO;
         };
         let dts = |q: &Queued| frame(q).map(|f| (q.region, f.dts));
-        let first = lane.queue.iter().find_map(dts);
-        let last = lane.queue.iter().rev().find_map(dts);
+        let first = lane.queue.values().find_map(dts);
+        let last = lane.queue.values().rev().find_map(dts);
         match (first, last) {
             (Some((a, first)), Some((b, last))) if a == b => last - first,
             // Across a jump of the clock the length is not known: enough to go on with.
             (Some(_), Some(_)) => HOLE.times(3_600),
             _ => Span::ZERO,
         }
+    }
+
+    /// Whether a lane holds all that it may, but for its length.
+    pub(crate) fn is_full(&self, index: usize) -> bool {
+        let full = |l: &Lane| l.bytes >= LANE_BYTES || l.queue.len() >= LANE_ITEMS;
+        self.lanes.get(index).is_some_and(full)
     }
 
     /// Whether any frame went on.
@@ -147,17 +169,17 @@ impl Merge {
 
     /// The time of what is next, and when it arrived; `None` where nothing waits.
     pub(crate) fn waiting(&self) -> Option<(Timestamp, Timestamp)> {
-        let head = self.lanes.get(self.first_lane()?)?.queue.front()?;
+        let head = self.lanes.get(self.first_lane()?)?.head()?;
         let dts = frame(head)?.dts + self.offset_of(head);
         Some((dts, head.ready.arrived))
     }
 
-    /// The latest time in the leading lane.
-    pub(crate) fn newest(&self) -> Option<Timestamp> {
-        let queued = self.lanes.first()?.queue.iter();
-        queued
-            .filter_map(|q| Some(frame(q)?.dts + self.offset_of(q)))
-            .max()
+    /// The first time in the leading lane, and the latest.
+    pub(crate) fn ends(&self) -> Option<(Timestamp, Timestamp)> {
+        let queued = self.lanes.first()?.queue.values();
+        let mut times = queued.filter_map(|q| Some(frame(q)?.dts + self.offset_of(q)));
+        let first = times.next()?;
+        Some((first, times.fold(first, Timestamp::max)))
     }
 
     /// The next item, once every lane has told what it has, or regardless of those that have not.
@@ -171,7 +193,7 @@ impl Merge {
                 return None;
             }
             let index = self.first_lane()?;
-            let queued = self.lanes.get_mut(index)?.queue.pop_front()?;
+            let queued = self.lanes.get_mut(index)?.pop()?;
             let leads = index == 0 || self.lanes.first().is_none_or(|l| l.ended);
             if !self.begun && !leads {
                 continue;
@@ -182,16 +204,16 @@ impl Merge {
     }
 
     /// Items that are no frames do not wait for anything.
-    fn pop_word(&mut self) -> Option<Ready> {
-        let words = |l: &&mut Lane| l.queue.front().is_some_and(|q| frame(q).is_none());
+    pub(crate) fn pop_word(&mut self) -> Option<Ready> {
+        let words = |l: &&mut Lane| l.head().is_some_and(|q| frame(q).is_none());
         let lane = self.lanes.iter_mut().find(words)?;
-        lane.queue.pop_front().map(|q| q.ready)
+        lane.pop().map(|q| q.ready)
     }
 
     fn first_lane(&self) -> Option<usize> {
         let heads = self.lanes.iter().enumerate();
         let heads = heads.filter_map(|(i, lane)| {
-            let head = lane.queue.front()?;
+            let head = lane.head()?;
             Some((head.region, frame(head)?.dts, i))
         });
         heads.min().map(|(.., index)| index)
@@ -232,20 +254,37 @@ impl Merge {
 }
 
 impl Lane {
+    fn head(&self) -> Option<&Queued> {
+        self.queue.first_key_value().map(|(_, queued)| queued)
+    }
+
+    fn pop(&mut self) -> Option<Queued> {
+        let (_, queued) = self.queue.pop_first()?;
+        self.bytes -= bytes(&queued.ready.item);
+        Some(queued)
+    }
+
     /// Muxers send sound in lumps, behind the pictures of the same time: it goes to its place
     /// among these, so that it leaves as finely interleaved as it was.
     fn insert(&mut self, queued: Queued) {
-        let mut at = self.queue.len();
-        if let Some(new) = frame(&queued) {
-            let later = |q: &Queued| {
-                q.region == queued.region
-                    && frame(q).is_some_and(|f| f.track != new.track && f.dts > new.dts)
-            };
-            while at > 0 && self.queue.get(at - 1).is_some_and(later) {
-                at -= 1;
-            }
+        let new = frame(&queued).map(|f| (queued.region, f.track, f.dts));
+        let region = new.map(|(region, ..)| region);
+        let back = new.and_then(|(_, track, dts)| Some(*self.latest.get(&track)? - dts));
+        // A clock that went back begins anew: nothing of it is to be sorted into what was before.
+        if region.is_none() || region != self.open || back.is_some_and(|b| b > HOLE) {
+            self.run += 1;
+            self.open = region;
+            self.latest.clear();
         }
-        self.queue.insert(at, queued);
+        let mut time = Timestamp::ZERO;
+        if let Some((_, track, dts)) = new {
+            let latest = self.latest.entry(track).or_insert(dts);
+            *latest = dts.max(*latest);
+            time = *latest;
+        }
+        self.came += 1;
+        self.bytes += bytes(&queued.ready.item);
+        self.queue.insert((self.run, time, self.came), queued);
     }
 
     fn shift_in(
@@ -272,6 +311,14 @@ const fn frame(queued: &Queued) -> Option<&Frame> {
     match &queued.ready.item {
         Item::Frame(frame) => Some(frame),
         _ => None,
+    }
+}
+
+/// What it holds.
+pub(crate) const fn bytes(item: &Item) -> usize {
+    match item {
+        Item::Frame(frame) => frame.payload.len(),
+        _ => 0,
     }
 }
 

@@ -14,10 +14,16 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::error::Error;
-use super::merge::{Batch, Merge, Ready};
+use super::merge::{Batch, LANE_BYTES, LANE_ITEMS, Merge, Ready, bytes};
 
-/// How long the first frame waits for another rendition, buffer or not.
+/// How long the first frame waits for another rendition, buffer or not; and parts for the edge.
 const GRACE: Span = Span::from_secs(2);
+
+/// The most that leaves at once when joining: a longer step is a leap of the clock to the pacer.
+const AT_ONCE: Span = Span::from_secs(9);
+
+/// The longest buffer, whatever playlists say of lengths: it is memory of ours.
+const BUFFER: Span = Span::from_secs(30);
 
 /// How a source is paced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,18 +41,18 @@ pub(crate) enum Pace {
 
 impl Pace {
     /// How long media waits.
-    pub(crate) const fn buffer(self) -> Span {
+    pub(crate) fn buffer(self) -> Span {
         match self {
             Self::File => Span::ZERO,
-            Self::Segments(span) | Self::Parts(span) | Self::Stream(span) => span,
+            Self::Segments(span) | Self::Parts(span) | Self::Stream(span) => span.min(BUFFER),
         }
     }
 
     /// What may wait beyond the buffer before fetching pauses.
-    const fn ahead(self) -> Span {
+    fn ahead(self) -> Span {
         match self {
             Self::File => Span::from_secs(2),
-            Self::Segments(span) => span.times(2),
+            Self::Segments(_) => self.buffer().times(2),
             Self::Parts(_) | Self::Stream(_) => Span::from_secs(10),
         }
     }
@@ -68,6 +74,9 @@ pub(crate) struct Player {
     dated: Option<(Bytes, Timestamp)>,
     stats: Arc<Stats>,
     gone: bool,
+    /// How long nothing may leave, and when something last did.
+    silence: Option<Span>,
+    left: Timestamp,
 }
 
 /// Monotonic time as the pure parts have it.
@@ -96,7 +105,15 @@ impl Player {
             dated: None,
             stats,
             gone: false,
+            silence: None,
+            left: since(origin),
         }
+    }
+
+    /// A pull of which nothing left for so long has failed, whatever its connections look like.
+    pub(crate) const fn at_most(mut self, silence: Span) -> Self {
+        self.silence = Some(silence);
+        self
     }
 
     /// Pictures and sound are known to come.
@@ -115,10 +132,10 @@ impl Player {
             let mut playing = pin!(self.play());
             tokio::select! {
                 fetched = &mut fetching => {
-                    playing.await;
-                    fetched.map(drop)
+                    let played = playing.await;
+                    fetched.and(played)
                 }
-                () = &mut playing => Ok(()),
+                played = &mut playing => played,
             }
         };
         fetched?;
@@ -129,7 +146,14 @@ impl Player {
         Ok(EndReason::Finished)
     }
 
-    async fn play(&mut self) {
+    async fn play(&mut self) -> Result<(), Error> {
+        let played = self.played().await;
+        self.assembler.flush(&mut self.outputs);
+        self.publish();
+        played
+    }
+
+    async fn played(&mut self) -> Result<(), Error> {
         let mut next: Option<(Ready, Timestamp)> = None;
         while !self.gone {
             if next.is_none() {
@@ -147,21 +171,34 @@ impl Player {
             if wake.is_none() && self.lanes.iter().all(Option::is_none) {
                 break;
             }
+            let stalled = self.stalled(next.is_some(), now)?;
+            let wake = wake.into_iter().chain(stalled).min();
             let wake = wake.map(|at| self.origin + (at - Timestamp::ZERO).to_duration());
             tokio::select! {
-                (lane, batch) = receive(&mut self.lanes, &self.merge, self.pace) => self.take(lane, batch),
-                () = sleep(wake) => {}
+                (lane, batch) = receive(&mut self.lanes, &self.merge, self.pace) => self.take(lane, batch)?,
+                () = sleep(wake) => self.join_anyway(),
             }
         }
-        self.assembler.flush(&mut self.outputs);
-        self.publish();
+        Ok(())
+    }
+
+    /// When nothing has left for too long. What waits for its time is not late.
+    fn stalled(&self, waits: bool, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        let Some(silence) = self.silence.filter(|_| !waits) else {
+            return Ok(None);
+        };
+        if now - self.left < silence {
+            return Ok(Some(self.left + silence));
+        }
+        let seconds = (now - self.left).to_duration().as_secs();
+        Err(Error::Stalled { seconds })
     }
 
     /// The next thing to go, and when.
     fn next(&mut self) -> Option<(Ready, Timestamp)> {
         let now = since(self.origin);
         if self.joining {
-            return None;
+            return self.merge.pop_word().map(|ready| (ready, now));
         }
         let regardless = self.patience().is_some_and(|at| at <= now);
         let ready = self.merge.pop(regardless)?;
@@ -174,10 +211,10 @@ impl Player {
 
     /// Until when a lane that has nothing is waited for: until the others are due.
     fn patience(&self) -> Option<Timestamp> {
-        if self.joining {
-            return None;
-        }
         let (dts, arrived) = self.merge.waiting()?;
+        if self.joining {
+            return Some(arrived + GRACE);
+        }
         let due = self.pacer.clone().due(dts, arrived);
         let grace = if self.merge.has_begun() {
             Span::ZERO
@@ -187,26 +224,63 @@ impl Player {
         Some(due.max(arrived + grace))
     }
 
-    fn take(&mut self, lane: usize, batch: Option<Batch>) {
-        let Some(batch) = batch else {
+    fn take(&mut self, lane: usize, batch: Option<Batch>) -> Result<(), Error> {
+        let Some(mut batch) = batch else {
             self.merge.end(lane);
             self.lanes[lane] = None;
             self.joining = false;
-            return;
+            return Ok(());
         };
+        self.bound(&mut batch)?;
         let (edge, arrived) = (batch.edge && lane == 0, batch.arrived);
         self.merge.push(lane, batch);
-        if self.joining && edge {
-            self.joining = false;
-            if let Some(newest) = self.merge.newest() {
-                self.pacer.due(newest, arrived);
-            }
+        // A lane that takes no more never reaches the edge.
+        if edge || !wants(&self.merge, lane, self.pace) {
+            self.join(arrived);
+        }
+        Ok(())
+    }
+
+    /// What carries no media is counted, not held; of the rest there may be too much.
+    fn bound(&self, batch: &mut Batch) -> Result<(), Error> {
+        batch.items.retain(|item| {
+            let Item::Ignored(reason) = item else {
+                return true;
+            };
+            self.stats.ignored(reason);
+            false
+        });
+        let frames = batch.items.len();
+        let bytes = batch.items.iter().map(bytes).sum();
+        if frames > LANE_ITEMS || bytes > LANE_BYTES {
+            return Err(Error::TooMuch { frames, bytes });
+        }
+        Ok(())
+    }
+
+    /// The newest part is behind the buffer from here on, and what is older leaves at once.
+    fn join(&mut self, arrived: Timestamp) {
+        if std::mem::take(&mut self.joining)
+            && let Some((oldest, newest)) = self.merge.ends()
+        {
+            self.pacer.due(newest.min(oldest + AT_ONCE), arrived);
+        }
+    }
+
+    /// The edge is waited for no longer than anything else.
+    fn join_anyway(&mut self) {
+        let now = since(self.origin);
+        if self.patience().is_some_and(|at| at <= now) {
+            self.join(now);
         }
     }
 
     /// `due` is the frame's time of arrival to all that lies beyond: what a slow timer costs is
     /// no jitter of the source.
     fn emit(&mut self, ready: Ready, due: Timestamp) {
+        if matches!(ready.item, Item::Frame(_)) {
+            self.left = since(self.origin);
+        }
         if let (Item::Frame(frame), Some(utc)) = (&ready.item, ready.utc) {
             self.dated = Some((frame.payload.clone(), utc));
         }
@@ -248,17 +322,21 @@ async fn sleep(until: Option<Instant>) {
     }
 }
 
+/// Whether a lane takes more: of its time, and of memory.
+fn wants(merge: &Merge, lane: usize, pace: Pace) -> bool {
+    merge.level(lane) < pace.buffer() + pace.ahead() && !merge.is_full(lane)
+}
+
 /// The next batch of a lane that wants one. Cancel-safe.
 async fn receive(
     lanes: &mut [Option<mpsc::Receiver<Batch>>],
     merge: &Merge,
     pace: Pace,
 ) -> (usize, Option<Batch>) {
-    let most = pace.buffer() + pace.ahead();
     std::future::poll_fn(|cx| {
         for (index, lane) in lanes.iter_mut().enumerate() {
             let Some(receiver) = lane else { continue };
-            if merge.level(index) < most
+            if wants(merge, index, pace)
                 && let Poll::Ready(batch) = receiver.poll_recv(cx)
             {
                 return Poll::Ready((index, batch));
@@ -268,3 +346,6 @@ async fn receive(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;

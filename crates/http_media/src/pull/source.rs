@@ -1,7 +1,7 @@
 //! Where a pull goes, as whom, and what bounds it.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +12,15 @@ use url::Url;
 
 use super::error::Error;
 
-/// Asked after name resolution, and again after each redirect: may this address be connected to?
-pub type Egress = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+/// Asked after name resolution for each connection, wherever redirects and playlists point: may
+/// this address be connected to?
+pub type Egress = Arc<dyn Fn(SocketAddr) -> bool + Send + Sync>;
 
 /// The other end of a pull.
 #[derive(Clone)]
 pub struct Source {
     pub(crate) url: Url,
-    /// Sent with every request, but for those that say who asks: these go to the URL's own origin.
+    /// Sent to the URL's own origin; `User-Agent` and `Referer` wherever media is.
     pub headers: HeaderMap,
     /// Whether certificates are verified, against the system's authorities.
     pub tls_verify: bool,
@@ -105,14 +106,14 @@ impl Source {
 
     /// The headers for a request to `url`.
     pub(crate) fn headers_for(&self, url: &Url) -> HeaderMap {
-        let mut headers = self.headers.clone();
-        if url.origin() != self.url.origin() {
-            for name in [
-                header::AUTHORIZATION,
-                header::COOKIE,
-                header::PROXY_AUTHORIZATION,
-            ] {
-                headers.remove(name);
+        if url.origin() == self.url.origin() {
+            return self.headers.clone();
+        }
+        // Whatever a header is called, it may be a secret between its owner and that origin.
+        let mut headers = HeaderMap::new();
+        for name in [header::USER_AGENT, header::REFERER] {
+            if let Some(value) = self.headers.get(&name) {
+                headers.insert(name, value.clone());
             }
         }
         headers
@@ -174,6 +175,25 @@ mod tests {
             !shown.contains("p%3Ass") && !shown.contains("key"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn configured_headers_are_for_the_origin_alone() {
+        let mut source = source("https://media.example/index.m3u8");
+        for name in ["x-api-key", "authorization", "user-agent", "referer"] {
+            source.headers.insert(name, HeaderValue::from_static("s"));
+        }
+        let sent = |url: &str| source.headers_for(&Url::parse(url).unwrap());
+        assert_eq!(sent("https://media.example/k.bin").len(), 4);
+        for url in [
+            "https://cdn.example/",
+            "http://media.example/",
+            "https://media.example:444/",
+        ] {
+            let sent = sent(url);
+            assert_eq!(sent.len(), 2, "{url}: {sent:?}");
+            assert!(sent.contains_key("user-agent") && sent.contains_key("referer"));
+        }
     }
 
     #[test]

@@ -15,6 +15,9 @@ use super::merge::Batch;
 use super::play::{Pace, Player, since};
 use super::source::Source;
 
+/// The longest that a stream may take to tell what it carries.
+const TABLES: Span = Span::from_secs(5);
+
 /// A pull of MPEG-TS over HTTP.
 #[derive(Debug, Clone)]
 pub struct Pull {
@@ -63,7 +66,8 @@ pub async fn pull(
         Pace::Stream(config.buffer)
     };
     let lanes = vec![receiver];
-    let player = Player::new(publisher, Arc::clone(&stats), pace, origin, lanes);
+    let silence = TABLES.max(config.source.timeouts.silence.into()) + config.buffer;
+    let player = Player::new(publisher, Arc::clone(&stats), pace, origin, lanes).at_most(silence);
     let reading = Box::pin(read(body, sender, stats, origin));
     Box::pin(player.play_while(reading)).await
 }

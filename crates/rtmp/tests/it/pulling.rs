@@ -204,13 +204,17 @@ async fn addresses_that_are_not_allowed_are_never_called() {
         .iter()
         .chain([&url])
     {
-        let mut what = to(url);
-        what.allowed = Allowed::new(|ip| !ip.is_loopback());
-        let error = Run::start(what).end().await.unwrap_err();
-        assert!(
-            matches!(error, DialError::Forbidden { .. }) && error.is_refusal(),
-            "{error}"
-        );
+        let by_address = Allowed::new(|address| !address.ip().is_loopback());
+        let by_port = Allowed::new(move |address| address.port() != port);
+        for allowed in [by_address, by_port] {
+            let mut what = to(url);
+            what.allowed = allowed;
+            let error = Run::start(what).end().await.unwrap_err();
+            assert!(
+                matches!(error, DialError::Forbidden { .. }) && error.is_refusal(),
+                "{error}"
+            );
+        }
     }
     let waiting = tokio::time::timeout(Duration::ZERO, socket.accept()).await;
     assert!(waiting.is_err(), "somebody called");

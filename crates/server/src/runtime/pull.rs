@@ -159,7 +159,7 @@ impl Pull {
         let url: rtmp::Url = self.input.url.parse().map_err(refused)?;
         let defaults = rtmp::Config::default();
         let pull = rtmp::Pull {
-            allowed: self.means.egress.check(url.port()).into(),
+            allowed: self.means.egress.check().into(),
             tls: self.tls()?,
             connect_timeout: self.input.connect_timeout(),
             session: rtmp::Config {
@@ -254,11 +254,7 @@ impl Pull {
     }
 
     fn source(&self) -> Result<Source, Failure> {
-        let port = url::Url::parse(&self.input.url).ok();
-        let port = port
-            .and_then(|url| url.port_or_known_default())
-            .unwrap_or(0);
-        let check = self.means.egress.check(port);
+        let check = self.means.egress.check();
         let mut source = Source::new(&self.input.url, check).map_err(refused)?;
         for (name, value) in self.input.headers.iter().flatten() {
             let name = http::HeaderName::try_from(name).map_err(refused)?;

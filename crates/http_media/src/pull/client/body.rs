@@ -1,7 +1,6 @@
 //! Bodies: bounded, decompressed, cut to the range that was asked for.
 
 use std::future::{Future as _, poll_fn};
-use std::io::Read as _;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,14 +8,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, Response, StatusCode, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 use url::Url;
 
-use super::{Conn, KEPT};
+use super::{Conn, KEPT, inflate};
 use crate::pull::error::{Error, Place};
 
 /// An answer whose body is still to be read. Read to its end, its connection is kept.
@@ -62,6 +60,19 @@ impl Body {
 
     pub(super) fn headers(&self) -> &HeaderMap {
         self.answer.headers()
+    }
+
+    /// Whether it is compressed.
+    ///
+    /// # Errors
+    /// In a way that was not asked for.
+    pub(super) fn is_coded(&self, gzip: bool) -> Result<bool, Error> {
+        let coding = self.headers().get(header::CONTENT_ENCODING);
+        match coding.map_or(&b"identity"[..], |c| c.as_bytes()) {
+            b"identity" | b"" => Ok(false),
+            b"gzip" | b"x-gzip" if gzip => Ok(true),
+            _ => Err(self.wrong("compressed in a way that was not asked for")),
+        }
     }
 
     /// The next piece, `None` at the end.
@@ -118,12 +129,15 @@ impl Body {
         }
     }
 
-    /// The whole body: at most `limit` bytes, of them `range` where the server sent more.
-    pub(crate) async fn collect(
+    /// The whole body: at most `limit` bytes, compressed or not, of them `range` where the server
+    /// sent more.
+    pub(super) async fn collect(
         &mut self,
         limit: usize,
         range: Option<Range<u64>>,
+        gzip: bool,
     ) -> Result<Bytes, Error> {
+        let coded = self.is_coded(gzip)?;
         let whole = self.status() == StatusCode::OK;
         let (mut skip, want) = match range {
             Some(range) => (
@@ -152,27 +166,11 @@ impl Body {
         if want != usize::MAX && bytes.len() < want {
             return Err(self.wrong("ends before its byte range"));
         }
-        self.decompress(bytes.freeze(), limit)
-    }
-
-    fn decompress(&self, bytes: Bytes, limit: usize) -> Result<Bytes, Error> {
-        let coding = self.headers().get(header::CONTENT_ENCODING);
-        match coding.map_or(&b"identity"[..], |c| c.as_bytes()) {
-            b"identity" | b"" => Ok(bytes),
-            b"gzip" | b"x-gzip" => {
-                let mut plain = Vec::new();
-                let most = (limit as u64).saturating_add(1);
-                let read = MultiGzDecoder::new(&*bytes)
-                    .take(most)
-                    .read_to_end(&mut plain);
-                read.map_err(|_| self.wrong("does not decompress"))?;
-                if plain.len() > limit {
-                    return Err(self.wrong("longer than its bound"));
-                }
-                Ok(plain.into())
-            }
-            _ => Err(self.wrong("compressed in a way that was not asked for")),
+        if coded {
+            let plain = inflate::gunzip(&bytes, limit).await;
+            return plain.map_err(|what| self.wrong(what));
         }
+        Ok(bytes.freeze())
     }
 
     fn wrong(&self, what: &'static str) -> Error {

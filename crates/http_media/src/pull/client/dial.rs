@@ -49,9 +49,9 @@ async fn connect(source: &Source, url: &Url) -> Result<TcpStream, Error> {
     let share = u32::try_from(addresses.len()).unwrap_or(1).max(1);
     for address in addresses {
         // An IPv4 address in IPv6 clothes is judged as what it is.
-        let ip = address.ip().to_canonical();
-        if !(source.egress)(ip) {
-            refused.get_or_insert(ip);
+        let judged = SocketAddr::new(address.ip().to_canonical(), address.port());
+        if !(source.egress)(judged) {
+            refused.get_or_insert(judged);
             continue;
         }
         match timeout(source.timeouts.connect / share, TcpStream::connect(address)).await {

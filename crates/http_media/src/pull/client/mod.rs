@@ -3,6 +3,7 @@
 
 mod body;
 mod dial;
+mod inflate;
 mod tls;
 
 pub use tls::config as tls;
@@ -74,11 +75,11 @@ impl Client {
 
     /// The whole of it.
     pub(crate) async fn get(&self, ask: Ask) -> Result<Answer, Error> {
-        let (limit, range, whole) = (ask.limit, ask.range.clone(), ask.whole);
+        let (limit, range, whole, gzip) = (ask.limit, ask.range.clone(), ask.whole, ask.gzip);
         let asked = ask.url.clone();
         let doing = async {
             let mut body = self.open(ask).await?;
-            let bytes = body.collect(limit, range).await?;
+            let bytes = body.collect(limit, range, gzip).await?;
             Ok(Answer {
                 url: body.url().clone(),
                 body: bytes,
@@ -102,7 +103,7 @@ impl Client {
         for _ in 0..=self.source.limits.redirects {
             let body = self.request(&ask, &url).await?;
             let Some(target) = body.redirect() else {
-                return body.hoped_for(ask.range.is_some());
+                return body.hoped_for(ask.range.is_some(), ask.gzip);
             };
             url = match url.join(target) {
                 Ok(next) if fit(&next) => next,
@@ -225,14 +226,17 @@ impl Body {
         moved.then_some(target?.to_str().unwrap_or("//"))
     }
 
-    fn hoped_for(self, partial: bool) -> Result<Self, Error> {
+    fn hoped_for(self, partial: bool, gzip: bool) -> Result<Self, Error> {
         match self.status() {
-            StatusCode::OK => Ok(self),
-            StatusCode::PARTIAL_CONTENT if partial => Ok(self),
-            status => Err(Error::Status {
-                place: Place::of(self.url()),
-                status: status.as_u16(),
-            }),
+            StatusCode::OK => {}
+            StatusCode::PARTIAL_CONTENT if partial => {}
+            status => {
+                return Err(Error::Status {
+                    place: Place::of(self.url()),
+                    status: status.as_u16(),
+                });
+            }
         }
+        self.is_coded(gzip).map(|_| self)
     }
 }

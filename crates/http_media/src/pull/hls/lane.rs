@@ -79,6 +79,8 @@ pub(super) struct Lane {
     region: Option<Region>,
     keys: HashMap<Url, [u8; 16]>,
     items: Vec<Item>,
+    /// From which segment on a track that did not come back after a discontinuity has ended.
+    settled: u64,
     /// A hint that came to nothing.
     stale_hint: Option<Resource>,
     /// Whether anything could be read so far: what cannot later on is damaged, not unknown.
@@ -116,6 +118,7 @@ impl Lane {
             region: None,
             keys: HashMap::new(),
             items: Vec::new(),
+            settled: u64::MAX,
             stale_hint: None,
             known: false,
             failures: 0,
@@ -132,6 +135,10 @@ impl Lane {
             Some(part) if follow.is_low_latency() => Pace::Parts(part.times(PARTS)),
             _ => Pace::Segments(follow.unevenness()),
         }
+    }
+
+    pub(super) fn target(&self) -> Span {
+        self.follow.target()
     }
 
     pub(super) const fn set_buffer(&mut self, buffer: Span) {
@@ -342,6 +349,8 @@ impl Lane {
             let region = self.region.unwrap_or_default();
             self.send(region, None).await;
             self.map = None;
+            // What the first segment still holds of a track is told once the second is read.
+            self.settled = piece.number.saturating_add(1);
         }
         self.region = Some(piece.region);
         let read = match answer {
@@ -402,6 +411,10 @@ impl Lane {
         let read = self.reader.segment(bytes, &mut self.items);
         self.readable(read, &place)?;
         self.known = true;
+        if piece.number >= self.settled {
+            self.settled = u64::MAX;
+            self.reader.settle(&mut self.items);
+        }
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use container::ingest::Stats;
 use futures_util::future::try_join_all;
 use hub::{EndReason, Publisher};
-use media::TrackKind;
+use media::{Span, TrackKind};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use url::Url;
@@ -66,7 +66,7 @@ pub enum Choice {
 
 /// Pulls until the playlist has ended, and all of it was played, at the pace of its timestamps
 /// behind a buffer of one target duration; of one segment where reloads block; of three parts where
-/// parts are followed. Where the playlist tells dates, the broadcast tells its wall time.
+/// parts are followed; never of more than half a minute. Where the playlist tells dates, the broadcast tells its wall time.
 ///
 /// # Errors
 /// What ended it before: see [`Error`]. What was buffered has been played by then.
@@ -100,7 +100,10 @@ pub async fn pull(
     }
     let both = lanes.len() > 1;
     let origin = shared.origin;
-    let player = Player::new(publisher, stats, pace, origin, receivers);
+    let silence = Span::from(shared.source.timeouts.silence);
+    let target = lanes.iter().map(Lane::target).max().unwrap_or_default();
+    let silence = silence.max(target.times(3) + pace.buffer());
+    let player = Player::new(publisher, stats, pace, origin, receivers).at_most(silence);
     let player = if both { player.both_kinds() } else { player };
     let fetching = Box::pin(try_join_all(lanes.into_iter().map(Lane::run)));
     Box::pin(player.play_while(fetching)).await

@@ -1,8 +1,11 @@
 //! Segments of one rendition become items, whatever container they turn out to be in.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use container::ingest::Item;
 use container::{fmp4, ts};
+use media::TrackId;
 
 use super::packed::Packed;
 
@@ -10,6 +13,10 @@ use super::packed::Packed;
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     container: Option<Container>,
+    /// Those that were told and have not ended.
+    tracks: BTreeSet<TrackId>,
+    /// Of these, those that have not come back since it was another stream.
+    missing: BTreeSet<TrackId>,
 }
 
 #[derive(Debug)]
@@ -29,31 +36,68 @@ impl Reader {
 
     /// A segment, or a part of one.
     pub(super) fn segment(&mut self, bytes: Bytes, out: &mut Vec<Item>) -> Result<(), String> {
+        let from = out.len();
         let container = match &mut self.container {
             Some(container) => container,
             empty => empty.insert(Container::of(&bytes).ok_or("media of an unknown container")?),
         };
+        let mut read = Ok(());
         match container {
             Container::Ts(demux) => demux.push(bytes, out),
-            Container::Fmp4(demux) => demux.push(bytes, out).map_err(|e| e.to_string())?,
+            Container::Fmp4(demux) => read = demux.push(bytes, out).map_err(|e| e.to_string()),
             Container::Packed(packed) => packed.segment(bytes, out),
         }
-        Ok(())
+        self.note(out, from);
+        read
     }
 
     /// What follows does not continue what came: what is held of that is told.
     pub(super) fn flush(&mut self, out: &mut Vec<Item>) {
+        let from = out.len();
         match &mut self.container {
             Some(Container::Ts(demux)) => demux.flush(out),
             Some(Container::Fmp4(demux)) => demux.flush(out),
             Some(Container::Packed(_)) | None => {}
         }
+        self.note(out, from);
     }
 
     /// What follows is another stream altogether.
     pub(super) fn reset(&mut self, out: &mut Vec<Item>) {
         self.flush(out);
+        // All of the stream that ends here is told: what it never had is not in it.
+        self.settle(out);
+        self.missing = self.tracks.clone();
         self.container = None;
+    }
+
+    /// Tracks that did not come back have ended.
+    pub(super) fn settle(&mut self, out: &mut Vec<Item>) {
+        for track in std::mem::take(&mut self.missing) {
+            self.tracks.remove(&track);
+            out.push(Item::End(track));
+        }
+    }
+
+    fn note(&mut self, out: &mut [Item], from: usize) {
+        let sliced = !matches!(self.container, Some(Container::Ts(_)));
+        for item in out.iter_mut().skip(from) {
+            match item {
+                // What is left of a segment is to be its frames, not all that came with them.
+                Item::Frame(frame) if sliced => {
+                    frame.payload = Bytes::copy_from_slice(&frame.payload);
+                }
+                Item::Track(track) => {
+                    self.tracks.insert(track.id);
+                    self.missing.remove(&track.id);
+                }
+                Item::End(track) => {
+                    self.tracks.remove(track);
+                    self.missing.remove(track);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Counters of the transport, where it has any.

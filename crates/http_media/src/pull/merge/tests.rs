@@ -111,6 +111,54 @@ fn lumps_of_sound_go_to_their_place() {
     );
 }
 
+#[test]
+fn a_clock_that_goes_back_unannounced_is_put_into_order_anew() {
+    let mut m = Merge::new(1);
+    m.push(0, batch(video_track(0), (0, 0), &[10_000, 10_040]));
+    m.push(0, batch(audio_track(0), (0, 0), &[10_000]));
+    m.push(0, batch(video_track(0), (0, 0), &[0, 40, 80]));
+    m.push(0, batch(audio_track(0), (0, 0), &[10, 50]));
+    let (before, after) = (
+        [(0, 10_000), (1, 10_000), (0, 10_040)],
+        [(0, 0), (1, 10), (0, 40), (1, 50), (0, 80)],
+    );
+    let told = drain(&mut m, true);
+    assert_eq!((&told[..3], &told[3..]), (&before[..], &after[..]));
+}
+
+#[test]
+fn a_lane_is_full_by_bytes_and_by_frames() {
+    let mut m = Merge::new(2);
+    let mut b = batch(video_track(0), (0, 0), &[0, 40]);
+    if let Item::Frame(frame) = &mut b.items[1] {
+        frame.payload = vec![0; LANE_BYTES].into();
+    }
+    m.push(0, b);
+    assert!(m.is_full(0) && !m.is_full(1));
+    m.end(1);
+    assert_eq!(drain(&mut m, true), [(0, 0), (0, 40)]);
+    assert!(!m.is_full(0), "what is gone is not held");
+    let times: Vec<_> = (0..i64::try_from(LANE_ITEMS).unwrap()).collect();
+    m.push(0, batch(video_track(0), (0, 0), &times));
+    assert!(m.is_full(0));
+}
+
+/// Each sound would go before all pictures: one by one that took minutes.
+#[test]
+fn a_lump_of_any_size_is_put_into_order_soon() {
+    const MANY: i64 = 50_000;
+    let mut m = Merge::new(1);
+    let times: Vec<_> = (MANY..2 * MANY).collect();
+    m.push(0, batch(video_track(0), (0, 0), &times));
+    let began = std::time::Instant::now();
+    let times: Vec<_> = (0..MANY).collect();
+    m.push(0, batch(audio_track(0), (0, 0), &times));
+    let took = began.elapsed();
+    assert!(took.as_secs() < 10, "{took:?}");
+    let told = drain(&mut m, true);
+    assert!(told.is_sorted_by_key(|(_, ms)| *ms));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     /// Whatever two renditions bring, over whatever discontinuities: nothing is lost but what

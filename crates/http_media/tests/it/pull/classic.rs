@@ -161,6 +161,23 @@ async fn time_goes_on_over_a_discontinuity() {
 }
 
 #[tokio::test]
+async fn a_track_that_does_not_come_back_has_ended() {
+    let site = Site::start().await;
+    let args =
+        "-f hls -hls_time 1 -hls_list_size 0 -hls_flags append_list+discont_start+omit_endlist";
+    site.ffmpeg(&format!("{SOURCE} -t 2 {args} i.m3u8")).await;
+    site.ffmpeg(&format!("{SOURCE} -t 3 -an {args} i.m3u8"))
+        .await;
+    let text = std::fs::read_to_string(site.path("i.m3u8")).unwrap();
+    site.write("i.m3u8", text + "#EXT-X-ENDLIST\n");
+    let seen = pull(&site, "i.m3u8").await;
+    assert_eq!(seen.of(0).len(), 125);
+    assert!(seen.of(1).len() > 80, "{}", seen.of(1).len());
+    let tracks: Vec<_> = seen.tracks.iter().map(|t| t.id.0).collect();
+    assert_eq!(tracks, [0]);
+}
+
+#[tokio::test]
 async fn packed_audio() {
     let site = Site::start().await;
     site.ffmpeg("-f lavfi -i sine=f=440:r=44100:d=3 -c:a aac -f adts a.aac")

@@ -78,7 +78,7 @@ async fn redirects_are_asked_about() {
         _ => None,
     })
     .await;
-    let policy = |ip: std::net::IpAddr| ip.is_loopback();
+    let policy = |address: std::net::SocketAddr| address.ip().is_loopback();
     let source = |path| Source::new(&site.url(path), Arc::new(policy)).unwrap();
     let error = failed(source("a")).await;
     assert!(
@@ -102,6 +102,65 @@ async fn redirects_are_asked_about() {
     let name = format!("http://localhost:{}/a", site.address.port());
     let error = failed(Source::new(&name, Arc::new(|_| false)).unwrap()).await;
     assert!(matches!(error, Error::Egress { .. }), "{error}");
+}
+
+/// A redirect, a variant, a segment, a key and a MAP, each to a port that is out of bounds.
+#[tokio::test]
+async fn every_hop_is_asked_about_with_its_port() {
+    let closed = Site::with(|_, _| answer(200, "0123456789abcdef")).await;
+    let (port, there) = (closed.address.port(), closed.url("x"));
+    let list = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n";
+    let end = "#EXTINF:1,\na.ts\n#EXT-X-ENDLIST\n";
+    let texts = [
+        format!("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{there}\n"),
+        format!("{list}#EXTINF:1,\n{there}\n#EXT-X-ENDLIST\n"),
+        format!("{list}#EXT-X-KEY:METHOD=AES-128,URI=\"{there}\"\n{end}"),
+        format!("{list}#EXT-X-MAP:URI=\"{there}\"\n{end}"),
+    ];
+    let open = Site::with(move |path, _| match path {
+        "/redirect" => to(&there),
+        _ => None,
+    })
+    .await;
+    open.write("a.ts", [0x47; 1_880]);
+    let policy = move |address: std::net::SocketAddr| address.port() != port;
+    let source = |path| Source::new(&open.url(path), Arc::new(policy)).unwrap();
+    let refused = |error: &Error| match error {
+        Error::Segments { last, .. } => matches!(**last, Error::Egress { .. }),
+        error => matches!(error, Error::Egress { address, .. } if address.port() == port),
+    };
+    let error = failed(source("redirect")).await;
+    assert!(refused(&error), "{error}");
+    for text in texts {
+        let text = text.replace("#EXT-X-ENDLIST", "#EXTINF:1,\nb.ts\n#EXTINF:1,\nc.ts\n");
+        open.write("i.m3u8", format!("{text}#EXT-X-ENDLIST\n"));
+        let Seen { end, .. } = pull_hls(Pull::new(source("i.m3u8")), SHORT).await;
+        let asked = closed.asked.lock().unwrap().clone();
+        assert!(asked.is_empty(), "{text}: {asked:?}, {end:?}");
+    }
+}
+
+#[tokio::test]
+async fn headers_stay_with_their_origin() {
+    let told = |headers: &http::HeaderMap| headers.contains_key("x-key");
+    let other = Site::with(move |_, headers| {
+        let status = if told(headers) { 418 } else { 410 };
+        answer(status, "")
+    })
+    .await;
+    let there = other.url("x");
+    let own = Site::with(move |_, headers| match told(headers) {
+        true => to(&there),
+        false => answer(401, ""),
+    })
+    .await;
+    let mut source = anywhere(&own.url("i.m3u8"));
+    source.headers.insert("x-key", "secret".parse().unwrap());
+    let error = failed(source).await;
+    assert!(
+        matches!(error, Error::Status { status: 410, .. }),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -154,6 +213,49 @@ async fn bodies_are_bounded() {
     site.write("i.m3u8", format!("#EXTM3U\n{}", "#\n".repeat(3 << 20)));
     let error = failed(anywhere(&site.url("i.m3u8"))).await;
     assert!(matches!(error, Error::Body { .. }), "{error}");
+}
+
+fn gzipped(plain: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut gzip, plain).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[tokio::test]
+async fn a_playlist_is_one_member_of_gzip() {
+    let end = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-ENDLIST\n";
+    let whole = gzipped(end.as_bytes());
+    let members = [gzipped(b"").repeat(150_000), whole.clone()].concat();
+    let site = Site::with(move |path, _| {
+        let body = if path == "/whole" { &whole } else { &members };
+        let body = Body::from(body.clone());
+        Some(([(header::CONTENT_ENCODING, "gzip")], body).into_response())
+    })
+    .await;
+    let seen = pull_hls(Pull::new(anywhere(&site.url("whole"))), SHORT).await;
+    assert!(seen.end.is_ok(), "{:?}", seen.end);
+    let error = failed(anywhere(&site.url("members"))).await;
+    let what = "does not decompress";
+    assert!(
+        matches!(error, Error::Body { what: w, .. } if w == what),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn segments_that_come_compressed_are_refused() {
+    let site = Site::with(|path, _| {
+        let body = Body::from(gzipped(&[0x47; 1_880]));
+        let coded = || ([(header::CONTENT_ENCODING, "gzip")], body).into_response();
+        path.ends_with(".ts").then(coded)
+    })
+    .await;
+    let list = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n";
+    let segments = "#EXTINF:1,\na.ts\n#EXTINF:1,\nb.ts\n#EXTINF:1,\nc.ts\n";
+    site.write("i.m3u8", format!("{list}{segments}#EXT-X-ENDLIST\n"));
+    let error = failed(anywhere(&site.url("i.m3u8"))).await;
+    let what = "compressed in a way that was not asked for";
+    assert!(error.to_string().contains(what), "{error}");
 }
 
 #[tokio::test]
