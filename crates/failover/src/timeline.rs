@@ -282,7 +282,8 @@ impl Timeline {
     fn advance(&mut self, frame: &Frame, offset: Span, opens_group: bool) -> bool {
         let (dts, pts) = (frame.dts + offset, frame.pts + offset);
         match self.tracks.iter_mut().find(|t| t.id == frame.track) {
-            Some(track) if dts <= track.last => return false,
+            // A frame that is read again may lie a little later: the clock was led since.
+            Some(track) if dts < track.last + LEAST => return false,
             Some(track) => {
                 track.interval = (dts - track.last).min(LONGEST_FRAME);
                 track.last = dts;

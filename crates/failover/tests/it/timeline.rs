@@ -152,6 +152,19 @@ fn drift_is_repaid_within_200_ppm() {
 }
 
 #[test]
+fn what_was_written_is_not_written_again_where_the_clock_was_led_since() {
+    let mut t = Timeline::new(Config::default());
+    play(&mut t, 0, EPOCH, 4_000);
+    // Half a second late, for long enough to be led towards UTC.
+    let out = play(&mut t, 4_000, EPOCH + ms(4_500), 16_000);
+    assert_eq!(out.len(), 400);
+    t.follow(Span::ZERO);
+    let mut again = |at| t.map(frame(VIDEO, at), false, EPOCH + ms(20_500));
+    assert!(again(Timestamp::from_millis(19_960)).is_none());
+    assert!(again(Timestamp::from_millis(20_000)).is_some());
+}
+
+#[test]
 fn a_stall_of_the_network_moves_nothing() {
     let mut t = Timeline::new(Config::default());
     play(&mut t, 0, EPOCH, 4000);
