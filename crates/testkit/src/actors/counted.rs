@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use sha2::{Digest as _, Sha256};
-use tokio::process::Command;
 
-use super::in_repository;
+use super::ffmpeg::ffmpeg;
 
 const HEADER: usize = 9;
 const TAG: usize = 11;
@@ -91,10 +90,7 @@ impl Counted {
              -c:a aac -b:a 96k -flvflags no_duration_filesize {}",
             file.display()
         );
-        let made = Command::new(in_repository(".tools/ffmpeg"))
-            .args(args.split_whitespace())
-            .status()
-            .await;
+        let made = ffmpeg(&args).status().await;
         let made = made.context(".tools/ffmpeg cannot be run: `make setup`")?;
         ensure!(made.success(), "{}: not made", file.display());
         Self::read(&std::fs::read(file)?)

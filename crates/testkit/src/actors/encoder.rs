@@ -1,12 +1,11 @@
 //! ffmpeg as an encoder.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use anyhow::Context as _;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
-use super::in_repository;
+use super::ffmpeg::{ffmpeg, start};
 
 /// An encoder that pushes until it is killed: a picture with a keyframe every two seconds, and a
 /// tone.
@@ -37,17 +36,9 @@ impl Encoder {
             "-v error -re -f lavfi -i testsrc2=s={size}:r={fps} -f lavfi -i sine=f=440:r=48000 \
              -c:v libx264 -preset ultrafast -tune zerolatency -g {gop} -b:v 800k -c:a aac -b:a 96k -f flv {url}"
         );
-        let child = Command::new(in_repository(".tools/ffmpeg"))
-            .args(args.split_whitespace())
-            .envs(authority.map(|file| ("SSL_CERT_FILE", file)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn();
-        child
-            .map(Self)
-            .context(".tools/ffmpeg cannot be run: `make setup`")
+        let mut command = ffmpeg(&args);
+        command.envs(authority.map(|file| ("SSL_CERT_FILE", file)));
+        start(command).map(Self)
     }
 
     /// Kills it as `kill -9` does: no goodbye, no last message.

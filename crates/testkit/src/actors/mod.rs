@@ -3,6 +3,7 @@
 
 mod counted;
 mod encoder;
+mod ffmpeg;
 mod pebble;
 mod players;
 mod postgres;

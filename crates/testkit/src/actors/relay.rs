@@ -9,6 +9,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+use super::ffmpeg::{quiet, start};
 use super::{Counted, in_repository};
 
 /// Pushes [`Counted`] media until it is killed. Every one that has the same clock sends the same
@@ -38,16 +39,13 @@ impl Relay {
         let mut words = way.prefix.iter().cloned().chain([ffmpeg]);
         let args =
             "-v error -fflags nobuffer -analyzeduration 200000 -f flv -i pipe:0 -map 0 -c copy";
-        let child = Command::new(words.next().unwrap_or_default())
+        let mut command = quiet(words.next().unwrap_or_default());
+        command
             .args(words)
             .args(args.split_whitespace())
             .args(target(&way.urls))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn();
-        let mut child = child.context(".tools/ffmpeg cannot be run: `make setup`")?;
+            .stdin(Stdio::piped());
+        let mut child = start(command)?;
         let into = child.stdin.take().context("no input")?;
         let feeding = tokio::spawn(feed(Arc::clone(content), clock, into));
         Ok(Self { child, feeding })

@@ -1,15 +1,12 @@
 //! ffmpeg as a player of RTMP, with a stopwatch.
 
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::task::JoinHandle;
 
-use super::in_repository;
+use super::ffmpeg::follow;
 
 /// A player that takes every frame.
 #[derive(Debug)]
@@ -46,25 +43,13 @@ impl Viewer {
         let args = format!(
             "-v error -fflags nobuffer -i {url} -map 0:v -c copy -flush_packets 1 -f framecrc -"
         );
-        let child = Command::new(in_repository(".tools/ffmpeg"))
-            .args(args.split_whitespace())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn();
-        let mut player = child.context(".tools/ffmpeg cannot be run: `make setup`")?;
-        let out = player.stdout.take().context("no output")?;
         let pace = Arc::new(Mutex::new(Pace::NONE));
         let mine = Arc::clone(&pace);
-        let reading = tokio::spawn(async move {
-            let mut lines = BufReader::new(out).lines();
-            while let Ok(Some(line)) = lines.next_line().await {
-                if line.starts_with("0,") {
-                    picture(&mut mine.lock().unwrap_or_else(PoisonError::into_inner));
-                }
+        let (player, reading) = follow(&args, move |line| {
+            if line.starts_with("0,") {
+                picture(&mut mine.lock().unwrap_or_else(PoisonError::into_inner));
             }
-        });
+        })?;
         Ok(Self {
             _player: player,
             reading,

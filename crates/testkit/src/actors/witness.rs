@@ -1,16 +1,14 @@
 //! ffmpeg as a player that stays, and says of each frame which one it was and when it came.
 
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context as _, ensure};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use anyhow::ensure;
+use tokio::process::Child;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::counted::Kind;
-use super::in_repository;
+use super::ffmpeg::follow;
 
 /// A player of one kind of media.
 #[derive(Debug)]
@@ -45,24 +43,10 @@ impl Witness {
         let args = format!(
             "-v error -fflags nobuffer -i {url} -map {map} -c copy -flush_packets 1 -f framehash -hash sha256 -"
         );
-        let child = Command::new(in_repository(".tools/ffmpeg"))
-            .args(args.split_whitespace())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn();
-        let mut player = child.context(".tools/ffmpeg cannot be run: `make setup`")?;
-        let out = player.stdout.take().context("no output")?;
         let seen = Arc::default();
         let mine = Arc::clone(&seen);
-        let reading = tokio::spawn(async move {
-            let mut lines = BufReader::new(out).lines();
-            while let Ok(Some(line)) = lines.next_line().await {
-                let frame = Seen::read(&line);
-                lock(&mine).extend(frame);
-            }
-        });
+        let told = move |line: &str| lock(&mine).extend(Seen::read(line));
+        let (player, reading) = follow(&args, told)?;
         Ok(Self {
             player,
             reading,

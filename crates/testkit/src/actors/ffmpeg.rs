@@ -1,0 +1,56 @@
+//! The repository's own ffmpeg, in whatever part.
+
+use std::process::Stdio;
+
+use anyhow::Context as _;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+use super::in_repository;
+
+/// It hears nothing, says nothing and ends with its value.
+pub(super) fn quiet(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// ffmpeg with these words.
+pub(super) fn ffmpeg(args: &str) -> Command {
+    let mut command = quiet(in_repository(".tools/ffmpeg"));
+    command.args(args.split_whitespace());
+    command
+}
+
+/// # Errors
+/// Where `make setup` did not run.
+pub(super) fn start(mut command: Command) -> anyhow::Result<Child> {
+    let child = command.spawn();
+    child.context(".tools/ffmpeg cannot be run: `make setup`")
+}
+
+/// Starts one whose lines are told as they come.
+///
+/// # Errors
+/// Where `make setup` did not run.
+pub(super) fn follow(
+    args: &str,
+    mut told: impl FnMut(&str) + Send + 'static,
+) -> anyhow::Result<(Child, JoinHandle<()>)> {
+    let mut command = ffmpeg(args);
+    command.stdout(Stdio::piped());
+    let mut child = start(command)?;
+    let out = child.stdout.take().context("no output")?;
+    let reading = tokio::spawn(async move {
+        let mut lines = BufReader::new(out).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            told(&line);
+        }
+    });
+    Ok((child, reading))
+}
