@@ -20,7 +20,9 @@ const LONGEST_PROBATION: Span = Span::from_secs(300);
 const GROUPS: u32 = 2;
 /// A silent input is left only for one that delivered so much later.
 const FRESHER: Span = Span::from_millis(100);
-/// One that failed before has proved itself after so long.
+/// An input that failed twice within this time may do so again.
+const RELAPSE: Span = Span::from_secs(10);
+/// One that did has proved itself after so long.
 const PROOF: Span = Span::from_secs(3);
 /// For one that has not, a silent input is left only after so long: it may be back before.
 const PATIENCE: Span = Span::from_secs(1);
@@ -535,9 +537,10 @@ impl Input {
         doubled.min(LONGEST_PROBATION.max(policy.failback_after))
     }
 
-    /// Whether it failed, and has not been back for long.
+    /// Whether it failed again and again of late, and has not been back for long.
     fn is_unproven(&self, now: Timestamp) -> bool {
-        !self.failures.is_empty() && now - self.since < PROOF
+        let late = self.failures.iter().filter(|at| now - **at < RELAPSE);
+        late.count() >= 2 && now - self.since < PROOF
     }
 
     fn is_clean(&self, policy: &Policy, now: Timestamp) -> bool {
