@@ -77,14 +77,20 @@ async fn what_was_shown_during_a_silence_is_not_lost() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn failback_waits_and_repays_the_lead() {
+/// The main input was killed and is back; the programme runs ahead by this.
+async fn back_with_a_lead() -> (World, i64) {
     let mut world = two((0, 1)).await;
     world.kill("main");
     world.run_ms(2_000).await;
     let lead = world.lead_ms();
     assert!(lead > 200, "{lead}");
     world.connect(Encoder::new("main", 1)).await;
+    (world, lead)
+}
+
+#[tokio::test(start_paused = true)]
+async fn failback_waits_and_repays_the_lead() {
+    let (mut world, lead) = back_with_a_lead().await;
     // It failed once, so it has to be clean for twice the time.
     world.run_ms(5_500).await;
     assert_eq!(world.active().as_deref(), Some("backup"));
@@ -139,12 +145,7 @@ fn assert_nothing_is_lost_or_repeated(world: &World) {
 /// The main input is back, with a lead to be repaid; `change` happens to it at some time before
 /// the switch. Tells the lead.
 async fn returns(change_ms: i64, change: impl Fn(&mut Encoder)) -> (World, i64) {
-    let mut world = two((0, 1)).await;
-    world.kill("main");
-    world.run_ms(2_000).await;
-    let lead = world.lead_ms();
-    assert!(lead > 200, "{lead}");
-    world.connect(Encoder::new("main", 1)).await;
+    let (mut world, lead) = back_with_a_lead().await;
     world.run_ms(5_000 + change_ms).await;
     world.shown.clear();
     change(world.encoder("main"));

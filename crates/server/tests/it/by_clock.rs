@@ -17,7 +17,7 @@ use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::failover::{create, fed_by, runtime};
+use crate::failover::{backup_is_ready, create, fed_by};
 use crate::server::Running;
 
 /// Pictures, 25 a second.
@@ -166,14 +166,7 @@ async fn no_picture_is_lost_and_at_most_a_group_is_repeated() {
     let url = format!("http://{}/n/index.m3u8", s.http);
     let viewer =
         tokio::spawn(async move { hashes(&format!("-live_start_index 0 -i {url} -t 18")).await });
-    let ready = async {
-        while runtime(&s, "n").await["inputs"][1]["state"] != "ready" {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), ready)
-        .await
-        .unwrap();
+    backup_is_ready(&s, "n").await;
     main.kill(began);
     let after = fed_by(&s, "n", "backup").await;
     let switches = after["switches"].as_array().unwrap();

@@ -51,6 +51,18 @@ pub(crate) async fn runtime(s: &Running, name: &str) -> Value {
     stream.json()["runtime"].clone()
 }
 
+/// Waits until the second input delivers.
+pub(crate) async fn backup_is_ready(s: &Running, name: &str) {
+    let ready = async {
+        while runtime(s, name).await["inputs"][1]["state"] != "ready" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ready)
+        .await
+        .unwrap();
+}
+
 /// Waits until the stream's programme is fed by this input.
 pub(crate) async fn fed_by(s: &Running, name: &str, input: &str) -> Value {
     let asking = async {
@@ -110,14 +122,7 @@ async fn an_encoder_is_killed_and_players_see_one_programme() {
         watch(format!("http://{}/n/index.m3u8", s.http)),
         watch(format!("http://{}/other/index.m3u8", s.http)),
     ];
-    let ready = async {
-        while runtime(&s, "n").await["inputs"][1]["state"] != "ready" {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), ready)
-        .await
-        .unwrap();
+    backup_is_ready(&s, "n").await;
     main.kill().await.unwrap();
     let after = fed_by(&s, "n", "backup").await;
     let switch = &after["switches"][0];

@@ -233,6 +233,25 @@ impl Weir {
         done.with_context(|| format!("{name} is not {wanted}"))
     }
 
+    /// Waits until the playlist of a stream's pictures grows.
+    ///
+    /// # Errors
+    /// Where it does not in 20 s.
+    pub async fn until_growing(&self, name: &str) -> anyhow::Result<()> {
+        let path = format!("/{name}/v0.m3u8");
+        let growing = async {
+            while !self
+                .get(&path)
+                .await
+                .is_ok_and(|p| p.contains("PRELOAD-HINT"))
+            {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let done = tokio::time::timeout(PATIENCE, growing).await;
+        done.context("not live")
+    }
+
     /// Where an encoder pushes; over TLS where that is spoken.
     ///
     /// # Errors

@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use media::Span;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
 
 use crate::actors::{Encoder, Secure, Weir};
 use crate::lint::{Limits, Report, State};
@@ -108,20 +107,7 @@ impl Stage {
 
     /// Waits until playlists grow again.
     pub(super) async fn until_live(&self) -> anyhow::Result<()> {
-        let growing = async {
-            let path = format!("/{NAME}/v0.m3u8");
-            while !self
-                .weir
-                .get(&path)
-                .await
-                .is_ok_and(|p| p.contains("PRELOAD-HINT"))
-            {
-                sleep(Duration::from_millis(50)).await;
-            }
-        };
-        timeout(Duration::from_secs(20), growing)
-            .await
-            .context("not live")?;
+        self.weir.until_growing(NAME).await?;
         self.tell(State::NORMAL);
         Ok(())
     }

@@ -143,18 +143,7 @@ impl Ground {
 
     /// Waits until playlists grow, after everything was away.
     pub(super) async fn until_growing(&self) -> anyhow::Result<()> {
-        let path = format!("/{NAME}/v0.m3u8");
-        let growing = async {
-            while !self
-                .weir
-                .get(&path)
-                .await
-                .is_ok_and(|p| p.contains("PRELOAD-HINT"))
-            {
-                sleep(Duration::from_millis(50)).await;
-            }
-        };
-        timeout(PATIENCE, growing).await.context("not live")
+        self.weir.until_growing(NAME).await
     }
 
     pub(super) async fn until_ready(&self) -> anyhow::Result<()> {
