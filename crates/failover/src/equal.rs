@@ -5,8 +5,9 @@ use media::{Frame, Span, Timestamp, TrackId};
 
 /// Fewer equal frames are an accident.
 const FRAMES: usize = 12;
-/// So many of the newest that both have are compared: what one lost before is no matter.
-const COMPARED: usize = 100;
+/// So many of the newest that both have are compared: what one lost before is no matter. It is a
+/// second or so, because a way that was away and is back has lost as much as it was away for.
+const COMPARED: usize = 30;
 
 /// What added to the new input's times gives the old one's, where the frames of the lead track that
 /// both hold are equal byte for byte.

@@ -19,6 +19,9 @@ const KIND: i64 = 4;
 const INTERVALS: usize = 8;
 /// What a late keyframe is granted beyond two intervals.
 const KEYFRAME_GRACE: Span = Span::from_millis(1_000);
+/// Pauses that begin so soon after an outage are part of it: a link fills again, an encoder waits
+/// for its next keyframe.
+const AFTERMATH: Span = Span::from_secs(1);
 /// Pauses that are no further apart than so many of them are bursts.
 const AGAIN: i64 = 3;
 /// A clock is watched for so long before it is called frozen.
@@ -32,6 +35,8 @@ pub struct Health {
     silences: Silences,
     bursts: Bursts,
     last: Option<Timestamp>,
+    /// When the last outage ended.
+    back: Option<Timestamp>,
     kinds: Vec<(TrackKind, Timestamp)>,
     keyframes: Keyframes,
     clock: Option<Clock>,
@@ -48,6 +53,7 @@ impl Health {
             silences: Silences::default(),
             bursts: Bursts::default(),
             last: None,
+            back: None,
             kinds: Vec::new(),
             keyframes: Keyframes::default(),
             clock: None,
@@ -74,7 +80,7 @@ impl Health {
     /// A frame came at `now`. `opens` tells that it begins a group.
     pub fn frame(&mut self, frame: &Frame, kind: TrackKind, opens: bool, now: Timestamp) {
         if let Some(last) = self.last.replace(now) {
-            self.learn(now - last, now);
+            self.learn(last, now);
         }
         if let Some(pause) = self.bursts.frame(frame, opens, now) {
             self.silences.learn(pause, now);
@@ -90,10 +96,12 @@ impl Health {
     }
 
     /// What is more than twice the bound may be an outage, and teaches nothing by itself.
-    fn learn(&mut self, silence: Span, now: Timestamp) {
+    fn learn(&mut self, last: Timestamp, now: Timestamp) {
+        let silence = now - last;
         if silence > self.learned().times(2) {
             self.bursts.paused(silence, now);
-        } else {
+            self.back = Some(now);
+        } else if self.back.is_none_or(|back| last - back > AFTERMATH) {
             self.silences.learn(silence, now);
         }
     }

@@ -109,4 +109,30 @@ proptest! {
         }
         prop_assert_eq!(input.health.silence(), before);
     }
+
+    /// A link that was away fills again, and the encoder waits for its next keyframe.
+    #[test]
+    fn the_aftermath_of_an_outage_teaches_nothing(
+        away in 25_i64..100,
+        kept in 0_i64..20,
+        between in 0_i64..20,
+        pause in 12_i64..22,
+    ) {
+        let mut input = Watched::new();
+        input.send(1);
+        input.steadily(250);
+        input.wait(away * PICTURE_MS);
+        input.send(kept + 1);
+        input.pictures += away - kept;
+        input.steadily(between);
+        input.wait(pause * PICTURE_MS);
+        input.pictures += pause;
+        input.send(1);
+        input.steadily(100);
+        prop_assert_eq!(input.health.silence(), Some(FLOOR));
+        // What comes as late long after an outage is how it sends.
+        input.wait(pause * PICTURE_MS);
+        input.send(1);
+        prop_assert!(input.health.silence() > Some(FLOOR));
+    }
 }

@@ -277,6 +277,21 @@ async fn an_equal_input_goes_on_where_one_was_removed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_an_equal_input_lost_before_is_no_matter() {
+    let mut world = twins(1_000, 0, 30).await;
+    world.encoder("backup").silent = true;
+    world.run_ms(1_500).await;
+    world.encoder("backup").silent = false;
+    world.run_ms(2_500).await;
+    world.kill("main");
+    world.run_ms(3_000).await;
+    world.check();
+    let switch = world.state().history.iter().last().unwrap().clone();
+    assert_eq!(switch.class, Class::Equal);
+    assert_nothing_is_lost_or_repeated(&world);
+}
+
+#[tokio::test(start_paused = true)]
 async fn equal_inputs_are_told_apart_from_silence_sooner() {
     let mut world = World::new(&[("main", 0), ("backup", 1)], Policy::default()).await;
     world.connect(Encoder::new("main", 1)).await;

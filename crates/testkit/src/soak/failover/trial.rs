@@ -46,29 +46,9 @@ pub(super) async fn run(
     failure: Failure,
     trials: u32,
 ) -> anyhow::Result<Vec<Trial>> {
-    // A connection that came back out of a black hole is granted more silence for minutes: each is
-    // hit once.
-    let at_once = match plan.through {
-        Through::Tee => INPUTS.len(),
-        _ => usize::MAX,
-    };
-    let rounds: Vec<_> = (0..trials).collect();
-    let mut found = Vec::new();
-    for rounds in rounds.chunks(at_once) {
-        found.extend(series(binary, plan, failure, rounds).await?);
-    }
-    Ok(found)
-}
-
-async fn series(
-    binary: &Path,
-    plan: Plan,
-    failure: Failure,
-    rounds: &[u32],
-) -> anyhow::Result<Vec<Trial>> {
     let mut ground = Ground::set(binary, plan).await?;
     let mut found = Vec::new();
-    for round in rounds {
+    for round in 0..trials {
         // Another moment between two keyframes each time.
         let moment = Duration::from_millis(u64::from(round * 370 % 1_000));
         let (at, _) = ground.active().await?;
