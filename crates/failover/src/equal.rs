@@ -5,9 +5,10 @@ use media::{Frame, Span, Timestamp, TrackId};
 
 /// Fewer equal frames are an accident.
 const FRAMES: usize = 12;
-/// So many of the newest that both have are compared: what one lost before is no matter. It is a
-/// second or so, because a way that was away and is back has lost as much as it was away for.
-const COMPARED: usize = 30;
+/// So many of the newest that both have are compared.
+const COMPARED: usize = 100;
+/// One way may round times otherwise than another.
+const ROUNDED: Span = Span::from_millis(2);
 
 /// What added to the new input's times gives the old one's, where the frames of the lead track that
 /// both hold are equal byte for byte.
@@ -28,9 +29,9 @@ pub(crate) fn shift(old: &[Group], new: &[Group], lead: TrackId) -> Option<Span>
 fn fit(old: &[&Frame], new: &[&Frame], entry: usize) -> Option<Span> {
     let (edge_old, edge_new) = (old.last()?.dts, new.last()?.dts);
     let first = new.get(entry)?;
-    let equal = old.iter().enumerate().filter(|(_, f)| same(f, first));
-    let shifts =
-        equal.filter_map(|(at, f)| agree(old, new, at, entry).then_some(f.dts - first.dts));
+    let places = old.iter().filter(|f| same(f, first));
+    let shifts = places.map(|f| f.dts - first.dts);
+    let shifts = shifts.filter(|shift| agree(old, new, *shift));
     // A still picture fits in many places: the one where both are equally far is as good as any.
     shifts.min_by_key(|shift| apart(edge_old, edge_new + *shift))
 }
@@ -59,11 +60,25 @@ fn same(a: &Frame, b: &Frame) -> bool {
     a.random_access == b.random_access && a.payload == b.payload
 }
 
-/// Whether all that both hold agrees if `old[a]` is `new[b]`.
-fn agree(old: &[&Frame], new: &[&Frame], a: usize, b: usize) -> bool {
-    let back = a.min(b);
-    let (old, new) = (&old[a - back..], &new[b - back..]);
-    let both = old.len().min(new.len());
-    let newest_first = old.iter().zip(new).rev();
-    both >= FRAMES && newest_first.take(COMPARED).all(|(o, n)| same(o, n))
+/// Whether all that both hold agrees: what one of them lost is no matter.
+fn agree(old: &[&Frame], new: &[&Frame], shift: Span) -> bool {
+    let (mut old, mut new) = (old, new);
+    let mut equal = 0;
+    while equal < COMPARED
+        && let (Some((o, older)), Some((n, earlier))) = (old.split_last(), new.split_last())
+    {
+        let apart = o.dts - (n.dts + shift);
+        let both = apart.abs() <= ROUNDED;
+        if both && !same(o, n) {
+            return false;
+        }
+        equal += usize::from(both);
+        if both || apart > Span::ZERO {
+            old = older;
+        }
+        if both || apart < Span::ZERO {
+            new = earlier;
+        }
+    }
+    equal >= FRAMES
 }

@@ -443,7 +443,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         if let Some((feed, group)) = self.feeds.get(&active).zip(group) {
             self.source = Some(feed.read_from(group));
             self.early.clear();
-            self.splice.turn();
+            self.splice.go_on();
             self.catch_up(now);
         }
     }
@@ -550,7 +550,10 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         self.pace = manner.pace;
         self.left = None;
         self.source = manner.group.map(|id| feed.read_from(id));
-        self.splice.turn();
+        match manner.class {
+            Class::Equal => self.splice.go_on(),
+            _ => self.splice.turn(),
+        }
         self.entered = Some(Switch {
             number: 0,
             at: now,

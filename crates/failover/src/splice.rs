@@ -49,6 +49,12 @@ impl Splice {
 
     /// Another input is entered: what was left out of the one before is over.
     pub fn turn(&mut self) {
+        self.programme.splice();
+        self.go_on();
+    }
+
+    /// What comes next is what the input before would have sent.
+    pub fn go_on(&mut self) {
         self.until = None;
         self.cut = false;
         self.opens = false;
@@ -76,8 +82,13 @@ impl Splice {
         let mut any = false;
         for event in batch.drain(..) {
             match event {
-                Event::Group { tracks, .. } => {
+                Event::Group {
+                    tracks, spliced, ..
+                } => {
                     self.set_tracks(tracks);
+                    if spliced {
+                        self.programme.splice();
+                    }
                     self.opens = true;
                 }
                 Event::Frame(frame) => {

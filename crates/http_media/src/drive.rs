@@ -153,7 +153,12 @@ impl<O: Observer> Driver<O> {
         let id = self.feeds[index].id;
         for event in batch.drain(..) {
             match event {
-                Event::Group { tracks, .. } => {
+                Event::Group {
+                    tracks, spliced, ..
+                } => {
+                    if spliced {
+                        self.packager.splice(id);
+                    }
                     if let Err(error) = self.packager.group(id, &tracks, now) {
                         self.observer.refused(&error);
                     }

@@ -145,6 +145,7 @@ impl Cursor {
             batch.push(Event::Group {
                 id: group.id,
                 tracks: Arc::clone(&group.tracks),
+                spliced: group.spliced,
             });
         }
     }

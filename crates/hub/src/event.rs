@@ -26,6 +26,9 @@ pub enum Event {
         id: Timestamp,
         /// The tracks, until the next group says otherwise.
         tracks: Arc<[Track]>,
+        /// Whether it comes from another source than the one before: how far apart they lie tells
+        /// nothing about either.
+        spliced: bool,
     },
     /// A frame of the group.
     Frame(Frame),

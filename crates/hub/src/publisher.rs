@@ -52,6 +52,11 @@ impl Publisher {
         self.shared.state.lock().window.set_tracks(tracks);
     }
 
+    /// The next group comes from another source.
+    pub fn splice(&mut self) {
+        self.shared.state.lock().window.splice();
+    }
+
     /// What the source says that its time is: told before the frame that it dates is pushed.
     pub fn set_wall_time(&mut self, wall: WallTime) {
         self.shared.state.lock().wall = Some(wall);

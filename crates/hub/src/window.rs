@@ -47,6 +47,7 @@ pub(crate) struct Mark {
     pub(crate) number: u64,
     pub(crate) first: u64,
     pub(crate) tracks: Arc<[Track]>,
+    pub(crate) spliced: bool,
 }
 
 #[derive(Debug)]
@@ -61,6 +62,8 @@ pub(crate) struct Window {
     tracks: Arc<[Track]>,
     /// A set that takes effect with the next group.
     pending: Option<Arc<[Track]>>,
+    /// The next group comes from another source.
+    splices: bool,
     ended: Option<EndReason>,
 }
 
@@ -84,12 +87,17 @@ impl Window {
             bytes: 0,
             tracks: Arc::new([]),
             pending: None,
+            splices: false,
             ended: None,
         }
     }
 
     pub(crate) fn set_tracks(&mut self, tracks: Arc<[Track]>) {
         self.pending = Some(tracks);
+    }
+
+    pub(crate) fn splice(&mut self) {
+        self.splices = true;
     }
 
     pub(crate) const fn tracks(&self) -> &Arc<[Track]> {
@@ -224,6 +232,7 @@ impl Window {
             number: self.next_group,
             first: self.head(),
             tracks: Arc::clone(&self.tracks),
+            spliced: std::mem::take(&mut self.splices),
         });
         self.next_group += 1;
     }

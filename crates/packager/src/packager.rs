@@ -249,6 +249,14 @@ impl Packager {
         result
     }
 
+    /// Another source goes on with the next group of this rendition: how far its first keyframe lies
+    /// from the last one of the other does not shape segments.
+    pub fn splice(&mut self, id: RenditionId) {
+        if self.renditions.first().is_some_and(|r| r.id == id) {
+            self.gop.interrupt();
+        }
+    }
+
     /// One frame of a rendition, which arrived at UTC `now`.
     pub fn frame(&mut self, id: RenditionId, frame: Frame, now: Timestamp) {
         match self.phase {

@@ -28,6 +28,7 @@ async fn the_backup_goes_on_where_a_closed_input_ended() {
     let switch = state.history.iter().last().unwrap();
     assert_eq!(switch.reason, Reason::Fault(Fault::Closed));
     assert_eq!((switch.class, switch.gap), (Class::Cached, false));
+    assert_eq!(world.splices, 2);
     assert_eq!(switch.from.as_deref(), Some("main"));
     // What was cached is what the programme is ahead by now.
     assert!(
@@ -233,6 +234,7 @@ async fn equal_bytes_go_on_with_the_next_frame() {
             "{wall} {hole} at {delay_ms} and {other_ms} ms"
         );
         assert_nothing_is_lost_or_repeated(&world);
+        assert_eq!(world.splices, 1);
         assert!(world.lead_ms() <= lead.max(0) + 60, "{}", world.lead_ms());
         assert_eq!(world.state().counters.too_fast, before.too_fast);
     }

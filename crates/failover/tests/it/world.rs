@@ -176,6 +176,8 @@ impl Observer for Ears {
 pub(crate) struct World {
     pub(crate) encoders: Vec<Encoder>,
     pub(crate) shown: Vec<Shown>,
+    /// Groups of which the programme says that they come from another input.
+    pub(crate) splices: usize,
     pub(crate) belief: Belief,
     pub(crate) on_demand: bool,
     pub(crate) wanted: watch::Receiver<Arc<[InputId]>>,
@@ -215,6 +217,7 @@ impl World {
         let world = Self {
             encoders: Vec::new(),
             shown: Vec::new(),
+            splices: 0,
             belief: Belief::default(),
             on_demand: false,
             wanted,
@@ -311,6 +314,7 @@ impl World {
         let mut batch = Vec::new();
         while self.viewer.try_next(&mut batch) {}
         for event in batch {
+            self.splices += usize::from(matches!(event, Event::Group { spliced: true, .. }));
             if let Event::Frame(frame) = event {
                 let content = frame.payload[2..10].try_into().unwrap();
                 self.shown.push(Shown {

@@ -98,7 +98,7 @@ pub(crate) enum Seen {
 impl From<&Event> for Seen {
     fn from(event: &Event) -> Self {
         match event {
-            Event::Group { id, tracks } => Self::Group(id.as_millis(), version(tracks)),
+            Event::Group { id, tracks, .. } => Self::Group(id.as_millis(), version(tracks)),
             Event::Frame(frame) => Self::Frame(tag(frame)),
             Event::Skipped { groups, frames } => Self::Skipped(*groups, *frames),
             Event::End(reason) => Self::End(*reason),

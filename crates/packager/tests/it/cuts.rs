@@ -122,6 +122,19 @@ fn scene_cuts_double_the_target_once() {
 }
 
 #[test]
+fn switches_of_the_source_reshape_nothing() {
+    let mut e = encoder();
+    e.send(&[60; 4]);
+    for cut in 1..40 {
+        e.send(&[60, 60, cut * 7 % 60 + 1]);
+        e.packager.splice(e.rendition);
+    }
+    e.send(&[60; 4]);
+    assert_eq!(media(&e, "v0").target_duration, 2);
+    assert_eq!(e.packager.counters().discontinuities, 0);
+}
+
+#[test]
 fn an_endless_gop_is_cut_without_keyframes() {
     let mut e = encoder();
     e.send(&[1800]);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail, ensure};
 use media::Span;
@@ -22,8 +22,8 @@ use crate::soak::stage::say;
 
 pub(super) const NAME: &str = "news";
 pub(super) const INPUTS: [&str; 2] = ["main", "backup"];
-/// So many seconds are more than three groups.
-const KNOWN: u64 = 4;
+/// More than three groups, and no failure lately.
+const KNOWN_MS: i64 = 4_000;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the inputs are.
@@ -155,7 +155,8 @@ impl Ground {
     pub(super) async fn until_known(&self, at: usize) -> anyhow::Result<()> {
         let known = |r: &Value| {
             let input = &r["inputs"][at];
-            input["fault"].is_null() && input["uptime_s"].as_u64() >= Some(KNOWN)
+            let since = input["since_ms"].as_i64();
+            input["fault"].is_null() && since.is_some_and(|at| unix_ms() - at >= KNOWN_MS)
         };
         self.until("an input is known", known).await?;
         Ok(())
@@ -196,6 +197,11 @@ impl Ground {
         say(&report.to_string());
         bail!("rules of low-latency HLS were broken")
     }
+}
+
+pub(super) fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |s| i64::try_from(s.as_millis()).unwrap_or(i64::MAX))
 }
 
 async fn create(weir: &Weir, plan: Plan) -> anyhow::Result<()> {

@@ -133,10 +133,12 @@ impl Room {
             Self::Absence => absence::run(binary, &args.seconds).await,
             Self::Switches => many::run(binary, args.switches).await,
             _ => {
-                let found = trial::run(binary, self.plan(), self.failure(), args.trials).await?;
+                let (found, clear) =
+                    trial::run(binary, self.plan(), self.failure(), args.trials).await?;
                 let row = table::row(&self.name(), &found);
                 say(&format!("{}\n{row}", table::HEAD));
                 rows.push(row);
+                clear?;
                 table::hold(&self.name(), &found, self.promise())
             }
         }

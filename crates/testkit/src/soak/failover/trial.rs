@@ -1,12 +1,12 @@
 //! The input that feeds the programme fails, over and over; the other goes on.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::ensure;
 use serde_json::Value;
 
-use super::ground::{Ground, INPUTS, NAME, Plan, Through};
+use super::ground::{Ground, INPUTS, NAME, Plan, Through, unix_ms};
 use super::tally::Count;
 use super::ticker::MOST;
 use crate::link::Weather;
@@ -39,13 +39,13 @@ pub(super) struct Trial {
 }
 
 /// Inputs of equal priority; the active one is hit each time. In between the programme is switched
-/// by hand, which repays its lead.
+/// by hand, which repays its lead. With them comes what the linter found.
 pub(super) async fn run(
     binary: &Path,
     plan: Plan,
     failure: Failure,
     trials: u32,
-) -> anyhow::Result<Vec<Trial>> {
+) -> anyhow::Result<(Vec<Trial>, anyhow::Result<()>)> {
     let mut ground = Ground::set(binary, plan).await?;
     let mut found = Vec::new();
     for round in 0..trials {
@@ -58,8 +58,7 @@ pub(super) async fn run(
             ground.by_hand(at).await?;
         }
     }
-    ground.clear().await?;
-    Ok(found)
+    Ok((found, ground.clear().await))
 }
 
 /// One failure of each kind, early in a group, so that even a slow machine notices before the next.
@@ -82,7 +81,7 @@ impl Ground {
         self.until_after_keyframe(moment).await;
         self.audience.take()?;
         self.ticker.take();
-        let hit = unix_ms()?;
+        let hit = unix_ms();
         self.strike(at, failure).await?;
         let other = INPUTS[1 - at];
         let switched = |r: &Value| r["switches"][0]["to"] == other;
@@ -148,9 +147,4 @@ impl Trial {
             disturbed,
         }
     }
-}
-
-fn unix_ms() -> anyhow::Result<i64> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    Ok(i64::try_from(since.as_millis())?)
 }
