@@ -16,6 +16,8 @@ use media::{Span, Timestamp};
 use super::dial::Dial;
 use crate::lint::Answer;
 
+/// Connections that were not used for so long are not used again.
+const IDLE: Duration = Duration::from_secs(30);
 /// Longer than any server may block a request for segments of ten seconds.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -77,6 +79,8 @@ impl Http {
         let client = builder
             .http2_only(dial.h2)
             .pool_timer(TokioTimer::new())
+            // Before a server lets go of it: a request that crosses that is nobody's fault.
+            .pool_idle_timeout(IDLE)
             .build(dial.connector());
         let base = url.split('?').next().unwrap_or(url);
         let base = base.rsplit_once('/').map_or(base, |(dir, _)| dir);
