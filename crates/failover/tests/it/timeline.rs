@@ -195,11 +195,12 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn the_programme_is_monotonic_and_bounded(
-        steps in prop::collection::vec((0_i64..200, 0_i64..200, 0_u16..2, 0_u8..40), 1..500)
+        steps in prop::collection::vec((0_i64..200, 0_i64..200, 0_u16..3, 0_u8..40), 1..500)
     ) {
         let mut t = Timeline::new(Config::default());
         let (mut source, mut now) = (Timestamp::ZERO, EPOCH);
-        let mut last = [Timestamp::from_nanos(i64::MIN); 2];
+        // Pictures, sound and data.
+        let mut last = [Timestamp::from_nanos(i64::MIN); 3];
         for (step, pause, track, kind) in steps {
             source += ms(step);
             now += ms(pause);

@@ -18,6 +18,9 @@ pub(super) struct Count {
     pub(super) unknown: u64,
     /// The longest time between two arrivals.
     pub(super) silence: Duration,
+    /// Milliseconds by which the clock of decoding times is ahead of ours, from where both began:
+    /// of the frame that came soonest.
+    pub(super) ahead: Option<i64>,
 }
 
 /// Counts the frames of one kind, all of which were sent when they were due.
@@ -60,6 +63,8 @@ impl Tally {
             return;
         };
         self.count.frames += 1;
+        let since = i64::try_from((seen.at - self.clock).as_millis()).unwrap_or(i64::MAX);
+        self.count.ahead = self.count.ahead.max(Some(seen.dts - since));
         let place = self.place(number.index, seen.at);
         if let Some((before, last)) = &self.last {
             let step = place - last;
@@ -143,6 +148,7 @@ mod tests {
         let seen = tally.take();
         assert_eq!(seen.silence, Duration::from_millis(500));
         assert_eq!(seen.backward, 1);
+        assert_eq!(seen.ahead, Some(0));
         assert_eq!(tally.count(), Count::default());
     }
 }
