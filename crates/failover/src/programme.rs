@@ -37,6 +37,8 @@ const LEAD: Span = Span::from_millis(60);
 const EARLY: Span = Span::from_millis(100);
 /// How much later: then what expected it was wrong.
 const LATE: Span = Span::from_millis(200);
+/// A group that opened as the last frame was written opened before the silence.
+const AT_ONCE: Span = Span::from_millis(10);
 /// With nothing else to wait for.
 const IDLE: Duration = Duration::from_secs(3_600);
 
@@ -532,7 +534,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         };
         let groups = feed.cached();
         let silent = self.splice.wrote().filter(|_| !pending.choice.voluntary);
-        let begun = silent.and_then(|at| groups.iter().find(|g| g.opened <= at));
+        let begun = silent.and_then(|at| groups.iter().find(|g| g.opened <= at + AT_ONCE));
         begun
             .and_then(enter)
             .filter(|(_, entry)| !entry.gap)

@@ -9,6 +9,9 @@ use crate::feed::Feed;
 use crate::history::Class;
 use crate::selector::InputId;
 
+/// Sound comes no longer after the pictures that it belongs to.
+const INTERLEAVED: Span = Span::from_secs(1);
+
 impl<C: Clock, O: Observer> Programme<C, O> {
     pub(super) fn by_bytes(&mut self, to: &InputId, now: Timestamp) -> Option<Manner> {
         let feed = self.feeds.get(to)?;
@@ -40,12 +43,12 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         }
     }
 
-    /// The group in which the feed's frames go on where the programme ends. What it begins with is
-    /// there already, and is left out by the timeline.
+    /// The group from which on the feed's frames go on where the programme ends, in each track. What
+    /// it begins with is there already, and is left out by the timeline.
     pub(super) fn group_at_end(&self, to: &InputId) -> Option<Timestamp> {
         let feed = self.feeds.get(to)?;
         let timeline = self.splice.timeline();
-        let end = timeline.end()?;
+        let end = timeline.end()? - INTERLEAVED;
         let groups = feed.recent();
         let begun = |g: &&Group| g.frames.first().and_then(|f| timeline.place(f.dts)) <= Some(end);
         let found = groups.iter().rev().find(begun).or_else(|| groups.first());

@@ -294,6 +294,24 @@ async fn what_an_equal_input_lost_before_is_no_matter() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn sound_that_lags_behind_the_keyframe_is_not_lost() {
+    for stops_ms in [260, 280, 300, 320, 340] {
+        let mut world = twins(1_000, 0, 0).await;
+        for id in ["main", "backup"] {
+            world.encoder(id).sound_lags_ms = 60;
+        }
+        world.run_ms(1_000).await;
+        world.shown.clear();
+        // The next keyframe is 320 ms away.
+        world.run_ms(stops_ms).await;
+        world.encoder("main").silent = true;
+        world.run_ms(2_000).await;
+        assert_eq!(world.active().as_deref(), Some("backup"));
+        assert_nothing_is_lost_or_repeated(&world);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn equal_inputs_are_told_apart_from_silence_sooner() {
     let mut world = World::new(&[("main", 0), ("backup", 1)], Policy::default()).await;
     world.connect(Encoder::new("main", 1)).await;

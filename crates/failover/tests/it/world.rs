@@ -32,6 +32,8 @@ pub(crate) struct Encoder {
     pub(crate) delay_ms: i64,
     /// Its clock counts from here.
     pub(crate) origin_ms: i64,
+    /// Its sound comes so long after the pictures that it belongs to.
+    pub(crate) sound_lags_ms: i64,
     pub(crate) silent: bool,
     /// It has no sound any more.
     pub(crate) mute: bool,
@@ -54,6 +56,7 @@ impl Encoder {
             phase_ms: i64::from(encode) * 360,
             delay_ms: 0,
             origin_ms: i64::from(encode) * 1_000_000,
+            sound_lags_ms: 0,
             silent: false,
             mute: false,
             burst_ms: None,
@@ -117,7 +120,7 @@ impl Encoder {
             let at = self.sent_ms;
             let key = (at - self.phase_ms).rem_euclid(self.gop_ms) == 0;
             let picture = (at % PICTURE_MS == 0).then(|| self.frame(VIDEO, at, key));
-            let sound = (!self.mute).then(|| self.frame(AUDIO, at, true));
+            let sound = (!self.mute).then(|| self.frame(AUDIO, at - self.sound_lags_ms, true));
             let Some((_, publisher)) = self.line.as_mut().filter(|_| !self.silent) else {
                 continue;
             };
