@@ -4,20 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
-use media::Span;
+use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::audience::Audience;
+use super::judge::{Judge, Machine};
 use super::lines::Lines;
 use super::ticker::Ticker;
 use crate::actors::{Counted, Relay, Way, Weir};
 use crate::link::Link;
-use crate::lint::{Limits, Report, State};
-use crate::poll::{self, Source};
+use crate::lint::State;
 use crate::soak::stage::say;
 
 pub(super) const NAME: &str = "news";
@@ -34,6 +31,7 @@ pub(super) struct Plan {
     /// Of the second input; the first has 0.
     pub(super) priority: u32,
     pub(super) through: Through,
+    pub(super) machine: Machine,
 }
 
 /// How encoders reach the server.
@@ -57,8 +55,7 @@ pub(super) struct Ground {
     pub(super) relays: [Option<Relay>; 2],
     contents: [Arc<Counted>; 2],
     clock: Instant,
-    state: watch::Sender<State>,
-    linter: JoinHandle<anyhow::Result<Report>>,
+    judge: Judge,
 }
 
 impl Ground {
@@ -84,8 +81,7 @@ impl Ground {
             _ => Some(Relay::push(&backup, clock, &ways[1])?),
         };
         let numbers = main.numbers().into_iter().chain(backup.numbers()).collect();
-        let (state, told) = watch::channel(State::SWITCH);
-        let linter = tokio::spawn(lint(weir.origin()?, told));
+        let judge = Judge::watch(&weir, plan.machine)?;
         until(&weir, "both inputs deliver", both_ready).await?;
         let mut ground = Self {
             audience: Audience::play(&play, numbers, clock)?,
@@ -97,8 +93,7 @@ impl Ground {
             relays: [Some(first), second],
             contents: [main, backup],
             clock,
-            state,
-            linter,
+            judge,
         };
         ground.audience.until_steady().await?;
         Ok(ground)
@@ -169,8 +164,7 @@ impl Ground {
 
     /// What the stream goes through.
     pub(super) fn tell(&self, state: State) {
-        // The linter only ends with the ground.
-        let _ = self.state.send(state);
+        self.judge.tell(state);
     }
 
     /// What the linter found, which should be nothing.
@@ -184,17 +178,7 @@ impl Ground {
             ensure!(count.unknown == 0, "frames that no encoder sent");
             ensure!(count.backward == 0, "decoding times that did not grow");
         }
-        drop(self.state);
-        let report = self.linter.await??;
-        if report.violations.is_empty() {
-            let checked: u64 = report.checked.values().sum();
-            say(&format!(
-                "- the linter all the time: {checked} checks, none broken, no number missing"
-            ));
-            return Ok(());
-        }
-        say(&report.to_string());
-        bail!("rules of low-latency HLS were broken")
+        self.judge.clear().await
     }
 }
 
@@ -230,24 +214,17 @@ fn ways(weir: &Weir, plan: Plan, lines: Option<&Lines>) -> anyhow::Result<[Way; 
     })
 }
 
-async fn lint(origin: String, told: watch::Receiver<State>) -> anyhow::Result<Report> {
-    let config = poll::Config {
-        limits: Limits {
-            slack: Span::from_millis(700),
-        },
-        duration: Duration::MAX,
-        ..poll::Config::new(&format!("{origin}/{NAME}/index.m3u8"))
-    };
-    poll::run(&config, Source::Told(told)).await
-}
-
-async fn runtime(weir: &Weir) -> anyhow::Result<Value> {
+pub(super) async fn runtime(weir: &Weir) -> anyhow::Result<Value> {
     let text = weir.get(&format!("/api/v1/streams/{NAME}")).await?;
     let mut stream: Value = serde_json::from_str(&text)?;
     Ok(stream["runtime"].take())
 }
 
-async fn until(weir: &Weir, what: &str, good: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+pub(super) async fn until(
+    weir: &Weir,
+    what: &str,
+    good: impl Fn(&Value) -> bool,
+) -> anyhow::Result<Value> {
     let mut last = Value::Null;
     let asking = async {
         loop {

@@ -2,8 +2,10 @@
 
 mod absence;
 mod audience;
+mod browsers;
 mod flapping;
 mod ground;
+mod judge;
 mod lines;
 mod many;
 mod table;
@@ -35,6 +37,9 @@ pub struct Args {
     /// Of each room with trials.
     #[arg(long, default_value_t = 100)]
     trials: u32,
+    /// Kills while browsers play.
+    #[arg(long, default_value_t = 20)]
+    kills: u32,
     /// Of bad weather.
     #[arg(long, default_value_t = 10)]
     minutes: u32,
@@ -76,6 +81,8 @@ enum Room {
     Absence,
     /// A great many switches.
     Switches,
+    /// `kill -9` of an encoder while hls.js and Shaka play.
+    Browsers,
 }
 
 /// Every room, whatever the ones before it showed.
@@ -132,6 +139,7 @@ impl Room {
             Self::SlowFlapping => flapping::run(binary, Duration::from_secs(4), args.flaps).await,
             Self::Absence => absence::run(binary, &args.seconds).await,
             Self::Switches => many::run(binary, args.switches).await,
+            Self::Browsers => browsers::run(binary, args.kills).await,
             _ => {
                 let found = trial::run(binary, self.plan(), self.failure(), args.trials).await?;
                 let row = table::row(&self.name(), &found);
@@ -155,7 +163,7 @@ impl Room {
         Plan {
             equal,
             through,
-            priority: 0,
+            ..Plan::default()
         }
     }
 

@@ -67,17 +67,7 @@ async fn series(
     rounds: &[u32],
 ) -> anyhow::Result<Vec<Trial>> {
     let mut ground = Ground::set(binary, plan).await?;
-    let mut found = Vec::new();
-    for round in rounds {
-        // Another moment between two keyframes each time.
-        let moment = Duration::from_millis(u64::from(round * 370 % 1_000));
-        let (at, _) = ground.active().await?;
-        found.push(ground.trial(failure, moment).await?);
-        if !plan.equal {
-            ground.until_known(at).await?;
-            ground.by_hand(at).await?;
-        }
-    }
+    let found = ground.trials(failure, rounds).await?;
     ground.clear().await?;
     Ok(found)
 }
@@ -95,6 +85,25 @@ pub(super) async fn short(binary: &Path) -> anyhow::Result<Vec<Trial>> {
 }
 
 impl Ground {
+    /// One after the other, each at another moment between two keyframes.
+    pub(super) async fn trials(
+        &mut self,
+        failure: Failure,
+        rounds: &[u32],
+    ) -> anyhow::Result<Vec<Trial>> {
+        let mut found = Vec::new();
+        for round in rounds {
+            let moment = Duration::from_millis(u64::from(round * 370 % 1_000));
+            let (at, _) = self.active().await?;
+            found.push(self.trial(failure, moment).await?);
+            if !self.plan.equal {
+                self.until_known(at).await?;
+                self.by_hand(at).await?;
+            }
+        }
+        Ok(found)
+    }
+
     /// The active input fails so long after a keyframe.
     async fn trial(&mut self, failure: Failure, moment: Duration) -> anyhow::Result<Trial> {
         let (at, number) = self.active().await?;
