@@ -198,6 +198,27 @@ impl Weir {
         Ok(())
     }
 
+    /// A stream's configuration as it can be written back, with what it does.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub async fn stream(&self, name: &str) -> anyhow::Result<Value> {
+        let told = self.get(&format!("/api/v1/streams/{name}")).await?;
+        Ok(serde_json::from_str(&told)?)
+    }
+
+    /// Writes a stream's whole configuration anew.
+    ///
+    /// # Errors
+    /// What the API says.
+    pub async fn put(&self, stream: &Value) -> anyhow::Result<()> {
+        let name = stream["name"].as_str().context("no name")?;
+        let path = format!("/api/v1/streams/{name}");
+        let (status, answer) = self.ask(Method::PUT, &path, &stream.to_string()).await?;
+        ensure!(status == 200, "{status}: {answer}");
+        Ok(())
+    }
+
     /// A page of the server's, with the rights of the administrator.
     ///
     /// # Errors
@@ -213,8 +234,7 @@ impl Weir {
     /// # Errors
     /// As `get`.
     pub async fn status(&self, name: &str) -> anyhow::Result<String> {
-        let stream: Value =
-            serde_json::from_str(&self.get(&format!("/api/v1/streams/{name}")).await?)?;
+        let stream = self.stream(name).await?;
         let status = stream.pointer("/runtime/status").and_then(Value::as_str);
         Ok(status.unwrap_or_default().to_owned())
     }

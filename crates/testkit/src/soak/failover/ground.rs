@@ -107,6 +107,15 @@ impl Ground {
         Ok(())
     }
 
+    /// An encoder for an input of that key, which sends what the second one does.
+    pub(super) fn push_to(&self, key: &str) -> anyhow::Result<Relay> {
+        let way = Way {
+            prefix: Vec::new(),
+            urls: vec![format!("{}?key={key}", self.weir.publish_url(NAME)?)],
+        };
+        Relay::push(&self.contents[1], self.clock, &way)
+    }
+
     pub(super) fn line(&self, at: usize) -> anyhow::Result<&Link> {
         let lines = self.lines.as_ref().context("no links")?;
         Ok(&lines.links[at])
@@ -215,9 +224,7 @@ fn ways(weir: &Weir, plan: Plan, lines: Option<&Lines>) -> anyhow::Result<[Way; 
 }
 
 pub(super) async fn runtime(weir: &Weir) -> anyhow::Result<Value> {
-    let text = weir.get(&format!("/api/v1/streams/{NAME}")).await?;
-    let mut stream: Value = serde_json::from_str(&text)?;
-    Ok(stream["runtime"].take())
+    Ok(weir.stream(NAME).await?["runtime"].take())
 }
 
 pub(super) async fn until(

@@ -3,6 +3,7 @@
 mod absence;
 mod audience;
 mod browsers;
+mod changes;
 mod flapping;
 mod ground;
 mod judge;
@@ -37,9 +38,9 @@ pub struct Args {
     /// Of each room with trials.
     #[arg(long, default_value_t = 100)]
     trials: u32,
-    /// Kills while browsers play.
+    /// Kills while browsers play, and changes of the configuration.
     #[arg(long, default_value_t = 20)]
-    kills: u32,
+    rounds: u32,
     /// Of bad weather.
     #[arg(long, default_value_t = 10)]
     minutes: u32,
@@ -83,6 +84,8 @@ enum Room {
     Switches,
     /// `kill -9` of an encoder while hls.js and Shaka play.
     Browsers,
+    /// PUT adds inputs, changes their order and removes them, the active one at last.
+    Put,
 }
 
 /// Every room, whatever the ones before it showed.
@@ -139,7 +142,8 @@ impl Room {
             Self::SlowFlapping => flapping::run(binary, Duration::from_secs(4), args.flaps).await,
             Self::Absence => absence::run(binary, &args.seconds).await,
             Self::Switches => many::run(binary, args.switches).await,
-            Self::Browsers => browsers::run(binary, args.kills).await,
+            Self::Browsers => browsers::run(binary, args.rounds).await,
+            Self::Put => changes::run(binary, args.rounds).await,
             _ => {
                 let found = trial::run(binary, self.plan(), self.failure(), args.trials).await?;
                 let row = table::row(&self.name(), &found);
