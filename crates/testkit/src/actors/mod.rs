@@ -15,7 +15,7 @@ mod viewer;
 mod weir;
 mod witness;
 
-pub use self::counted::{Counted, Kind, Number, Numbers};
+pub use self::counted::{Counted, Kind, Look, Number, Numbers};
 pub use self::decoder::{Decoded, Decoder};
 pub use self::encoder::Encoder;
 pub use self::pebble::Pebble;

@@ -161,6 +161,16 @@ impl Weir {
         self.ready().await
     }
 
+    /// The folder that inputs and slates play files from.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn files(&self) -> anyhow::Result<PathBuf> {
+        let folder = self.data.path().join("files");
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
     /// Makes a stream to which everybody may push.
     ///
     /// # Errors

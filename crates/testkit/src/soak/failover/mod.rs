@@ -5,10 +5,13 @@ mod audience;
 mod browsers;
 mod changes;
 mod flapping;
+mod formats;
 mod ground;
 mod judge;
+mod kinds;
 mod lines;
 mod many;
+mod sources;
 mod table;
 mod tally;
 mod ticker;
@@ -21,7 +24,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use clap::ValueEnum as _;
 
-use self::ground::{Plan, Through};
+use self::ground::{Contents, Plan, Through};
 use self::table::{GROUP, Promise};
 use self::trial::Failure;
 use super::stage::say;
@@ -41,6 +44,9 @@ pub struct Args {
     /// Kills while browsers play, and changes of the configuration.
     #[arg(long, default_value_t = 20)]
     rounds: u32,
+    /// In which inputs of several kinds fail; in each of them they return in all six.
+    #[arg(long, default_value_t = 6)]
+    orders: usize,
     /// Of bad weather.
     #[arg(long, default_value_t = 10)]
     minutes: u32,
@@ -84,8 +90,12 @@ enum Room {
     Switches,
     /// `kill -9` of an encoder while hls.js and Shaka play.
     Browsers,
+    /// The second input has another size, rate and profile.
+    Formats,
     /// PUT adds inputs, changes their order and removes them, the active one at last.
     Put,
+    /// An encoder, HLS, another stream and a slate: every order of failing and of returning.
+    Kinds,
 }
 
 /// Every room, whatever the ones before it showed.
@@ -143,6 +153,8 @@ impl Room {
             Self::Absence => absence::run(binary, &args.seconds).await,
             Self::Switches => many::run(binary, args.switches).await,
             Self::Browsers => browsers::run(binary, args.rounds).await,
+            Self::Formats => formats::run(binary).await,
+            Self::Kinds => kinds::run(binary, args.orders).await,
             Self::Put => changes::run(binary, args.rounds).await,
             _ => {
                 let found = trial::run(binary, self.plan(), self.failure(), args.trials).await?;
@@ -164,8 +176,13 @@ impl Room {
             self,
             Self::KillEqual | Self::StopEqual | Self::Tee | Self::WeatherEqual
         );
+        let contents = if equal {
+            Contents::Equal
+        } else {
+            Contents::Different
+        };
         Plan {
-            equal,
+            contents,
             through,
             ..Plan::default()
         }
@@ -181,7 +198,7 @@ impl Room {
 
     /// Section 10 of the design.
     fn promise(self) -> Promise {
-        let equal = self.plan().equal;
+        let equal = self.plan().contents == Contents::Equal;
         let repeated = if equal { 0 } else { GROUP };
         let closes = self.failure() == Failure::Kill;
         let silent = if equal { 200 } else { 500 };

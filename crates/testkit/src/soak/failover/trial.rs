@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::ensure;
 use serde_json::Value;
 
-use super::ground::{Ground, INPUTS, NAME, Plan, Through};
+use super::ground::{Contents, Ground, INPUTS, NAME, Plan, Through};
 use super::tally::Count;
 use super::ticker::MOST;
 use crate::link::Weather;
@@ -96,7 +96,7 @@ impl Ground {
             let moment = Duration::from_millis(u64::from(round * 370 % 1_000));
             let (at, _) = self.active().await?;
             found.push(self.trial(failure, moment).await?);
-            if !self.plan.equal {
+            if self.plan.contents != Contents::Equal {
                 self.until_known(at).await?;
                 self.by_hand(at).await?;
             }
@@ -179,7 +179,7 @@ impl Trial {
     }
 }
 
-fn unix_ms() -> anyhow::Result<i64> {
+pub(super) fn unix_ms() -> anyhow::Result<i64> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
     Ok(i64::try_from(since.as_millis())?)
 }
