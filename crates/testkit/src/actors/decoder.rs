@@ -1,5 +1,6 @@
 //! ffmpeg as a player that decodes everything and ends at the first error.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use tokio::process::Child;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::ffmpeg::{ffmpeg, lines, start};
 
@@ -42,8 +43,27 @@ impl Decoder {
     /// # Errors
     /// Where `make setup` did not run.
     pub fn play(url: &str) -> anyhow::Result<Self> {
+        Self::decode(&format!("-i {url}"))
+    }
+
+    /// Plays a playlist in a file, which names what is elsewhere, to its end.
+    ///
+    /// # Errors
+    /// As `play`, and where that takes longer than `patience`.
+    pub async fn play_file(file: &Path, patience: Duration) -> anyhow::Result<Decoded> {
+        let input = format!("-protocol_whitelist file,http,tcp -i {}", file.display());
+        let mut player = Self::decode(&input)?;
+        let playing = timeout(patience, player.player.wait()).await;
+        playing.context("it does not end")??;
+        for reading in &mut player.reading {
+            reading.await?;
+        }
+        player.report()
+    }
+
+    fn decode(input: &str) -> anyhow::Result<Self> {
         let args = format!(
-            "-v error -nostats -xerror -i {url} -map 0:v -map 0:a -fps_mode passthrough \
+            "-v error -nostats -xerror {input} -map 0:v -map 0:a? -fps_mode passthrough \
              -stats_period 0.2 -progress pipe:1 -f null -"
         );
         let mut command = ffmpeg(&args);

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use serde_json::Value;
 use tokio::time::sleep;
 
 use super::browsers::Noticed;
 use super::ground::{Contents, Ground, INPUTS, NAME, Plan};
 use super::judge::Machine;
+use super::runs::Runs;
 use super::ticker::Ticker;
 use crate::actors::{Decoder, PlayerReport, Players};
 use crate::soak::players::PATIENCE;
@@ -18,6 +19,8 @@ use crate::soak::stage::say;
 const KINDS: [&str; 2] = ["hls-ll", "shaka-ll"];
 /// The first input fails so often; each time it is on probation for longer.
 const FAILURES: u32 = 2;
+/// Of the first input, rounded down.
+const PICTURE_MS: u64 = 33;
 /// Until the slowest player shows what came last.
 const SETTLED: Duration = Duration::from_secs(10);
 
@@ -34,19 +37,19 @@ pub(super) async fn run(binary: &Path) -> anyhow::Result<()> {
         .await?;
     let origin = ground.weir.origin()?;
     let mut watched = Watched {
-        decoder: Decoder::play(&format!("{origin}/{NAME}/index.m3u8"))?,
+        // ffmpeg plays no HLS in which EXT-X-MAP changes, its own included: it gets that in pieces.
+        decoder: Decoder::play(&ground.weir.publish_url(NAME)?)?,
         players: Players::open(&origin, NAME, &KINDS).await?,
         machine: Ticker::start(),
     };
     watched.decoder.until(30, PATIENCE).await?;
     watched.players.playing(60, PATIENCE).await?;
     sleep(SETTLED).await;
-    for _ in 0..FAILURES {
-        watched.step(&mut ground, 1).await?;
-        watched.step(&mut ground, 0).await?;
-    }
+    let done = watched.steps(&mut ground).await;
     drop(watched);
-    ground.clear().await
+    // The linter's word counts too where a player stopped.
+    let clear = ground.clear().await;
+    done.and(clear)
 }
 
 /// Who plays it.
@@ -57,12 +60,21 @@ struct Watched {
 }
 
 impl Watched {
+    async fn steps(&mut self, ground: &mut Ground) -> anyhow::Result<()> {
+        for _ in 0..FAILURES {
+            self.step(ground, 1).await?;
+            self.step(ground, 0).await?;
+        }
+        Ok(())
+    }
+
     /// To that input: the first one is killed, or comes back.
     async fn step(&mut self, ground: &mut Ground, to: usize) -> anyhow::Result<()> {
-        let lists = Lists::read(ground).await?;
+        let runs = Runs::read(&ground.weir).await?;
         let before = self.players.report().await?;
         let decoded = self.decoder.report()?;
         self.machine.take();
+        let lead = ground.runtime().await?["lead_ms"].as_u64().unwrap_or(0);
         ground.audience.take()?;
         match to {
             0 => ground.push(0)?,
@@ -76,7 +88,7 @@ impl Watched {
         let [pictures, sounds] = ground.audience.take()?;
         let switch = &told["switches"][0];
         say(&format!(
-            "\nto {}: {}, {}, programme silent for {} ms; over RTMP {} pictures lost, {} repeated, {} and {} sounds",
+            "\nto {}: {}, {}, lead {lead} ms before, programme silent for {} ms; over RTMP {} pictures lost, {} repeated, {} and {} sounds",
             INPUTS[to],
             switch["reason"],
             switch["class"],
@@ -87,7 +99,7 @@ impl Watched {
             sounds.repeated,
         ));
         say(&format!(
-            "- ffmpeg over HLS: {} pictures before, {} after, {} errors {:?}",
+            "- ffmpeg over RTMP: {} pictures before, {} after, {} errors {:?}",
             decoded.pictures,
             now.pictures,
             now.errors.len(),
@@ -97,8 +109,13 @@ impl Watched {
         go_on(&before, &after)?;
         ensure!(!now.ended && now.errors.is_empty(), "ffmpeg: {now:?}");
         ensure!(now.pictures > decoded.pictures, "ffmpeg stands still");
-        ensure!(pictures.lost == 0, "pictures were lost: {pictures:?}");
-        lists.hold(&Lists::read(ground).await?)
+        // A planned switch leaves out what an earlier one repeated.
+        let repaid = lead.div_ceil(PICTURE_MS);
+        let allowed = if to == 0 { repaid } else { 0 };
+        ensure!(pictures.lost <= allowed, "pictures were lost: {pictures:?}");
+        let runs_now = Runs::read(&ground.weir).await?;
+        runs.hold(&runs_now)?;
+        runs_now.decode(&ground.weir.origin()?).await
     }
 }
 
@@ -114,62 +131,4 @@ fn go_on(before: &[PlayerReport], after: &[PlayerReport]) -> anyhow::Result<()> 
         );
     }
     Ok(())
-}
-
-/// What the list of pictures says of formats.
-#[derive(Debug)]
-struct Lists {
-    discontinuities: u64,
-    /// The newest one.
-    map: String,
-}
-
-impl Lists {
-    async fn read(ground: &Ground) -> anyhow::Result<Self> {
-        let list = ground.weir.get(&format!("/{NAME}/v0.m3u8")).await?;
-        Self::of(&list)
-    }
-
-    fn of(list: &str) -> anyhow::Result<Self> {
-        let gone = list
-            .lines()
-            .find_map(|l| l.strip_prefix("#EXT-X-DISCONTINUITY-SEQUENCE:"));
-        let gone: u64 = gone.map_or(Ok(0), str::parse)?;
-        let listed = list.lines().filter(|l| *l == "#EXT-X-DISCONTINUITY");
-        let map = list.lines().rfind(|l| l.starts_with("#EXT-X-MAP:"));
-        Ok(Self {
-            discontinuities: gone + u64::try_from(listed.count())?,
-            map: map.context("no EXT-X-MAP")?.to_owned(),
-        })
-    }
-
-    /// One switch between two formats lies between them.
-    fn hold(&self, after: &Self) -> anyhow::Result<()> {
-        say(&format!(
-            "- EXT-X-DISCONTINUITY: {} before, {} after; {} then {}",
-            self.discontinuities, after.discontinuities, self.map, after.map
-        ));
-        ensure!(
-            after.discontinuities == self.discontinuities + 1,
-            "not one discontinuity: {self:?}, {after:?}"
-        );
-        ensure!(after.map != self.map, "no other EXT-X-MAP: {after:?}");
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn discontinuities_that_left_the_list_count() {
-        let list = "#EXTM3U\n#EXT-X-DISCONTINUITY-SEQUENCE:3\n#EXT-X-MAP:URI=\"a\"\n1.m4s\n\
-                    #EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"b\"\n2.m4s\n";
-        let lists = Lists::of(list).unwrap();
-        assert_eq!(
-            (lists.discontinuities, &lists.map[..]),
-            (4, "#EXT-X-MAP:URI=\"b\"")
-        );
-    }
 }

@@ -11,6 +11,7 @@ mod judge;
 mod kinds;
 mod lines;
 mod many;
+mod runs;
 mod sources;
 mod table;
 mod tally;

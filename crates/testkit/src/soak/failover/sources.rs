@@ -14,6 +14,7 @@ use super::judge::{Judge, Machine};
 use super::trial::unix_ms;
 use crate::actors::{Counted, Relay, Way, Weir};
 use crate::lint::State;
+use crate::soak::stage::say;
 
 /// The best one first.
 pub(super) const SOURCES: [&str; 3] = ["main", "pull", "other"];
@@ -35,6 +36,8 @@ pub(super) struct Sources {
     _upstream: Weir,
     audience: Audience,
     judge: Judge,
+    /// When that began, in Unix milliseconds.
+    began: i64,
     contents: Vec<Arc<Counted>>,
     urls: [String; 3],
     clock: Instant,
@@ -62,7 +65,7 @@ impl Sources {
         weir.until(OTHER, "live").await?;
         weir.create_as(&stream(&upstream)?).await?;
         let relays = [relay(0)?, second, third];
-        let judge = Judge::watch(&weir, Machine::Quiet)?;
+        let (judge, began) = (Judge::watch(&weir, Machine::Quiet)?, unix_ms()?);
         let numbers = contents.iter().flat_map(|c| c.numbers()).collect();
         let play = weir.publish_url(NAME)?;
         until(&weir, "the best source", |r| r["input"] == SOURCES[0]).await?;
@@ -71,6 +74,7 @@ impl Sources {
             weir,
             _upstream: upstream,
             judge,
+            began,
             contents,
             urls,
             clock,
@@ -176,9 +180,31 @@ impl Sources {
 
     /// What players and the linter found, which should be nothing.
     pub(super) async fn clear(mut self) -> anyhow::Result<()> {
-        self.audience.clear()?;
-        self.judge.clear().await
+        let told = runtime(&self.weir).await?;
+        let players = self.audience.clear();
+        let linter = self.judge.clear().await;
+        if linter.is_err() {
+            say("seconds as the linter counts them");
+            let switches = told["switches"].as_array().into_iter().flatten().rev();
+            switches.for_each(|switch| tell(switch, self.began));
+        }
+        players.and(linter)
     }
+}
+
+/// When it was, so that it can be compared with what the linter says.
+fn tell(switch: &Value, began: i64) {
+    let at = switch["at_ms"].as_i64().unwrap_or_default() - began;
+    say(&format!(
+        "{:>9.3} from {} to {}: {}, {}, silent for {} ms, lead {} ms",
+        at as f64 / 1e3,
+        switch["from"],
+        switch["to"],
+        switch["reason"],
+        switch["class"],
+        switch["wall_silence_ms"],
+        switch["lead_ms"],
+    ));
 }
 
 async fn record(files: &Path) -> anyhow::Result<Vec<Arc<Counted>>> {
