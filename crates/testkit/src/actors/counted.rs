@@ -25,6 +25,27 @@ pub struct Counted {
     pub(super) tags: Vec<Tag>,
 }
 
+/// What its pictures are.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// As in `640x360`.
+    pub size: &'static str,
+    /// Pictures a second, and between two keyframes.
+    pub fps: u32,
+    /// More words for the encoder.
+    pub coder: &'static str,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self {
+            size: "640x360",
+            fps: 30,
+            coder: "",
+        }
+    }
+}
+
 /// A frame as FLV has it.
 #[derive(Debug)]
 pub(super) struct Tag {
@@ -41,27 +62,20 @@ pub struct Number {
     pub kind: Kind,
     /// Counts from the beginning.
     pub index: u32,
+    /// After so many of them it begins again.
+    pub of: u32,
 }
 
 /// Pictures or sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Thirty a second.
+    /// As many a second as its look says.
     Video,
     /// 1024 samples each, 48,000 a second.
     Audio,
 }
 
 impl Kind {
-    /// How many there are in [`Counted::LENGTH`].
-    #[must_use]
-    pub const fn per_loop(self) -> u32 {
-        match self {
-            Self::Video => 480,
-            Self::Audio => 750,
-        }
-    }
-
     const fn of(tag_type: u8) -> Option<(Self, usize)> {
         match tag_type {
             VIDEO => Some((Self::Video, 5)),
@@ -83,17 +97,29 @@ impl Counted {
     /// # Errors
     /// Where `make setup` did not run.
     pub async fn record(folder: &Path, kbits: u32) -> anyhow::Result<Self> {
-        let file = folder.join(format!("{kbits}.flv"));
+        Self::record_as(&folder.join(format!("{kbits}.flv")), kbits, Look::default()).await
+    }
+
+    /// The same of other pictures, into a file that stays.
+    ///
+    /// # Errors
+    /// As `record`.
+    pub async fn record_as(file: &Path, kbits: u32, look: Look) -> anyhow::Result<Self> {
+        let Look { size, fps, coder } = look;
         let args = format!(
-            "-v error -f lavfi -i testsrc2=s=640x360:r=30 -f lavfi -i anoisesrc=r=48000:seed=1:a=0.05 -t 17 \
-             -c:v libx264 -preset ultrafast -tune zerolatency -g 30 -sc_threshold 0 -b:v {kbits}k \
+            "-v error -f lavfi -i testsrc2=s={size}:r={fps} -f lavfi -i anoisesrc=r=48000:seed=1:a=0.05 -t 17 \
+             -c:v libx264 -preset ultrafast -tune zerolatency -g {fps} -sc_threshold 0 -b:v {kbits}k {coder} \
              -c:a aac -b:a 96k -flvflags no_duration_filesize {}",
             file.display()
         );
         let made = ffmpeg(&args).status().await;
         let made = made.context(".tools/ffmpeg cannot be run: `make setup`")?;
         ensure!(made.success(), "{}: not made", file.display());
-        Self::read(&std::fs::read(file)?)
+        let all = Self::read(&std::fs::read(file)?)?;
+        let seconds = u32::try_from(Self::LENGTH.as_secs())?;
+        let found = [Kind::Video, Kind::Audio].map(|kind| all.count(kind));
+        ensure!(found == [seconds * fps, 750], "frames: {found:?}");
+        Ok(all)
     }
 
     /// Takes as much of an FLV file as is repeated.
@@ -110,11 +136,12 @@ impl Counted {
             rest = behind;
             all.take(tag, &mut base);
         }
-        for kind in [Kind::Video, Kind::Audio] {
-            let found = all.numbered().filter(|(n, _)| n.kind == kind).count();
-            ensure!(found == kind.per_loop() as usize, "{found} {kind:?} frames");
-        }
         Ok(all)
+    }
+
+    fn count(&self, kind: Kind) -> u32 {
+        let same = |tag: &&Tag| Kind::of(tag.bytes[0]).is_some_and(|(k, _)| k == kind);
+        u32::try_from(self.tags.iter().filter(same).count()).unwrap_or(u32::MAX)
     }
 
     /// The first picture is at zero; what is before it is left out.
@@ -144,12 +171,14 @@ impl Counted {
     /// Every frame and what a player gets of it.
     fn numbered(&self) -> impl Iterator<Item = (Number, &[u8])> {
         let mut next = [0, 0];
+        let count = [Kind::Video, Kind::Audio].map(|kind| self.count(kind));
         self.tags.iter().filter_map(move |tag| {
             let (kind, skip) = Kind::of(tag.bytes[0])?;
             let index = next[kind as usize];
             next[kind as usize] += 1;
+            let of = count[kind as usize];
             let payload = &tag.bytes[TAG + skip..tag.bytes.len() - BACK];
-            Some((Number { kind, index }, payload))
+            Some((Number { kind, index, of }, payload))
         })
     }
 

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use anyhow::Context as _;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
@@ -40,17 +40,24 @@ pub(super) fn start(mut command: Command) -> anyhow::Result<Child> {
 /// Where `make setup` did not run.
 pub(super) fn follow(
     args: &str,
-    mut told: impl FnMut(&str) + Send + 'static,
+    told: impl FnMut(&str) + Send + 'static,
 ) -> anyhow::Result<(Child, JoinHandle<()>)> {
     let mut command = ffmpeg(args);
     command.stdout(Stdio::piped());
     let mut child = start(command)?;
     let out = child.stdout.take().context("no output")?;
-    let reading = tokio::spawn(async move {
-        let mut lines = BufReader::new(out).lines();
+    Ok((child, lines(out, told)))
+}
+
+/// Tells the lines of an output as they come.
+pub(super) fn lines(
+    output: impl AsyncRead + Unpin + Send + 'static,
+    mut told: impl FnMut(&str) + Send + 'static,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(output).lines();
         while let Ok(Some(line)) = lines.next_line().await {
             told(&line);
         }
-    });
-    Ok((child, reading))
+    })
 }

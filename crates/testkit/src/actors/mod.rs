@@ -2,6 +2,7 @@
 //! frozen, an encoder, players in a real browser. Each ends with the value that stands for it.
 
 mod counted;
+mod decoder;
 mod encoder;
 mod ffmpeg;
 mod pebble;
@@ -14,7 +15,8 @@ mod viewer;
 mod weir;
 mod witness;
 
-pub use self::counted::{Counted, Kind, Number, Numbers};
+pub use self::counted::{Counted, Kind, Look, Number, Numbers};
+pub use self::decoder::{Decoded, Decoder};
 pub use self::encoder::Encoder;
 pub use self::pebble::Pebble;
 pub use self::players::{After, PlayerReport, Players};

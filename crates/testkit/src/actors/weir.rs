@@ -161,6 +161,16 @@ impl Weir {
         self.ready().await
     }
 
+    /// The folder that inputs and slates play files from.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn files(&self) -> anyhow::Result<PathBuf> {
+        let folder = self.data.path().join("files");
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
     /// Makes a stream to which everybody may push.
     ///
     /// # Errors
@@ -198,6 +208,27 @@ impl Weir {
         Ok(())
     }
 
+    /// A stream's configuration as it can be written back, with what it does.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub async fn stream(&self, name: &str) -> anyhow::Result<Value> {
+        let told = self.get(&format!("/api/v1/streams/{name}")).await?;
+        Ok(serde_json::from_str(&told)?)
+    }
+
+    /// Writes a stream's whole configuration anew.
+    ///
+    /// # Errors
+    /// What the API says.
+    pub async fn put(&self, stream: &Value) -> anyhow::Result<()> {
+        let name = stream["name"].as_str().context("no name")?;
+        let path = format!("/api/v1/streams/{name}");
+        let (status, answer) = self.ask(Method::PUT, &path, &stream.to_string()).await?;
+        ensure!(status == 200, "{status}: {answer}");
+        Ok(())
+    }
+
     /// A page of the server's, with the rights of the administrator.
     ///
     /// # Errors
@@ -213,8 +244,7 @@ impl Weir {
     /// # Errors
     /// As `get`.
     pub async fn status(&self, name: &str) -> anyhow::Result<String> {
-        let stream: Value =
-            serde_json::from_str(&self.get(&format!("/api/v1/streams/{name}")).await?)?;
+        let stream = self.stream(name).await?;
         let status = stream.pointer("/runtime/status").and_then(Value::as_str);
         Ok(status.unwrap_or_default().to_owned())
     }

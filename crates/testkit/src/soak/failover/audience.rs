@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::tally::{Count, Tally};
 use crate::actors::{Kind, Numbers, Witness};
+use crate::soak::stage::say;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -49,9 +50,18 @@ impl Audience {
         Ok(counts)
     }
 
-    /// What they did until it was asked last.
-    pub(super) const fn total(&self) -> [Count; 2] {
-        self.total
+    /// That they knew every frame and no time went back.
+    pub(super) fn clear(&mut self) -> anyhow::Result<()> {
+        self.take()?;
+        for (kind, count) in ["pictures", "sounds"].iter().zip(self.total) {
+            say(&format!(
+                "- one player all the time: {} {kind}, {} of them unknown, {} decoding times that did not grow",
+                count.frames, count.unknown, count.backward
+            ));
+            ensure!(count.unknown == 0, "frames that no encoder sent");
+            ensure!(count.backward == 0, "decoding times that did not grow");
+        }
+        Ok(())
     }
 
     /// Waits until so many pictures have come since [`Audience::take`].

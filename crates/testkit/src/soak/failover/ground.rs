@@ -4,36 +4,55 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, bail, ensure};
-use media::Span;
+use anyhow::Context as _;
 use serde_json::{Value, json};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::audience::Audience;
+use super::judge::{Judge, Machine};
 use super::lines::Lines;
 use super::ticker::Ticker;
-use crate::actors::{Counted, Relay, Way, Weir};
+use crate::actors::{Counted, Look, Relay, Way, Weir};
 use crate::link::Link;
-use crate::lint::{Limits, Report, State};
-use crate::poll::{self, Source};
-use crate::soak::stage::say;
+use crate::lint::State;
 
 pub(super) const NAME: &str = "news";
 pub(super) const INPUTS: [&str; 2] = ["main", "backup"];
 /// More than three groups, and no failure lately.
 const KNOWN_MS: i64 = 4_000;
+const HIGH: Look = Look {
+    size: "1920x1080",
+    fps: 30,
+    // What `ultrafast` leaves out of the profile.
+    coder: "-profile:v high -x264-params 8x8dct=1:cabac=1",
+};
+const LOW: Look = Look {
+    size: "1280x720",
+    fps: 25,
+    coder: "-profile:v baseline",
+};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the inputs are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// Both carry the same bytes.
-    pub(super) equal: bool,
+    pub(super) contents: Contents,
     /// Of the second input; the first has 0.
     pub(super) priority: u32,
     pub(super) through: Through,
+    pub(super) machine: Machine,
+}
+
+/// How the bytes of both are related.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Contents {
+    /// Two encoders of the same pictures.
+    #[default]
+    Different,
+    /// The same bytes.
+    Equal,
+    /// Another size, another rate, another profile.
+    Formats,
 }
 
 /// How encoders reach the server.
@@ -57,19 +76,14 @@ pub(super) struct Ground {
     pub(super) relays: [Option<Relay>; 2],
     contents: [Arc<Counted>; 2],
     clock: Instant,
-    state: watch::Sender<State>,
-    linter: JoinHandle<anyhow::Result<Report>>,
+    judge: Judge,
 }
 
 impl Ground {
     /// Both inputs deliver, players play, the linter watches.
     pub(super) async fn set(binary: &Path, plan: Plan) -> anyhow::Result<Self> {
         let media = tempfile::tempdir()?;
-        let main = Arc::new(Counted::record(media.path(), 440).await?);
-        let backup = match plan.equal {
-            true => Arc::clone(&main),
-            false => Arc::new(Counted::record(media.path(), 880).await?),
-        };
+        let [main, backup] = record(media.path(), plan.contents).await?;
         let (weir, lines) = match plan.through {
             Through::Loopback => (Weir::start(binary).await?, None),
             _ => (Weir::start_wide(binary).await?, Some(Lines::lay().await?)),
@@ -84,8 +98,7 @@ impl Ground {
             _ => Some(Relay::push(&backup, clock, &ways[1])?),
         };
         let numbers = main.numbers().into_iter().chain(backup.numbers()).collect();
-        let (state, told) = watch::channel(State::SWITCH);
-        let linter = tokio::spawn(lint(weir.origin()?, told));
+        let judge = Judge::watch(&weir, plan.machine)?;
         until(&weir, "both inputs deliver", both_ready).await?;
         let mut ground = Self {
             audience: Audience::play(&play, numbers, clock)?,
@@ -97,8 +110,7 @@ impl Ground {
             relays: [Some(first), second],
             contents: [main, backup],
             clock,
-            state,
-            linter,
+            judge,
         };
         ground.audience.until_steady().await?;
         Ok(ground)
@@ -110,6 +122,15 @@ impl Ground {
         let relay = Relay::push(&self.contents[at], self.clock, &self.ways[at])?;
         self.relays[at] = Some(relay);
         Ok(())
+    }
+
+    /// An encoder for an input of that key, which sends what the second one does.
+    pub(super) fn push_to(&self, key: &str) -> anyhow::Result<Relay> {
+        let way = Way {
+            prefix: Vec::new(),
+            urls: vec![format!("{}?key={key}", self.weir.publish_url(NAME)?)],
+        };
+        Relay::push(&self.contents[1], self.clock, &way)
     }
 
     pub(super) fn line(&self, at: usize) -> anyhow::Result<&Link> {
@@ -170,38 +191,33 @@ impl Ground {
 
     /// What the stream goes through.
     pub(super) fn tell(&self, state: State) {
-        // The linter only ends with the ground.
-        let _ = self.state.send(state);
+        self.judge.tell(state);
     }
 
     /// What the linter found, which should be nothing.
     pub(super) async fn clear(mut self) -> anyhow::Result<()> {
-        self.audience.take()?;
-        for (kind, count) in ["pictures", "sounds"].iter().zip(self.audience.total()) {
-            say(&format!(
-                "- one player all the time: {} {kind}, {} of them unknown, {} decoding times that did not grow",
-                count.frames, count.unknown, count.backward
-            ));
-            ensure!(count.unknown == 0, "frames that no encoder sent");
-            ensure!(count.backward == 0, "decoding times that did not grow");
-        }
-        drop(self.state);
-        let report = self.linter.await??;
-        if report.violations.is_empty() {
-            let checked: u64 = report.checked.values().sum();
-            say(&format!(
-                "- the linter all the time: {checked} checks, none broken, no number missing"
-            ));
-            return Ok(());
-        }
-        say(&report.to_string());
-        bail!("rules of low-latency HLS were broken")
+        self.audience.clear()?;
+        self.judge.clear().await
     }
 }
 
 pub(super) fn unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |s| i64::try_from(s.as_millis()).unwrap_or(i64::MAX))
+}
+
+async fn record(folder: &Path, contents: Contents) -> anyhow::Result<[Arc<Counted>; 2]> {
+    let looks = match contents {
+        Contents::Formats => [HIGH, LOW],
+        _ => [Look::default(); 2],
+    };
+    let main = Counted::record_as(&folder.join("main.flv"), 440, looks[0]).await?;
+    let main = Arc::new(main);
+    let backup = match contents {
+        Contents::Equal => Arc::clone(&main),
+        _ => Arc::new(Counted::record_as(&folder.join("backup.flv"), 880, looks[1]).await?),
+    };
+    Ok([main, backup])
 }
 
 async fn create(weir: &Weir, plan: Plan) -> anyhow::Result<()> {
@@ -236,24 +252,15 @@ fn ways(weir: &Weir, plan: Plan, lines: Option<&Lines>) -> anyhow::Result<[Way; 
     })
 }
 
-async fn lint(origin: String, told: watch::Receiver<State>) -> anyhow::Result<Report> {
-    let config = poll::Config {
-        limits: Limits {
-            slack: Span::from_millis(700),
-        },
-        duration: Duration::MAX,
-        ..poll::Config::new(&format!("{origin}/{NAME}/index.m3u8"))
-    };
-    poll::run(&config, Source::Told(told)).await
+pub(super) async fn runtime(weir: &Weir) -> anyhow::Result<Value> {
+    Ok(weir.stream(NAME).await?["runtime"].take())
 }
 
-async fn runtime(weir: &Weir) -> anyhow::Result<Value> {
-    let text = weir.get(&format!("/api/v1/streams/{NAME}")).await?;
-    let mut stream: Value = serde_json::from_str(&text)?;
-    Ok(stream["runtime"].take())
-}
-
-async fn until(weir: &Weir, what: &str, good: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+pub(super) async fn until(
+    weir: &Weir,
+    what: &str,
+    good: impl Fn(&Value) -> bool,
+) -> anyhow::Result<Value> {
     let mut last = Value::Null;
     let asking = async {
         loop {

@@ -2,10 +2,17 @@
 
 mod absence;
 mod audience;
+mod browsers;
+mod changes;
 mod flapping;
+mod formats;
 mod ground;
+mod judge;
+mod kinds;
 mod lines;
 mod many;
+mod runs;
+mod sources;
 mod table;
 mod tally;
 mod ticker;
@@ -18,7 +25,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use clap::ValueEnum as _;
 
-use self::ground::{Plan, Through};
+use self::ground::{Contents, Plan, Through};
 use self::table::{GROUP, Promise};
 use self::trial::Failure;
 use super::stage::say;
@@ -35,6 +42,12 @@ pub struct Args {
     /// Of each room with trials.
     #[arg(long, default_value_t = 100)]
     trials: u32,
+    /// Kills while browsers play, and changes of the configuration.
+    #[arg(long, default_value_t = 20)]
+    rounds: u32,
+    /// In which inputs of several kinds fail; in each of them they return in all six.
+    #[arg(long, default_value_t = 6)]
+    orders: usize,
     /// Of bad weather.
     #[arg(long, default_value_t = 10)]
     minutes: u32,
@@ -76,6 +89,14 @@ enum Room {
     Absence,
     /// A great many switches.
     Switches,
+    /// `kill -9` of an encoder while hls.js and Shaka play.
+    Browsers,
+    /// The second input has another size, rate and profile.
+    Formats,
+    /// PUT adds inputs, changes their order and removes them, the active one at last.
+    Put,
+    /// An encoder, HLS, another stream and a slate: every order of failing and of returning.
+    Kinds,
 }
 
 /// Every room, whatever the ones before it showed.
@@ -132,6 +153,10 @@ impl Room {
             Self::SlowFlapping => flapping::run(binary, Duration::from_secs(4), args.flaps).await,
             Self::Absence => absence::run(binary, &args.seconds).await,
             Self::Switches => many::run(binary, args.switches).await,
+            Self::Browsers => browsers::run(binary, args.rounds).await,
+            Self::Formats => formats::run(binary).await,
+            Self::Kinds => kinds::run(binary, args.orders).await,
+            Self::Put => changes::run(binary, args.rounds).await,
             _ => {
                 let (found, clear) =
                     trial::run(binary, self.plan(), self.failure(), args.trials).await?;
@@ -154,10 +179,15 @@ impl Room {
             self,
             Self::KillEqual | Self::StopEqual | Self::Tee | Self::WeatherEqual
         );
+        let contents = if equal {
+            Contents::Equal
+        } else {
+            Contents::Different
+        };
         Plan {
-            equal,
+            contents,
             through,
-            priority: 0,
+            ..Plan::default()
         }
     }
 
@@ -171,7 +201,7 @@ impl Room {
 
     /// Section 10 of the design.
     fn promise(self) -> Promise {
-        let equal = self.plan().equal;
+        let equal = self.plan().contents == Contents::Equal;
         let repeated = if equal { 0 } else { GROUP };
         let closes = self.failure() == Failure::Kill;
         let silent = if equal { 200 } else { 500 };

@@ -29,8 +29,23 @@ pub(super) struct Tally {
     kind: Kind,
     /// When frame 0 was due.
     clock: Instant,
-    last: Option<(Seen, i64)>,
+    last: Option<(Seen, Place)>,
     count: Count,
+}
+
+/// A frame's number since the clock began, and how many of its rate there are in a loop.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    at: i64,
+    each: i64,
+}
+
+impl Place {
+    /// How many frames of our rate it is from the other to this one; one where none is between.
+    const fn from(self, other: Self) -> i64 {
+        let ahead = self.at * other.each - other.at * self.each;
+        -(-ahead).div_euclid(other.each)
+    }
 }
 
 impl Tally {
@@ -65,9 +80,9 @@ impl Tally {
         self.count.frames += 1;
         let since = i64::try_from((seen.at - self.clock).as_millis()).unwrap_or(i64::MAX);
         self.count.ahead = self.count.ahead.max(Some(seen.dts - since));
-        let place = self.place(number.index, seen.at);
+        let place = self.place(number, seen.at);
         if let Some((before, last)) = &self.last {
-            let step = place - last;
+            let step = place.from(*last);
             self.count.lost += u64::try_from(step - 1).unwrap_or(0);
             self.count.repeated += u64::try_from(1 - step).unwrap_or(0);
             self.count.backward += u64::from(seen.dts <= before.dts);
@@ -76,17 +91,17 @@ impl Tally {
         self.last = Some((seen, place));
     }
 
-    /// The frame's number since the clock began: what repeats is told apart by when it came.
-    fn place(&self, index: u32, at: Instant) -> i64 {
-        let each = i64::from(self.kind.per_loop());
+    /// What repeats is told apart by when it came.
+    fn place(&self, number: Number, at: Instant) -> Place {
+        let each = i64::from(number.of);
         let seconds = (at - self.clock).as_secs_f64() / Counted::LENGTH.as_secs_f64();
         #[expect(clippy::cast_possible_truncation, reason = "frames of some hours")]
         let due = (seconds * each as f64) as i64;
-        let ahead = (i64::from(index) - due).rem_euclid(each);
-        due + if ahead > each / 2 {
-            ahead - each
-        } else {
-            ahead
+        let ahead = (i64::from(number.index) - due).rem_euclid(each);
+        let behind = if ahead > each / 2 { each } else { 0 };
+        Place {
+            at: due + ahead - behind,
+            each,
         }
     }
 }
@@ -103,14 +118,32 @@ mod tests {
             let at = clock + Duration::from_millis(u64::from(*frame) * 1_000 / 30 + late);
             let dts = i64::try_from(dts).unwrap_or(0);
             let hash = String::new();
-            let index = frame % Kind::Video.per_loop();
-            let number = Number {
-                kind: Kind::Video,
-                index,
-            };
-            tally.add(Seen { at, dts, hash }, Some(number));
+            tally.add(Seen { at, dts, hash }, Some(picture(*frame, 480)));
         }
         tally.take()
+    }
+
+    fn picture(frame: u32, of: u32) -> Number {
+        Number {
+            kind: Kind::Video,
+            index: frame % of,
+            of,
+        }
+    }
+
+    #[test]
+    fn frames_of_another_rate_go_on_after_the_last() {
+        let clock = Instant::now();
+        let mut tally = Tally::new(Kind::Video, clock);
+        // 30 a second until 300 ms, then 25 a second from 320 ms, from 440 ms and from 400 ms.
+        let frames = [(8, 480), (9, 480), (8, 400), (11, 400), (10, 400)];
+        for (dts, (frame, of)) in (0..).zip(frames) {
+            let at = clock + Duration::from_millis(u64::from(frame) * 16_000 / u64::from(of));
+            let hash = String::new();
+            tally.add(Seen { at, dts, hash }, Some(picture(frame, of)));
+        }
+        let seen = tally.take();
+        assert_eq!((seen.frames, seen.lost, seen.repeated), (5, 2, 2));
     }
 
     #[test]
@@ -143,7 +176,8 @@ mod tests {
             let kind = Kind::Audio;
             let dts = i64::from(index.min(2));
             let hash = String::new();
-            tally.add(Seen { at, dts, hash }, Some(Number { kind, index }));
+            let of = 750;
+            tally.add(Seen { at, dts, hash }, Some(Number { kind, index, of }));
         }
         let seen = tally.take();
         assert_eq!(seen.silence, Duration::from_millis(500));

@@ -34,6 +34,12 @@ impl Ticker {
     pub(super) fn take(&self) -> Duration {
         Duration::from_micros(self.worst.swap(0, Relaxed))
     }
+
+    /// The same as a line of the report: pauses as long as that may be the machine's.
+    pub(super) fn line(&self) -> String {
+        let worst = self.take().as_millis();
+        format!("- the machine: nobody ran for at most {worst} ms")
+    }
 }
 
 fn tick(worst: &AtomicU64, running: &Weak<AtomicBool>) {

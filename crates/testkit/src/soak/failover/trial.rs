@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use serde_json::Value;
 
-use super::ground::{Ground, INPUTS, NAME, Plan, Through, unix_ms};
+use super::ground::{Contents, Ground, INPUTS, NAME, Plan, Through, unix_ms};
 use super::tally::Count;
 use super::ticker::MOST;
 use crate::link::Weather;
@@ -47,17 +47,7 @@ pub(super) async fn run(
     trials: u32,
 ) -> anyhow::Result<(Vec<Trial>, anyhow::Result<()>)> {
     let mut ground = Ground::set(binary, plan).await?;
-    let mut found = Vec::new();
-    for round in 0..trials {
-        // Another moment between two keyframes each time.
-        let moment = Duration::from_millis(u64::from(round * 370 % 1_000));
-        let (at, _) = ground.active().await?;
-        found.push(ground.trial(failure, moment).await?);
-        if !plan.equal {
-            ground.until_known(at).await?;
-            ground.by_hand(at).await?;
-        }
-    }
+    let found = ground.trials(failure, trials).await?;
     Ok((found, ground.clear().await))
 }
 
@@ -74,6 +64,25 @@ pub(super) async fn short(binary: &Path) -> anyhow::Result<Vec<Trial>> {
 }
 
 impl Ground {
+    /// One after the other, each at another moment between two keyframes.
+    pub(super) async fn trials(
+        &mut self,
+        failure: Failure,
+        trials: u32,
+    ) -> anyhow::Result<Vec<Trial>> {
+        let mut found = Vec::new();
+        for round in 0..trials {
+            let moment = Duration::from_millis(u64::from(round * 370 % 1_000));
+            let (at, _) = self.active().await?;
+            found.push(self.trial(failure, moment).await?);
+            if self.plan.contents != Contents::Equal {
+                self.until_known(at).await?;
+                self.by_hand(at).await?;
+            }
+        }
+        Ok(found)
+    }
+
     /// The active input fails so long after a keyframe.
     async fn trial(&mut self, failure: Failure, moment: Duration) -> anyhow::Result<Trial> {
         let (at, number) = self.active().await?;
