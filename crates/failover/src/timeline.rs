@@ -115,13 +115,13 @@ impl Timeline {
     }
 
     /// Where a source would enter now that holds `cached` of media behind its random-access point:
-    /// where the programme ends, or at UTC after a silence that is a gap. A shorter one leaves no
+    /// where the programme ends, or at UTC where that leaves a gap. A shorter hole is none, and what
     /// hole, and what the programme lags then is caught up with by slewing.
     #[must_use]
     pub fn entry(&self, cached: Span, now: Timestamp) -> Entry {
         let on_utc = now - cached;
         let (at, gap) = match (self.end(), self.last()) {
-            (Some(end), _) if now - end <= self.config.gap => (end, false),
+            (Some(end), _) if on_utc - end <= self.config.gap => (end, false),
             (_, Some(last)) => (on_utc.max(last + LEAST), true),
             _ => (on_utc, false),
         };

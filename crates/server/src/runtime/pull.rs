@@ -76,19 +76,20 @@ impl Pull {
             if began.elapsed() >= STEADY {
                 pause = FIRST_PAUSE;
             }
-            let wait = match ended {
+            let failed = match ended {
                 Some(Ok(EndReason::Finished)) if self.plays_once() => {
                     self.until_wanted(&mut wanted, false).await;
-                    FIRST_PAUSE
+                    None
                 }
-                Some(ended) => self.judge(ended, pause),
+                Some(ended) => Some(self.judge(ended, pause)),
                 None => {
                     self.programme.lose(&self.input.id).await;
-                    pause
+                    None
                 }
             };
-            sleep(jittered(wait)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            sleep(jittered(failed.unwrap_or(FIRST_PAUSE))).await;
+            // What was let go, or is over, has not failed.
+            pause = failed.map_or(FIRST_PAUSE, |_| (pause * 2).min(LONGEST_PAUSE));
         }
     }
 

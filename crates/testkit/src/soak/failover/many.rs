@@ -42,7 +42,9 @@ pub(super) async fn run(binary: &Path, switches: u64) -> anyhow::Result<()> {
         at = other;
         if done % EACH == 0 || done == switches {
             last = Some(tell(&mut ground, done).await?);
-            warm = warm.or(last.filter(|_| done >= switches / 4));
+            if done >= switches / 4 {
+                warm = warm.or(last);
+            }
         }
     }
     let (_, number) = ground.active().await?;
