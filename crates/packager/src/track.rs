@@ -20,6 +20,9 @@ const EARLY: usize = 512;
 const SILENT_AFTER: Span = Span::from_millis(1_000);
 /// Once it is, this is how far the silence stays behind.
 pub(crate) const SILENT_BEHIND: Span = Span::from_millis(250);
+/// How far apart the sound of two encoders may lie where the pictures follow each other: more would
+/// outgrow the target duration.
+const CHANGE: Span = Span::from_millis(400);
 /// Sound that comes later than this is not waited for.
 const LATEST: Span = Span::from_millis(3_500);
 
@@ -306,7 +309,7 @@ impl TrackPackager {
             segment: cut.number,
             index: 0,
         };
-        let before = self.listed.back();
+        let before = self.listed.last();
         let other = before.is_none_or(|s| !Arc::ptr_eq(&s.init, &self.init));
         // A name that was hinted stays, unless who fetched it early would decode it with the wrong
         // initialisation section; otherwise the first part is named after its segment.
@@ -333,8 +336,8 @@ impl TrackPackager {
         self.append_one(frame);
     }
 
-    /// Sound of another encoder begins a moment after the last one's ended: a hole that is too short
-    /// to be filled while it lasts is silence too, since players stumble over holes.
+    /// Sound of another encoder begins a moment after the last one's ended: a short hole is silence,
+    /// players stumble over none.
     fn bridge(&mut self, frame: &Frame) {
         let (Some(end), Some(payload)) = (self.end(), fill::silent_frame(&self.track.config))
         else {
@@ -342,7 +345,7 @@ impl TrackPackager {
         };
         let step = Span::from_ticks(self.cadence.nominal(), self.timescale);
         let hole = frame.dts - end;
-        if self.open.is_none() || step <= Span::ZERO || hole > SILENT_AFTER {
+        if self.open.is_none() || step <= Span::ZERO || hole > CHANGE {
             return;
         }
         // Up to half a frame is for the cadence to absorb.
