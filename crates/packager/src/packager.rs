@@ -586,6 +586,7 @@ impl Packager {
         self.gop.interrupt();
         for track in self.all_tracks_mut() {
             track.end_segment();
+            track.withdraw_hint();
         }
     }
 

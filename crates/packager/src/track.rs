@@ -537,6 +537,11 @@ impl TrackPackager {
         self.open = None;
     }
 
+    /// What was hinted at comes no more: who asked for it is told so, and does not ask again.
+    pub(crate) fn withdraw_hint(&mut self) {
+        self.next_part.index += 1;
+    }
+
     /// A segment without a sample would leave a hole in the numbers: sound gets a moment of silence.
     fn fill_empty(&mut self) {
         let empty = |s: &&Segment| s.parts.is_empty();

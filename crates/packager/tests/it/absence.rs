@@ -58,6 +58,23 @@ fn returns_within_one_window_never_reuse_a_number() {
 }
 
 #[test]
+fn a_hint_that_a_hold_withdrew_names_nothing_later() {
+    for frames in 1..=60 {
+        let mut e = encoder();
+        e.send(&[60, 60, 60, frames]);
+        let hinted = e.packager.snapshot().get("v0").unwrap().next_part;
+        // What comes late goes on where the last picture was.
+        e.packager.tick(e.now + ms(2_500));
+        let held = e.packager.snapshot().get("v0").cloned().unwrap();
+        assert!(held.hold);
+        e.send(&[60, 30]);
+        let v = e.packager.snapshot().get("v0").unwrap();
+        let listed = (held.part(hinted).is_some(), v.part(hinted).is_some());
+        assert!(listed.0 == listed.1, "{hinted:?} after {frames} pictures");
+    }
+}
+
+#[test]
 fn the_end_is_told() {
     let mut e = encoder();
     e.send(&[60; 4]);
