@@ -7,7 +7,7 @@ use anyhow::ensure;
 use tokio::time::sleep;
 
 use super::ground::{Ground, NAME, Plan};
-use super::judge::Machine;
+use super::judge::Leeway;
 use super::table::{self, GROUP};
 use super::ticker::Ticker;
 use super::trial::Failure;
@@ -23,7 +23,7 @@ const SETTLED: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(binary: &Path, kills: u32) -> anyhow::Result<()> {
     let plan = Plan {
-        machine: Machine::Crowded,
+        leeway: Leeway::Crowded,
         ..Plan::default()
     };
     let mut ground = Ground::set(binary, plan).await?;

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::browsers::Noticed;
 use super::ground::{Contents, Ground, INPUTS, NAME, Plan};
-use super::judge::Machine;
+use super::judge::Leeway;
 use super::runs::Runs;
 use super::ticker::Ticker;
 use crate::actors::{Decoder, PlayerReport, Players};
@@ -28,7 +28,7 @@ pub(super) async fn run(binary: &Path) -> anyhow::Result<()> {
     let plan = Plan {
         contents: Contents::Formats,
         priority: 1,
-        machine: Machine::Crowded,
+        leeway: Leeway::Crowded,
         ..Plan::default()
     };
     let mut ground = Ground::set(binary, plan).await?;

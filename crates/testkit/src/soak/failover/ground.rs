@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::audience::Audience;
-use super::judge::{Judge, Machine};
+use super::judge::{Judge, Leeway};
 use super::lines::Lines;
 use super::ticker::Ticker;
 use crate::actors::{Counted, Look, Relay, Way, Weir};
@@ -40,7 +40,7 @@ pub(super) struct Plan {
     /// Of the second input; the first has 0.
     pub(super) priority: u32,
     pub(super) through: Through,
-    pub(super) machine: Machine,
+    pub(super) leeway: Leeway,
 }
 
 /// How the bytes of both are related.
@@ -98,7 +98,7 @@ impl Ground {
             _ => Some(Relay::push(&backup, clock, &ways[1])?),
         };
         let numbers = main.numbers().into_iter().chain(backup.numbers()).collect();
-        let judge = Judge::watch(&weir, plan.machine)?;
+        let judge = Judge::watch(&weir, plan.leeway)?;
         until(&weir, "both inputs deliver", both_ready).await?;
         let mut ground = Self {
             audience: Audience::play(&play, numbers, clock)?,

@@ -16,11 +16,13 @@ use crate::soak::stage::say;
 
 /// What the linter allows beyond the rules.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Machine {
-    /// Ours alone, but for encoders and players that count.
+pub(super) enum Leeway {
+    /// The machine is ours alone, but for encoders and players that count.
     #[default]
     Quiet,
-    /// A browser takes most of it.
+    /// Sound of some sources ends before their pictures: a second passes until that is silence.
+    Ragged,
+    /// A browser takes most of the machine.
     Crowded,
 }
 
@@ -31,10 +33,11 @@ pub(super) struct Judge {
 
 impl Judge {
     /// Begins once the stream is live.
-    pub(super) fn watch(weir: &Weir, machine: Machine) -> anyhow::Result<Self> {
-        let slack = match machine {
-            Machine::Quiet => Span::from_millis(700),
-            Machine::Crowded => Span::from_secs(2),
+    pub(super) fn watch(weir: &Weir, leeway: Leeway) -> anyhow::Result<Self> {
+        let slack = match leeway {
+            Leeway::Quiet => Span::from_millis(700),
+            Leeway::Ragged => Span::from_millis(1_200),
+            Leeway::Crowded => Span::from_secs(2),
         };
         let config = poll::Config {
             limits: Limits { slack },

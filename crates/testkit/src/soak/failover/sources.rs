@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::audience::Audience;
 use super::ground::{NAME, runtime, unix_ms, until};
-use super::judge::{Judge, Machine};
+use super::judge::{Judge, Leeway};
 use crate::actors::{Counted, Relay, Way, Weir};
 use crate::lint::State;
 use crate::soak::stage::say;
@@ -64,7 +64,7 @@ impl Sources {
         weir.until(OTHER, "live").await?;
         weir.create_as(&stream(&upstream)?).await?;
         let relays = [relay(0)?, second, third];
-        let (judge, began) = (Judge::watch(&weir, Machine::Quiet)?, unix_ms());
+        let (judge, began) = (Judge::watch(&weir, Leeway::Ragged)?, unix_ms());
         let numbers = contents.iter().flat_map(|c| c.numbers()).collect();
         let play = weir.publish_url(NAME)?;
         until(&weir, "the best source", |r| r["input"] == SOURCES[0]).await?;
