@@ -1,8 +1,8 @@
-//! Why an input cannot feed the programme now.
+//! What is wrong with an input.
 
 use std::fmt;
 
-/// Why an input cannot feed the programme now.
+/// Why an input cannot feed the programme now, or had better not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {
@@ -20,11 +20,32 @@ pub enum Fault {
     NoKeyframe,
     /// Its timestamps stand still.
     Frozen,
+    /// It delivers, but its source loses media again and again.
+    Damaged,
+}
+
+/// How an input is, the better the less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Condition {
+    Well,
+    /// It feeds the programme where no other does better.
+    Damaged,
+    Down,
+}
+
+impl Condition {
+    pub(crate) fn of(fault: Option<Fault>) -> Self {
+        match fault {
+            None => Self::Well,
+            Some(fault) if fault.delivers() => Self::Damaged,
+            Some(_) => Self::Down,
+        }
+    }
 }
 
 impl Fault {
     /// All of them, for metrics that list each.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Absent,
         Self::Closed,
         Self::Starting,
@@ -32,6 +53,7 @@ impl Fault {
         Self::TrackSilent,
         Self::NoKeyframe,
         Self::Frozen,
+        Self::Damaged,
     ];
 
     /// The lower-case name, as used in the API and in metric labels.
@@ -45,7 +67,14 @@ impl Fault {
             Self::TrackSilent => "track_silent",
             Self::NoKeyframe => "no_keyframe",
             Self::Frozen => "frozen",
+            Self::Damaged => "damaged",
         }
+    }
+
+    /// Whether media comes all the same, which is better than none.
+    #[must_use]
+    pub const fn delivers(self) -> bool {
+        matches!(self, Self::Damaged)
     }
 
     /// Whether nothing more can come of this connection: the others may yet go on.

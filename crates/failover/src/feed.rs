@@ -42,6 +42,8 @@ pub(crate) struct Feed {
     /// DTS of the newest frame of its lead track.
     edge: Timestamp,
     ended: bool,
+    /// What it had lost when it was looked at last.
+    losses: u64,
     batch: Vec<Event>,
 }
 
@@ -49,6 +51,7 @@ pub(crate) struct Feed {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct News {
     pub(crate) groups: u32,
+    pub(crate) lost: bool,
     pub(crate) ended: bool,
 }
 
@@ -66,6 +69,7 @@ impl Feed {
     pub(crate) fn new(broadcast: Broadcast, floor: Span) -> Self {
         let monitor = broadcast.subscribe(options(Join::Newest));
         Self {
+            losses: broadcast.losses(),
             broadcast,
             monitor,
             health: Health::new(floor),
@@ -92,8 +96,14 @@ impl Feed {
     }
 
     pub(crate) fn take(&mut self, now: Timestamp) -> News {
-        let mut news = News::default();
         let mut batch = std::mem::take(&mut self.batch);
+        let mut news = News {
+            lost: self.loses(),
+            ..News::default()
+        };
+        if news.lost {
+            self.health.lost(now);
+        }
         for event in batch.drain(..) {
             match event {
                 Event::Group { tracks, .. } => {
@@ -112,6 +122,12 @@ impl Feed {
         self.batch = batch;
         self.ended |= news.ended;
         news
+    }
+
+    /// Whether it lost anything since this was asked last.
+    fn loses(&mut self) -> bool {
+        let losses = self.broadcast.losses();
+        std::mem::replace(&mut self.losses, losses) != losses
     }
 
     fn frame(&mut self, frame: &Frame, now: Timestamp) {

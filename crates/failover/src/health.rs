@@ -1,9 +1,10 @@
-//! Whether one input delivers: learned silences, keyframes, a clock that moves. Pure.
+//! Whether one input delivers: learned silences, keyframes, a clock that moves, whole media. Pure.
 
 use std::collections::VecDeque;
 
 use media::{Frame, Span, Timestamp, Track, TrackId, TrackKind};
 
+use crate::damage::Damage;
 use crate::fault::Fault;
 use crate::tolerance::{Limit, Tolerance};
 
@@ -41,6 +42,7 @@ pub struct Health {
     keyframes: Keyframes,
     clock: Option<Clock>,
     frozen: bool,
+    damage: Damage,
 }
 
 impl Health {
@@ -58,6 +60,7 @@ impl Health {
             keyframes: Keyframes::default(),
             clock: None,
             frozen: false,
+            damage: Damage::default(),
         }
     }
 
@@ -68,6 +71,10 @@ impl Health {
 
     /// Other limits, from now on.
     pub fn set_tolerance(&mut self, tolerance: Tolerance) {
+        // By another limit it would have been judged otherwise.
+        if tolerance.damaged != self.tolerance.damaged {
+            self.damage = Damage::default();
+        }
         self.tolerance = tolerance;
     }
 
@@ -93,6 +100,11 @@ impl Health {
             self.keyframes.note(frame.dts, now);
             self.watch_clock(frame.dts, now);
         }
+    }
+
+    /// Its source lost media before the frame that comes next.
+    pub fn lost(&mut self, now: Timestamp) {
+        self.damage.lost(self.tolerance.damaged, now);
     }
 
     /// What is more than twice the bound may be an outage, and teaches nothing by itself.
@@ -156,7 +168,10 @@ impl Health {
         if self.missing_kind(now).is_some() {
             return Some(Fault::TrackSilent);
         }
-        (now >= self.keyframe_due()?).then_some(Fault::NoKeyframe)
+        if self.keyframe_due().is_some_and(|due| now >= due) {
+            return Some(Fault::NoKeyframe);
+        }
+        self.damage.is_at(now).then_some(Fault::Damaged)
     }
 
     /// A kind of media that stopped while the others go on.
@@ -170,15 +185,16 @@ impl Health {
 
     /// When [`Health::fault`] may answer otherwise if nothing comes until then.
     #[must_use]
-    pub fn deadline(&self) -> Option<Timestamp> {
+    pub fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
         let last = self.last?;
         let silent = self.silence().map(|most| last + most);
         let kinds = self.kinds.iter().filter(|(kind, _)| is_steady(*kind));
         let oldest = kinds.map(|(_, at)| *at).min();
         let kinds = oldest.zip(self.kind_silence()).map(|(at, most)| at + most);
-        [silent, kinds, self.keyframe_due()]
+        [silent, kinds, self.keyframe_due(), self.damage.over()]
             .into_iter()
             .flatten()
+            .filter(|at| *at > now)
             .min()
     }
 

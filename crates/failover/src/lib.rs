@@ -5,6 +5,7 @@
 //! between the inputs' broadcasts and the programme's. None reads a clock: `now` is an argument.
 
 mod board;
+mod damage;
 mod equal;
 mod fault;
 mod feed;

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::board::{Board, InputState};
-use crate::fault::Fault;
+use crate::fault::{Condition, Fault};
 use crate::feed::{Cached, Feed};
 use crate::history::{Class, Switch};
 use crate::selector::{Choice, InputId, NotFit, Policy, Reason, Role, Selector};
@@ -340,6 +340,9 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             if news.groups > 0 {
                 opened.push(Arc::clone(id));
             }
+            if news.lost && self.selector.active() == Some(id) {
+                self.splice.note_loss();
+            }
             if news.ended {
                 ended.push(Arc::clone(id));
             }
@@ -377,7 +380,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
     ) -> bool {
         let before = self.selector.state(id).map(|(fault, _)| fault);
         self.selector.report(id, fault, last, now);
-        if before.is_some_and(|before| before.is_none() != fault.is_none()) {
+        if before.is_some_and(|before| Condition::of(before) != Condition::of(fault)) {
             self.observer.turned(id, fault);
         }
         before.is_some_and(|before| before != fault)
@@ -590,9 +593,8 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         let feeds = self
             .feeds
             .values()
-            .filter_map(|feed| feed.health.deadline());
+            .filter_map(|feed| feed.health.deadline(now));
         let due = feeds
-            .filter(|at| *at > now)
             .chain(self.selector.deadline(now))
             .chain(self.due())
             .chain(self.pending.as_ref().and_then(|p| p.deadline(now)))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use media::{Span, Timestamp};
 
-use crate::fault::Fault;
+use crate::fault::{Condition, Fault};
 use crate::wall::Belief;
 
 /// An input's id within its stream.
@@ -144,7 +144,7 @@ struct Input {
     id: InputId,
     role: Role,
     fault: Option<Fault>,
-    /// Since when it has been without fault, or with one.
+    /// Since when it has been without fault, damaged, or down.
     since: Timestamp,
     groups: u32,
     failures: VecDeque<Timestamp>,
@@ -233,12 +233,13 @@ impl Selector {
         if input.fault == fault {
             return;
         }
-        if input.fault.is_none() != fault.is_none() {
+        let (before, after) = (input.condition(), Condition::of(fault));
+        if before != after {
             input.since = now;
             input.groups = 0;
         }
         // One that was let go has not failed.
-        if input.fault.is_none() && fault != Some(Fault::Absent) {
+        if before < after && fault != Some(Fault::Absent) {
             input.fail(now);
         }
         input.fault = fault;
@@ -247,7 +248,7 @@ impl Selector {
         {
             self.left = (gone != Fault::Absent).then_some(Reason::Fault(gone));
         }
-        if fault.is_some() {
+        if after == Condition::Down {
             self.pinned.take_if(|pinned| pinned == id);
         }
         self.note_dry(now);
@@ -275,7 +276,7 @@ impl Selector {
     /// It has no media.
     pub fn pin(&mut self, id: &str) -> Result<(), NotFit> {
         let input = self.find(id).ok_or(NotFit::Unknown)?;
-        if let Some(fault) = input.fault {
+        if let Some(fault) = input.fault.filter(|fault| !fault.delivers()) {
             return Err(NotFit::Fault(fault));
         }
         self.pinned = Some(Arc::clone(&input.id));
@@ -383,15 +384,16 @@ impl Selector {
                 voluntary,
             })
         };
-        let delivers = active.is_some_and(|a| a.fault.is_none() && a.role != Role::Slate);
+        let delivers = active.is_some_and(|a| a.delivers() && a.role != Role::Slate);
         if let Some(pinned) = self.pinned.as_ref().and_then(|id| self.find(id)) {
             return to(pinned, Reason::Manual, delivers);
         }
         match active {
-            Some(active) if delivers => {
-                let better = self.better(active, now)?;
-                to(better, Reason::Failback, true)
-            }
+            Some(active) if delivers => match active.fault {
+                None => to(self.better(active, now)?, Reason::Failback, true),
+                // What is damaged is better than what may be gone again in a moment.
+                Some(fault) => to(self.clean(|_| true, now)?, Reason::Fault(fault), true),
+            },
             Some(active) => {
                 let reason = active.fault.map_or(Reason::Available, Reason::Fault);
                 match self.replacement(active, now) {
@@ -421,7 +423,7 @@ impl Selector {
         let failback = active.is_some().then(|| ends.chain(rest));
         let silent = active.filter(|a| a.fault == Some(Fault::Silent));
         let left = silent.map(|active| {
-            let delivers = self.inputs.iter().filter(|i| i.fault.is_none());
+            let delivers = self.inputs.iter().filter(|i| i.delivers());
             let proofs = delivers.map(|i| i.since + PROOF);
             proofs.chain([active.since + PATIENCE])
         });
@@ -437,11 +439,13 @@ impl Selector {
         self.inputs.iter().find(|i| *i.id == *id)
     }
 
-    /// The best source that delivers; one on probation after a failure only where no other does.
+    /// The best source that delivers; one on probation after a failure only where no other does, a
+    /// damaged one only where all are.
     fn best(&self, admits: impl Fn(&Input) -> bool) -> Option<&Input> {
+        let best = self.sources().map(|(_, i)| i.condition()).min()?;
         let fit = self
             .sources()
-            .filter(|(_, i)| i.fault.is_none() && admits(i));
+            .filter(|(_, i)| i.delivers() && i.condition() == best && admits(i));
         fit.min_by_key(|(priority, i)| (!i.failures.is_empty() && i.groups < GROUPS, *priority))
             .map(|(_, i)| i)
     }
@@ -468,15 +472,21 @@ impl Selector {
         if self.policy.failback == Failback::Never || !self.moved.is_none_or(rested) {
             return None;
         }
-        let better = self.sources().filter(|(theirs, _)| *theirs < priority);
-        let clean = better.filter(|(_, i)| i.is_clean(&self.policy, now));
+        self.clean(|theirs| theirs < priority, now)
+    }
+
+    /// The best source that has been without fault for long enough.
+    fn clean(&self, admits: impl Fn(u32) -> bool, now: Timestamp) -> Option<&Input> {
+        let clean = self
+            .sources()
+            .filter(|(theirs, i)| admits(*theirs) && i.is_clean(&self.policy, now));
         clean.min_by_key(|(theirs, _)| *theirs).map(|(_, i)| i)
     }
 
     fn slate(&self, now: Timestamp) -> Option<&Input> {
         let since = self.dry?;
         let mut slates = self.inputs.iter().filter(|i| i.role == Role::Slate);
-        let slate = slates.find(|i| i.fault.is_none())?;
+        let slate = slates.find(|i| i.delivers())?;
         (now - since >= self.policy.slate_after).then_some(slate)
     }
 
@@ -488,7 +498,7 @@ impl Selector {
     }
 
     fn note_dry(&mut self, now: Timestamp) {
-        let delivers = self.sources().any(|(_, i)| i.fault.is_none());
+        let delivers = self.sources().any(|(_, i)| i.delivers());
         if delivers {
             self.dry = None;
         } else {
@@ -508,6 +518,14 @@ impl Input {
             failures: VecDeque::new(),
             last: None,
         }
+    }
+
+    fn condition(&self) -> Condition {
+        Condition::of(self.fault)
+    }
+
+    fn delivers(&self) -> bool {
+        self.condition() < Condition::Down
     }
 
     const fn waits_for_viewers(&self) -> bool {

@@ -77,6 +77,11 @@ impl Splice {
         self.wrote
     }
 
+    /// The present input lost media: so has the programme.
+    pub fn note_loss(&mut self) {
+        self.programme.note_loss();
+    }
+
     /// Writes what came from the input. Whether any frame was written.
     pub fn forward(&mut self, batch: &mut Vec<Event>, now: Timestamp) -> bool {
         let mut any = false;

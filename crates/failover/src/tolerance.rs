@@ -5,7 +5,7 @@ use media::Span;
 /// When something becomes a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Limit {
-    /// As its own arrivals teach.
+    /// As its own arrivals teach, or as is built in.
     #[default]
     Learned,
     /// After so long.
@@ -25,6 +25,8 @@ pub struct Tolerance {
     pub no_keyframe: Limit,
     /// Its timestamps stand still; judged from group to group.
     pub frozen: Limit,
+    /// Its source loses media: of so long each second, within twice the time.
+    pub damaged: Limit,
 }
 
 impl Limit {

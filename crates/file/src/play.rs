@@ -125,6 +125,7 @@ impl Player {
         for output in self.outputs.drain(..) {
             match output {
                 Output::Tracks(tracks) => self.publisher.set_tracks(tracks),
+                Output::Lost => self.publisher.note_loss(),
                 Output::Frame(frame) => match self.publisher.push(frame) {
                     Err(Refused::Ended) => return false,
                     Err(_) => self.stats.ignored("before the first keyframe"),

@@ -1,6 +1,7 @@
 //! One broadcast: the window behind its lock, and what its readers may ask.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use media::{Frame, Timestamp, Track};
 
@@ -91,6 +92,13 @@ impl Broadcast {
     #[must_use]
     pub fn wall_time(&self) -> Option<WallTime> {
         self.shared.state.lock().wall
+    }
+
+    /// How often its source lost media: [`Broadcast::counters`] without the lock. A reader that was
+    /// given a frame knows of what was lost before it.
+    #[must_use]
+    pub fn losses(&self) -> u64 {
+        self.shared.tally.losses.load(Relaxed)
     }
 
     /// Why it ended, if it has.

@@ -13,6 +13,8 @@ pub struct Counters {
     pub groups: u64,
     /// Frames that were refused.
     pub refused: u64,
+    /// Times that the source lost media.
+    pub losses: u64,
     /// Frames that left the window.
     pub evicted: u64,
     /// Groups that alone passed the byte cap and lost their beginning.
@@ -51,6 +53,7 @@ pub(crate) struct Tally {
     pub(crate) bytes: AtomicU64,
     pub(crate) groups: AtomicU64,
     pub(crate) refused: AtomicU64,
+    pub(crate) losses: AtomicU64,
     pub(crate) evicted: AtomicU64,
     pub(crate) torn: AtomicU64,
     pub(crate) skips: AtomicU64,
@@ -74,6 +77,7 @@ impl Tally {
             bytes: self.bytes.load(Relaxed),
             groups: self.groups.load(Relaxed),
             refused: self.refused.load(Relaxed),
+            losses: self.losses.load(Relaxed),
             evicted: self.evicted.load(Relaxed),
             torn: self.torn.load(Relaxed),
             skips: self.skips.load(Relaxed),

@@ -62,6 +62,12 @@ impl Publisher {
         self.shared.state.lock().wall = Some(wall);
     }
 
+    /// Media is missing before the frame that is pushed next, and the source did not say so: told
+    /// for each hole, whatever its length.
+    pub fn note_loss(&mut self) {
+        add(&self.shared.tally.losses, 1);
+    }
+
     /// Appends a frame and wakes the readers. Takes the same time for any number of them.
     ///
     /// # Errors

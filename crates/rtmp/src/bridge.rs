@@ -129,6 +129,7 @@ impl Bridge {
         for output in self.out.drain(..) {
             match output {
                 Output::Tracks(tracks) => self.publisher.set_tracks(tracks),
+                Output::Lost => self.publisher.note_loss(),
                 Output::Frame(frame) => {
                     if let Err(refused) = self.publisher.push(frame) {
                         self.stats.ignored(match refused {

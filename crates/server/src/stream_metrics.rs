@@ -65,6 +65,11 @@ impl Page<'_> {
                 "Pictures at which decoding can begin",
                 sent.keyframes,
             ),
+            (
+                "weir_ingest_losses_total",
+                "Times that a source lost media",
+                sent.losses,
+            ),
         ]);
         let frames = [("video", sent.video_frames), ("audio", sent.audio_frames)];
         self.counted_by(
@@ -194,7 +199,7 @@ impl Page<'_> {
         for input in &state.inputs {
             let labels = [own, ("input", &*input.id)];
             let flag = |on| f64::from(u8::from(on));
-            let up = flag(input.fault.is_none());
+            let up = flag(input.fault.is_none_or(failover::Fault::delivers));
             let active = flag(state.active.as_ref() == Some(&input.id));
             let help = "Whether the input could feed the programme";
             self.families.gauge("weir_input_up", help, &labels, up);

@@ -69,6 +69,10 @@ impl Assembler {
             Item::Track(track) => self.track(track, out),
             Item::Frame(frame) => self.frame(frame, now, out),
             Item::End(track) => self.end(track, out),
+            Item::Lost => {
+                self.stats.lost();
+                out.push(Output::Lost);
+            }
             Item::Ignored(reason) => self.stats.ignored(reason),
         }
     }

@@ -22,6 +22,8 @@ pub enum Item {
     Frame(Frame),
     /// The track ends.
     End(TrackId),
+    /// Media is missing here, and the source did not say so.
+    Lost,
     /// Something that carries no media, or cannot be used; the reason is for counters.
     Ignored(&'static str),
 }
@@ -33,6 +35,8 @@ pub enum Output {
     Tracks(Arc<[Track]>),
     /// A frame: for `Publisher::push`.
     Frame(Frame),
+    /// Media is missing before what comes next: for `Publisher::note_loss`.
+    Lost,
 }
 
 /// The id of the video track with this number among the video tracks.

@@ -20,6 +20,7 @@ pub struct Stats {
     pub(super) audio_frames: AtomicU64,
     pub(super) keyframes: AtomicU64,
     pub(super) keyframe_interval_ms: AtomicU64,
+    losses: AtomicU64,
     fixes: [AtomicU64; Fix::ALL.len()],
     seldom: Mutex<Seldom>,
 }
@@ -45,6 +46,8 @@ pub struct Figures {
     pub keyframes: u64,
     /// The last distance between two of them, in milliseconds.
     pub keyframe_interval_ms: u64,
+    /// Times that media was missing.
+    pub losses: u64,
     /// Timestamps mended, by kind.
     pub fixes: Vec<(&'static str, u64)>,
     /// Messages and frames left out, by reason.
@@ -72,6 +75,7 @@ impl Stats {
             audio_frames: AtomicU64::new(0),
             keyframes: AtomicU64::new(0),
             keyframe_interval_ms: AtomicU64::new(0),
+            losses: AtomicU64::new(0),
             fixes: Default::default(),
             seldom: Mutex::default(),
         }
@@ -104,6 +108,11 @@ impl Stats {
     /// Media came just now. The [`Assembler`](super::Assembler) tells it of each frame.
     pub fn heard(&self) {
         self.heard.store(self.now().as_nanos(), Relaxed);
+    }
+
+    /// Counts that media was missing. The [`Assembler`](super::Assembler) tells it.
+    pub(super) fn lost(&self) {
+        self.losses.fetch_add(1, Relaxed);
     }
 
     /// Counts a mended timestamp.
@@ -153,6 +162,7 @@ impl Stats {
             audio_frames: self.audio_frames.load(Relaxed),
             keyframes: self.keyframes.load(Relaxed),
             keyframe_interval_ms: self.keyframe_interval_ms.load(Relaxed),
+            losses: self.losses.load(Relaxed),
             fixes: fixes
                 .map(|(fix, n)| (fix.name(), n.load(Relaxed)))
                 .collect(),

@@ -66,6 +66,7 @@ impl Bench {
         let told = |o: Output| match o {
             Output::Tracks(tracks) => format!("T{}", tracks.len()),
             Output::Frame(f) => f.track.to_string(),
+            Output::Lost => "L".to_owned(),
         };
         self.out.drain(..).map(told).collect()
     }
@@ -181,6 +182,7 @@ fn figures() {
     b.at(2_000, frame(0, 2_000, true));
     b.at(2_001, frame(0, 2_000, false));
     b.at(2_002, Item::Ignored("teletext"));
+    assert_eq!(b.at(2_002, Item::Lost), "L");
     b.stats.read(188);
     b.stats.add("cc_errors", 2);
     b.stats.add("cc_errors", 1);
@@ -190,7 +192,7 @@ fn figures() {
         (figures.keyframes, figures.keyframe_interval_ms),
         (2, 2_000)
     );
-    assert_eq!(figures.bytes, 188);
+    assert_eq!((figures.bytes, figures.losses), (188, 1));
     assert_eq!(figures.ignored, [("teletext", 1)]);
     assert_eq!(figures.counters, [("cc_errors", 3), ("rtt_ms", 20)]);
     assert!(figures.fixes.contains(&("duplicate", 1)));
@@ -225,6 +227,7 @@ proptest! {
             for output in b.out.drain(..) {
                 match output {
                     Output::Tracks(tracks) => pending = Some(tracks),
+                    Output::Lost => prop_assert!(false, "nothing is"),
                     Output::Frame(f) => {
                         let lead = |ts: &Arc<[Track]>| {
                             let video = ts.iter().find(|t| t.kind == TrackKind::Video);

@@ -133,6 +133,10 @@ impl Stream {
             Step::Lost => {
                 shared.counters.cc_errors += 1;
                 self.damaged(out);
+                // Tables are sent again soon: only of media is anything missing.
+                if out.last() != Some(&Item::Lost) {
+                    out.push(Item::Lost);
+                }
             }
             Step::Announced if !begins => self.damaged(out),
             Step::Announced | Step::Next => {}

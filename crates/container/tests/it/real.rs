@@ -93,6 +93,7 @@ pub struct Found {
     pub frames: Vec<Frame>,
     pub ended: Vec<TrackId>,
     pub ignored: Vec<&'static str>,
+    pub losses: usize,
 }
 
 impl Found {
@@ -104,6 +105,7 @@ impl Found {
                 Item::Frame(f) => found.frames.push(f),
                 Item::End(t) => found.ended.push(t),
                 Item::Ignored(r) => found.ignored.push(r),
+                Item::Lost => found.losses += 1,
                 _ => unreachable!(),
             }
         }

@@ -174,6 +174,7 @@ fn lost_and_repeated_packets_cost_what_they_hit() {
         (1, 1, 1)
     );
     assert_eq!(found.ignored, ["damaged access unit"]);
+    assert_eq!((found.losses, whole.losses), (1, 0));
     assert_eq!(found.frames.len(), whole.frames.len() - 1);
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod by_clock;
+mod damage;
 mod health;
 mod programme;
 mod selector;

@@ -565,4 +565,5 @@ const NOTHING: Tolerance = Tolerance {
     track_silent: Limit::Never,
     no_keyframe: Limit::Never,
     frozen: Limit::Never,
+    damaged: Limit::Never,
 };

@@ -1,6 +1,6 @@
 //! The selector through random histories.
 
-use failover::{Belief, Fault, InputId, Policy, Reason, Role, Selector};
+use failover::{Belief, Choice, Fault, InputId, Policy, Reason, Role, Selector};
 use media::{Span, Timestamp};
 use proptest::prelude::*;
 
@@ -22,6 +22,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Some(Fault::Silent)),
         1 => Just(Some(Fault::Closed)),
         1 => Just(Some(Fault::NoKeyframe)),
+        2 => Just(Some(Fault::Damaged)),
     ];
     prop_oneof![
         8 => (0_usize..4, fault).prop_map(|(i, f)| Step::Report(i, f)),
@@ -35,6 +36,10 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     selector: Selector,
     faults: [Option<Fault>; 4],
+    /// When each began to do worse.
+    failures: [Vec<Timestamp>; 4],
+    /// Groups that each began since it is as it is.
+    groups: [u32; 4],
     priorities: [u32; 4],
     now: Timestamp,
     voluntary: Option<Timestamp>,
@@ -45,11 +50,22 @@ fn id(i: usize) -> InputId {
     NAMES[i].into()
 }
 
+fn delivers(fault: Option<Fault>) -> bool {
+    fault.is_none_or(Fault::delivers)
+}
+
+/// The less, the better.
+fn rank(fault: Option<Fault>) -> u8 {
+    u8::from(fault.is_some()) + u8::from(!delivers(fault))
+}
+
 impl Model {
     fn new() -> Self {
         let mut model = Self {
             selector: Selector::new(Policy::default()),
             faults: [Some(Fault::Absent); 4],
+            failures: Default::default(),
+            groups: [0; 4],
             priorities: [0, 1, 1, 2],
             now: EPOCH,
             voluntary: None,
@@ -73,19 +89,30 @@ impl Model {
                     },
                 )
             })
+            .chain([("slate".into(), Role::Slate)])
             .collect();
         self.selector.set_inputs(&inputs, self.now);
+    }
+
+    fn set(&mut self, i: usize, fault: Option<Fault>) {
+        let before = std::mem::replace(&mut self.faults[i], fault);
+        if rank(before) < rank(fault) {
+            self.failures[i].push(self.now);
+        }
+        if rank(before) != rank(fault) {
+            self.groups[i] = 0;
+        }
     }
 
     fn apply(&mut self, step: &Step) {
         match step {
             Step::Report(i, fault) => {
-                self.faults[*i] = *fault;
+                self.set(*i, *fault);
                 self.tell();
             }
             Step::Pin(i) => {
                 let pinned = self.selector.pin(NAMES[*i]);
-                assert_eq!(pinned.is_ok(), self.faults[*i].is_none());
+                assert_eq!(pinned.is_ok(), delivers(self.faults[*i]));
             }
             Step::Release => {
                 self.selector.release();
@@ -106,7 +133,8 @@ impl Model {
     fn advance(&mut self, to: Timestamp) {
         self.now = to;
         for i in 0..4 {
-            if self.faults[i].is_none() {
+            if delivers(self.faults[i]) {
+                self.groups[i] += 1;
                 self.selector.opened(&id(i));
             }
         }
@@ -115,12 +143,19 @@ impl Model {
     }
 
     fn tell(&mut self) {
+        let held = self.selector.pinned().cloned();
         for (i, fault) in self.faults.iter().enumerate() {
-            let last = fault.is_none().then_some(self.now);
+            let last = delivers(*fault).then_some(self.now);
             // Whoever is silent has been for a second when that is told.
             let known = last.unwrap_or(EPOCH - Span::from_secs(1));
             self.selector.report(&id(i), *fault, Some(known), self.now);
         }
+        let keeps = |i| held == Some(id(i)) && delivers(self.faults[i]);
+        if (0..4).any(keeps) {
+            assert_eq!(self.selector.pinned(), held.as_ref(), "it still delivers");
+        }
+        let slate = InputId::from("slate");
+        self.selector.report(&slate, None, Some(self.now), self.now);
     }
 
     fn obey(&mut self) {
@@ -129,15 +164,30 @@ impl Model {
                 return;
             };
             assert_ne!(self.selector.active(), Some(&choice.to));
-            let chosen = NAMES.iter().position(|n| **n == *choice.to).unwrap();
-            assert_eq!(self.faults[chosen], None, "chose a faulty one");
-            if choice.reason == Reason::Failback {
-                self.check_failback(chosen);
-            }
+            self.check_choice(&choice);
             self.switches += 1;
             self.selector.entered(&choice, self.now);
         }
         panic!("it does not come to rest");
+    }
+
+    fn check_choice(&mut self, choice: &Choice) {
+        let Some(chosen) = NAMES.iter().position(|n| **n == *choice.to) else {
+            assert!(!self.faults.into_iter().any(delivers), "slate beside media");
+            return;
+        };
+        assert!(delivers(self.faults[chosen]), "chose a faulty one");
+        if choice.reason != Reason::Manual {
+            let best = self.faults.into_iter().map(rank).min();
+            assert_eq!(
+                Some(rank(self.faults[chosen])),
+                best,
+                "a better one is there"
+            );
+        }
+        if choice.reason == Reason::Failback {
+            self.check_failback(chosen);
+        }
     }
 
     fn check_failback(&mut self, chosen: usize) {
@@ -154,10 +204,10 @@ impl Model {
     }
 
     fn check(&self) {
-        let lives = self.faults.iter().any(Option::is_none);
+        let lives = self.faults.into_iter().any(delivers);
         match self.active() {
-            Some(active) if lives => assert!(self.may_stay(active), "left on a dead input"),
-            None => assert!(!lives, "on none while one delivers"),
+            Some(active) if lives => assert!(self.may_stay(active), "left on a bad input"),
+            None => assert!(!lives, "on none, or the slate, while one delivers"),
             Some(_) => {}
         }
     }
@@ -166,7 +216,24 @@ impl Model {
     fn may_stay(&self, active: usize) -> bool {
         let (fault, since) = self.selector.state(&id(active)).unwrap();
         let new = self.now - since < Span::from_secs(1);
-        fault.is_none() || (fault == Some(Fault::Silent) && new)
+        match fault {
+            None => true,
+            // A damaged one stays beside what is not proven, or where an operator holds it.
+            Some(Fault::Damaged) => {
+                self.selector.pinned() == Some(&id(active)) || !(0..4).any(|i| self.is_proven(i))
+            }
+            fault => fault == Some(Fault::Silent) && new,
+        }
+    }
+
+    /// Without fault for as long as its failures ask for.
+    fn is_proven(&self, i: usize) -> bool {
+        let (fault, since) = self.selector.state(&id(i)).unwrap();
+        let late = |at: &&Timestamp| self.now - **at < Span::from_secs(600);
+        let failures = self.failures[i].iter().filter(late).count();
+        let asked = Span::from_secs(3).times(1 << failures.min(16));
+        let asked = asked.min(Span::from_secs(300));
+        fault.is_none() && self.groups[i] >= 2 && self.now - since >= asked
     }
 }
 

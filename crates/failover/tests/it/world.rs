@@ -37,6 +37,8 @@ pub(crate) struct Encoder {
     pub(crate) silent: bool,
     /// It has no sound any more.
     pub(crate) mute: bool,
+    /// Its source loses something before each picture.
+    pub(crate) damaged: bool,
     /// It sends at once what it has of so long, each time that this much is left.
     pub(crate) burst_ms: Option<(i64, i64)>,
     /// Whether each third picture comes before the two that are shown before it.
@@ -59,6 +61,7 @@ impl Encoder {
             sound_lags_ms: 0,
             silent: false,
             mute: false,
+            damaged: false,
             burst_ms: None,
             reorders: false,
             wall_error_ms: None,
@@ -125,6 +128,9 @@ impl Encoder {
                 continue;
             };
             for frame in picture.into_iter().chain(sound) {
+                if self.damaged && frame.track == VIDEO {
+                    publisher.note_loss();
+                }
                 if let Some(error) = self.wall_error_ms.filter(|_| frame.track == VIDEO && key) {
                     let origin = Span::from_millis(error - self.origin_ms);
                     publisher.set_wall_time(WallTime {
@@ -330,6 +336,12 @@ impl World {
                 });
             }
         }
+    }
+
+    /// What the programme was told to have lost.
+    pub(crate) fn losses(&self) -> u64 {
+        let renditions = self.hub.get("news").unwrap().renditions();
+        renditions[0].broadcast.losses()
     }
 
     pub(crate) fn state(&self) -> State {

@@ -265,18 +265,20 @@ impl Lane {
     }
 
     /// Muxers send sound in lumps, behind the pictures of the same time: it goes to its place
-    /// among these, so that it leaves as finely interleaved as it was.
+    /// among these, so that it leaves as finely interleaved as it was. A loss is where it was found.
     fn insert(&mut self, queued: Queued) {
         let new = frame(&queued).map(|f| (queued.region, f.track, f.dts));
         let region = new.map(|(region, ..)| region);
         let back = new.and_then(|(_, track, dts)| Some(*self.latest.get(&track)? - dts));
+        let lost = matches!(queued.ready.item, Item::Lost);
         // A clock that went back begins anew: nothing of it is to be sorted into what was before.
-        if region.is_none() || region != self.open || back.is_some_and(|b| b > HOLE) {
+        if !lost && (region.is_none() || region != self.open || back.is_some_and(|b| b > HOLE)) {
             self.run += 1;
             self.open = region;
             self.latest.clear();
         }
-        let mut time = Timestamp::ZERO;
+        let edge = self.latest.values().max().filter(|_| lost);
+        let mut time = edge.copied().unwrap_or(Timestamp::ZERO);
         if let Some((_, track, dts)) = new {
             let latest = self.latest.entry(track).or_insert(dts);
             *latest = dts.max(*latest);

@@ -295,6 +295,10 @@ impl Player {
                     self.publisher.set_tracks(tracks);
                     continue;
                 }
+                Output::Lost => {
+                    self.publisher.note_loss();
+                    continue;
+                }
                 Output::Frame(frame) => frame,
             };
             if let Some((payload, utc)) = &self.dated

@@ -49,6 +49,16 @@ fn nothing_before_a_keyframe_is_taken() {
 }
 
 #[test]
+fn what_the_source_lost_is_known() {
+    let mut s = stage(Limits::default());
+    s.publisher.note_loss();
+    s.publisher.push(key(0)).unwrap();
+    s.publisher.note_loss();
+    let broadcast = s.publisher.broadcast();
+    assert_eq!((broadcast.losses(), broadcast.counters().losses), (2, 2));
+}
+
+#[test]
 fn joining_the_newest_group_or_the_next() {
     let mut s = stage(Limits::default());
     let broadcast = s.publisher.broadcast();

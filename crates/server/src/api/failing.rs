@@ -13,9 +13,9 @@ pub(super) struct InputView {
     /// `active` feeds the programme, `ready` could, `fault` cannot.
     state: &'static str,
     /// What is wrong: `absent`, `closed`, `starting`, `silent`, `track_silent`, `no_keyframe`,
-    /// `frozen`.
+    /// `frozen`, `damaged`. What is damaged delivers: it is `active` or `ready` all the same.
     fault: Option<&'static str>,
-    /// Unix milliseconds since when it has been ready, or at fault.
+    /// Unix milliseconds since when it has been without fault, damaged, or at another fault.
     since_ms: i64,
     /// The silence that is a fault, as learned from its arrivals.
     silent_after_ms: Option<i64>,
@@ -35,6 +35,8 @@ pub(super) struct InputView {
     repairs: u64,
     /// Messages and frames that were left out.
     ignored: u64,
+    /// Times that its source lost media.
+    losses: u64,
     /// What went wrong with it, the newest first; kept when it recovers.
     errors: Vec<LastError>,
 }
@@ -106,9 +108,9 @@ fn input(line: &Line, state: &State) -> InputView {
         id: line.id().to_owned(),
         state: match fault {
             _ if seen.is_none() => "fault",
-            Some(_) => "fault",
-            None if is_active => "active",
-            None => "ready",
+            Some(fault) if !fault.delivers() => "fault",
+            _ if is_active => "active",
+            _ => "ready",
         },
         fault: fault.map(failover::Fault::name),
         since_ms: seen.map_or(0, |i| i.since.as_millis()),
@@ -124,6 +126,7 @@ fn input(line: &Line, state: &State) -> InputView {
         bytes: totals.bytes,
         repairs: totals.fixes.values().sum(),
         ignored: totals.ignored.values().sum(),
+        losses: totals.losses,
         errors: line.errors(),
     }
 }

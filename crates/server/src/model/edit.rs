@@ -268,6 +268,7 @@ mod tests {
             {"when": "silent", "after_ms": 800},
             {"when": "no_keyframe", "ignore": true},
             {"when": "silent", "input": "b", "after_ms": 5000},
+            {"when": "damaged", "after_ms": 20000},
         ]);
         let config = json!({"name": "x", "inputs": inputs, "failover": {"rules": rules}});
         let config = accept(config, None).unwrap();
@@ -277,6 +278,7 @@ mod tests {
         assert_eq!((silent("a"), silent("b")), (after(800), after(5_000)));
         assert_eq!(all["b"].no_keyframe, failover::Limit::Never);
         assert_eq!(all["a"].frozen, failover::Limit::Learned);
+        assert_eq!(all["a"].damaged, after(20_000));
         assert_eq!(json!(config.effective())["failover"]["rules"], rules);
     }
 

@@ -41,6 +41,8 @@ pub(crate) enum Trouble {
     NoKeyframe,
     /// Timestamps stand still; judged from keyframe to keyframe.
     Frozen,
+    /// The source loses media: of so long each second, within twice the time.
+    Damaged,
 }
 
 impl Rule {
@@ -61,6 +63,7 @@ pub(super) fn tolerance<'a>(rules: impl Iterator<Item = &'a Rule>, input: &str) 
             Trouble::TrackSilent => &mut tolerance.track_silent,
             Trouble::NoKeyframe => &mut tolerance.no_keyframe,
             Trouble::Frozen => &mut tolerance.frozen,
+            Trouble::Damaged => &mut tolerance.damaged,
         };
         *limit = rule.limit();
     }

@@ -19,6 +19,7 @@ pub(crate) struct Totals {
     pub(crate) video_frames: u64,
     pub(crate) audio_frames: u64,
     pub(crate) keyframes: u64,
+    pub(crate) losses: u64,
     pub(crate) fixes: BTreeMap<&'static str, u64>,
     pub(crate) ignored: BTreeMap<&'static str, u64>,
 }
@@ -30,6 +31,7 @@ impl AddAssign for Totals {
         self.video_frames += other.video_frames;
         self.audio_frames += other.audio_frames;
         self.keyframes += other.keyframes;
+        self.losses += other.losses;
         for (kind, n) in other.fixes {
             *self.fixes.entry(kind).or_default() += n;
         }
@@ -46,6 +48,7 @@ impl Totals {
         self.video_frames += figures.video_frames;
         self.audio_frames += figures.audio_frames;
         self.keyframes += figures.keyframes;
+        self.losses += figures.losses;
         for (kind, n) in &figures.fixes {
             *self.fixes.entry(kind).or_default() += n;
         }

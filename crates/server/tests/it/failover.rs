@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 
 use crate::server::Running;
 
-async fn ffmpeg(args: &str) -> String {
+pub(crate) async fn ffmpeg(args: &str) -> String {
     let made = Command::new("ffmpeg")
         .args(args.split_whitespace())
         .output();

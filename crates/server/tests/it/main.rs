@@ -5,6 +5,7 @@ mod acme;
 mod api;
 mod by_clock;
 mod contract;
+mod damage;
 mod database;
 mod documents;
 mod failover;

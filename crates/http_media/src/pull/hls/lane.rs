@@ -313,6 +313,7 @@ impl Lane {
                 let missed = self.follow.take_missed();
                 if missed > 0 {
                     self.shared.stats.add("segments_missed", missed);
+                    self.items.push(Item::Lost);
                 }
             }
             Err(error) => {
@@ -376,6 +377,7 @@ impl Lane {
                 self.shared.stats.add("segments_skipped", 1);
                 tracing::warn!(%error, number = piece.number, "segment skipped");
                 self.reader.flush(&mut self.items);
+                self.items.push(Item::Lost);
                 if self.failures >= if whole { FAILURES } else { 2 * FAILURES } {
                     return Err(Error::Segments {
                         failed: self.failures,

@@ -112,6 +112,22 @@ fn lumps_of_sound_go_to_their_place() {
 }
 
 #[test]
+fn a_loss_keeps_its_place_and_parts_nothing() {
+    let mut m = Merge::new(1);
+    let mut b = batch(video_track(0), (0, 0), &[0, 40, 80]);
+    b.items.insert(2, Item::Lost);
+    m.push(0, b);
+    m.push(0, batch(audio_track(0), (0, 0), &[10, 31, 52]));
+    let ready = std::iter::from_fn(|| m.pop(false)).map(|r| match r.item {
+        Item::Frame(f) => Some(f.dts.as_millis()),
+        _ => None,
+    });
+    let told: Vec<_> = ready.collect();
+    let times = [Some(0), Some(10), Some(31), Some(40), None, Some(52)];
+    assert_eq!(told[..6], times);
+}
+
+#[test]
 fn a_clock_that_goes_back_unannounced_is_put_into_order_anew() {
     let mut m = Merge::new(1);
     m.push(0, batch(video_track(0), (0, 0), &[10_000, 10_040]));

@@ -221,5 +221,7 @@ async fn a_gap_and_a_lost_segment_cost_themselves() {
         (counter("segments_skipped"), counter("segments_gap")),
         (Some(1), Some(1))
     );
+    // A gap was announced.
+    assert_eq!((seen.losses, seen.figures.losses), (1, 1));
     assert!(seen.longest_step(0) >= 2_000);
 }

@@ -31,6 +31,8 @@ pub(crate) struct Seen {
     /// When the first frame was there, after the pull began.
     pub(crate) first: Duration,
     pub(crate) wall: Option<WallTime>,
+    /// How often the broadcast was told of a loss.
+    pub(crate) losses: u64,
     /// Seconds from what the source dated a frame to until it was there, for each dated frame.
     pub(crate) delays: Vec<f64>,
 }
@@ -125,6 +127,7 @@ where
         end,
         first: from - began,
         wall: broadcast.wall_time(),
+        losses: broadcast.losses(),
         delays,
         frames: frames
             .into_iter()

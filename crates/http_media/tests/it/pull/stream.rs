@@ -70,6 +70,25 @@ async fn a_file_goes_by_its_timestamps() {
 }
 
 #[tokio::test]
+async fn packets_that_are_missing_are_told() {
+    let site = Site::start().await;
+    let source = SOURCE.replace("-re", "").replace("d=5", "d=3");
+    site.ffmpeg(&format!("{source} -f mpegts a.ts")).await;
+    let whole = std::fs::read(site.path("a.ts")).unwrap();
+    let of_pictures = |p: &[u8]| p[1] & 0x1f == 1 && p[2] == 0;
+    let mut packets: Vec<_> = whole.chunks(188).collect();
+    let middle = packets.len() / 2;
+    let hit = packets.iter().skip(middle).position(|p| of_pictures(p));
+    packets.remove(middle + hit.unwrap());
+    site.write("b.ts", packets.concat());
+    for (name, losses) in [("a.ts", 0), ("b.ts", 1)] {
+        let pull = Pull::new(anywhere(&site.url(name)));
+        let seen = pull_ts(pull, Duration::from_secs(20)).await;
+        assert_eq!((seen.losses, seen.figures.losses), (losses, losses));
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_transport_stream_is_refused() {
     let site = Site::start().await;
     site.write("a.ts", vec![b'x'; 100_000]);
