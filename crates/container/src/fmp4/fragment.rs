@@ -5,6 +5,7 @@ use mp4_atom::{Atom as _, Moof, Traf, Trex};
 
 use super::Mp4Error;
 use super::movie::MovieTrack;
+use super::needed::needed;
 use super::shape::Timing;
 
 /// More samples than any fragment has.
@@ -26,12 +27,12 @@ pub(super) struct Piece {
 /// The samples in the order in which they lie. `begin` is where the `moof` does, `next` has the
 /// decoding time that comes next for each track.
 pub(super) fn pieces(
-    mut body: Bytes,
+    body: &Bytes,
     begin: u64,
     tracks: &[MovieTrack],
     next: &mut Vec<i64>,
 ) -> Result<Vec<Piece>, Mp4Error> {
-    let moof = Moof::decode_body(&mut body)?;
+    let moof = Moof::decode_body(&mut needed(body)?)?;
     next.resize(tracks.len(), 0);
     let mut all = Vec::new();
     // Without a base of its own, a run of tracks goes on where the one before it ended.

@@ -8,6 +8,7 @@ mod fragment;
 mod index;
 mod init;
 mod movie;
+mod needed;
 mod read;
 mod shape;
 

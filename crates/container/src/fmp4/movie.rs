@@ -6,6 +6,7 @@ use mp4_atom::{Atom as _, Moov, Trak, Trex};
 
 use super::Mp4Error;
 use super::entry::{Entry, is};
+use super::needed::needed;
 use super::shape::Shape;
 use crate::ingest::{audio_track, video_track};
 
@@ -33,7 +34,8 @@ impl MovieTrack {
 }
 
 /// Reads the body of a `moov`.
-pub(super) fn read(mut body: Bytes) -> Result<Moov, Mp4Error> {
+pub(super) fn read(body: &Bytes) -> Result<Moov, Mp4Error> {
+    let mut body = needed(body)?;
     let moov = Moov::decode_body(&mut body)?;
     if body.has_remaining() {
         return Err(mp4_atom::Error::UnderDecode(Moov::KIND).into());

@@ -187,7 +187,9 @@ impl Follow {
             return None;
         }
         let parts = media.part_target.filter(|_| self.low_latency);
-        let usual = parts.unwrap_or(media.target).max(Span::from_millis(20));
+        // No part is longer than a segment, whatever a playlist says.
+        let usual = parts.unwrap_or(media.target).min(media.target);
+        let usual = usual.max(Span::from_millis(20));
         let half = Span::from_nanos(usual.as_nanos() / 2);
         let block = media.can_block && !self.failed && self.old_copies == 0;
         let wait = match (block, self.changed) {
