@@ -115,8 +115,10 @@ pub async fn pull(
     let player = if both { player.both_kinds() } else { player };
     let fetching = Box::pin(try_join_all(lanes.into_iter().map(Lane::run)));
     let ended = Box::pin(player.play_while(fetching)).await;
-    // Where this is dropped before, what was buffered has not been played.
-    config.played.set(last);
+    // Who is dropped before, or kicked, has not played what was buffered.
+    if !matches!(ended, Ok(EndReason::Kicked)) {
+        config.played.set(last);
+    }
     ended
 }
 
