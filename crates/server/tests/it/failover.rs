@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 
 use crate::server::Running;
 
-async fn ffmpeg(args: &str) -> String {
+pub(crate) async fn ffmpeg(args: &str) -> String {
     let made = Command::new("ffmpeg")
         .args(args.split_whitespace())
         .output();
@@ -83,7 +83,7 @@ pub(crate) async fn create(s: &Running, stream: Value) {
     assert_eq!(made.status, 201, "{made:?}");
 }
 
-async fn start() -> (TempDir, Running) {
+pub(crate) async fn start() -> (TempDir, Running) {
     let dir = tempfile::tempdir().unwrap();
     let files = dir.path().join("files");
     std::fs::create_dir(&files).unwrap();

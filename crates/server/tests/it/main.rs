@@ -15,5 +15,6 @@ mod renditions;
 mod secure;
 mod server;
 mod silence;
+mod standing;
 mod systemd;
 mod tokens;
