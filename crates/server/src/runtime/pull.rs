@@ -46,6 +46,8 @@ pub(super) struct Pull {
     pub(super) programme: Programme,
     pub(super) hub: Hub,
     pub(super) means: Means,
+    /// What connections before this one played of a playlist.
+    pub(super) played: hls::Played,
 }
 
 /// Why a connection ended before its source did.
@@ -175,6 +177,7 @@ impl Pull {
 
     async fn hls(&self) -> Result<EndReason, Failure> {
         let mut pull = hls::Pull::new(self.source()?);
+        pull.played = self.played.clone();
         pull.choice = match self.input.variant {
             None | Some(Variant::Highest) => hls::Choice::Highest,
             Some(Variant::Lowest) => hls::Choice::Lowest,

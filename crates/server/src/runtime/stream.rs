@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use container::ingest::Stats;
+use http_media::pull::hls::Played;
 use http_media::{Output, Outputs};
 use hub::{Broadcast, Demand, Hub, Limits, Presentation, Publisher};
 use media::Track;
@@ -152,6 +153,7 @@ impl Stream {
             programme: self.programme.clone(),
             hub: self.hub.clone(),
             means: self.means.clone(),
+            played: Played::default(),
         };
         tokio::spawn(pull.run(stop.clone()));
         let input = input.connection();

@@ -83,7 +83,7 @@ pub(crate) async fn create(s: &Running, stream: Value) {
     assert_eq!(made.status, 201, "{made:?}");
 }
 
-async fn start() -> (TempDir, Running) {
+pub(crate) async fn start() -> (TempDir, Running) {
     let dir = tempfile::tempdir().unwrap();
     let files = dir.path().join("files");
     std::fs::create_dir(&files).unwrap();

@@ -16,5 +16,6 @@ mod renditions;
 mod secure;
 mod server;
 mod silence;
+mod standing;
 mod systemd;
 mod tokens;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use media::{Span, Timestamp};
 
 use super::playlist::{Key, Map, Media, Resource, Segment};
+use super::taken::Taken;
 
 /// Segments whose look is remembered, to tell an old copy of a playlist from a restarted server.
 const REMEMBERED: usize = 64;
@@ -42,7 +43,7 @@ pub(crate) struct Reload {
 }
 
 /// The next segment, and how many of its parts are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Cursor {
     number: u64,
     parts: usize,
@@ -118,6 +119,24 @@ impl Follow {
         }
         self.media = Some(media);
         self.settle();
+    }
+
+    /// Goes on behind what a pull before this one took, where the first playlist lists that still;
+    /// no further from the newest than who joins.
+    pub(crate) fn resume(&mut self, taken: &Taken) {
+        let number = taken.number;
+        let listed = self.listed(number).filter(|s| taken.is_of(s));
+        let Some(segment) = listed.filter(|_| !self.is_vod()) else {
+            return;
+        };
+        let parts = taken.part.map_or(usize::MAX, |part| part + 1);
+        let behind = if segment.at.is_some() && parts >= segment.parts.len() {
+            let number = number.saturating_add(1);
+            Cursor { number, parts: 0 }
+        } else {
+            Cursor { number, parts }
+        };
+        self.next = self.next.max(behind);
     }
 
     /// The playlist could not be had when it was asked for at `asked`.
@@ -263,11 +282,15 @@ impl Follow {
     /// The segment of the cursor, and whether its parts may be taken one by one. Those of an
     /// encrypted segment cannot be decrypted alone.
     fn segment(&self) -> Option<(&Segment, bool)> {
-        let media = self.media.as_ref()?;
-        let index = self.next.number.checked_sub(media.first)?;
-        let segment = media.segments.get(usize::try_from(index).ok()?)?;
+        let segment = self.listed(self.next.number)?;
         let parts = self.low_latency && segment.key.is_none();
         Some((segment, parts))
+    }
+
+    fn listed(&self, number: u64) -> Option<&Segment> {
+        let media = self.media.as_ref()?;
+        let index = number.checked_sub(media.first)?;
+        media.segments.get(usize::try_from(index).ok()?)
     }
 
     const fn go_to(&mut self, number: u64) {

@@ -16,6 +16,7 @@ use url::Url;
 use super::follow::{Follow, Piece, Region, Reload};
 use super::playlist::{Key, Map, Media, Playlist, Resource};
 use super::reader::Reader;
+use super::taken::Taken;
 use super::{Start, crypt, load};
 use crate::pull::client::{Answer, Ask, Client};
 use crate::pull::error::{Error, Place};
@@ -62,7 +63,7 @@ struct Fetch {
 }
 
 /// One rendition.
-pub(super) struct Lane {
+pub(super) struct Lane<'a> {
     shared: Shared,
     sender: mpsc::Sender<Batch>,
     /// What is asked for, and where it was found.
@@ -81,6 +82,8 @@ pub(super) struct Lane {
     items: Vec<Item>,
     /// From which segment on a track that did not come back after a discontinuity has ended.
     settled: u64,
+    /// What was taken last, by a pull before this one at first.
+    taken: &'a mut Option<Taken>,
     /// A hint that came to nothing.
     stale_hint: Option<Resource>,
     /// Whether anything could be read so far: what cannot later on is damaged, not unknown.
@@ -91,19 +94,23 @@ pub(super) struct Lane {
     heard: Timestamp,
 }
 
-impl Lane {
-    /// Begins with its first playlist, `back` segments before the newest.
+impl<'a> Lane<'a> {
+    /// Begins with its first playlist, `back` segments before the newest, or behind what is taken.
     pub(super) fn new(
         shared: Shared,
         sender: mpsc::Sender<Batch>,
         start: Start,
         low_latency: bool,
         only: Option<TrackKind>,
+        taken: &'a mut Option<Taken>,
     ) -> Self {
         let back = u64::from(only == Some(TrackKind::Audio));
         let mut follow = Follow::new(low_latency, back);
         let asked = Timestamp::ZERO + Span::from(start.asked - shared.origin);
         follow.playlist(start.media, asked);
+        if let Some(taken) = taken {
+            follow.resume(taken);
+        }
         Self {
             shared,
             sender,
@@ -119,6 +126,7 @@ impl Lane {
             keys: HashMap::new(),
             items: Vec::new(),
             settled: u64::MAX,
+            taken,
             stale_hint: None,
             known: false,
             failures: 0,
@@ -359,6 +367,9 @@ impl Lane {
             Ok(answer) => Box::pin(self.read(&piece, answer)).await,
             Err(error) => Err(error),
         };
+        if read.is_ok() {
+            *self.taken = Some(Taken::of(&piece));
+        }
         self.follow.advance();
         let whole = piece.part.is_none();
         match read {

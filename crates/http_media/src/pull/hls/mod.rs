@@ -6,6 +6,7 @@ mod lane;
 mod packed;
 mod playlist;
 mod reader;
+mod taken;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -28,6 +29,7 @@ use super::source::Source;
 pub(crate) use follow::Region;
 use lane::{Lane, Shared, Sound};
 use playlist::{Media, Multivariant, Playlist};
+pub use taken::Played;
 
 /// A pull of HLS.
 #[derive(Debug, Clone)]
@@ -38,6 +40,8 @@ pub struct Pull {
     pub choice: Choice,
     /// Whether parts are followed where they are offered.
     pub low_latency: bool,
+    /// What pulls of this source played before.
+    pub played: Played,
 }
 
 impl Pull {
@@ -48,6 +52,7 @@ impl Pull {
             source,
             choice: Choice::default(),
             low_latency: true,
+            played: Played::default(),
         }
     }
 }
@@ -67,6 +72,7 @@ pub enum Choice {
 /// Pulls until the playlist has ended, and all of it was played, at the pace of its timestamps
 /// behind a buffer of one target duration; of one segment where reloads block; of three parts where
 /// parts are followed; never of more than half a minute. Where the playlist tells dates, the broadcast tells its wall time.
+/// Of a live playlist nothing is played that was `played` before.
 ///
 /// # Errors
 /// What ended it before: see [`Error`]. What was buffered has been played by then.
@@ -88,10 +94,12 @@ pub async fn pull(
         _ => [Some(TrackKind::Video), Some(TrackKind::Audio)],
     };
     let (mut lanes, mut receivers) = (Vec::new(), Vec::new());
-    for (start, only) in begun.into_iter().zip(kinds) {
+    let mut last = config.played.last();
+    for ((start, only), taken) in begun.into_iter().zip(kinds).zip(&mut last) {
         let (sender, receiver) = mpsc::channel(1);
         let shared = shared.clone();
-        lanes.push(Lane::new(shared, sender, start, config.low_latency, only));
+        let low_latency = config.low_latency;
+        lanes.push(Lane::new(shared, sender, start, low_latency, only, taken));
         receivers.push(receiver);
     }
     let pace = lanes.first().map_or(Pace::File, Lane::pace);
@@ -106,7 +114,12 @@ pub async fn pull(
     let player = Player::new(publisher, stats, pace, origin, receivers).at_most(silence);
     let player = if both { player.both_kinds() } else { player };
     let fetching = Box::pin(try_join_all(lanes.into_iter().map(Lane::run)));
-    Box::pin(player.play_while(fetching)).await
+    let ended = Box::pin(player.play_while(fetching)).await;
+    // Who is dropped before, or kicked, has not played what was buffered.
+    if !matches!(ended, Ok(EndReason::Kicked)) {
+        config.played.set(last);
+    }
+    ended
 }
 
 /// The playlist of one rendition as it was first loaded.

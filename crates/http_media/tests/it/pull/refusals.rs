@@ -316,6 +316,41 @@ async fn a_playlist_that_stands_still_is_stale() {
 }
 
 #[tokio::test]
+async fn a_playlist_that_stands_still_is_played_once() {
+    const LIST: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\na.ts\n";
+    let still = Arc::new(AtomicUsize::new(1_000));
+    let left = Arc::clone(&still);
+    let site = Site::with(move |path, _| {
+        let stands = || left.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+        (path == "/i.m3u8").then(|| match stands() {
+            Ok(_) => LIST.into_response(),
+            Err(_) => format!("{LIST}#EXTINF:1,\nb.ts\n#EXT-X-ENDLIST\n").into_response(),
+        })
+    })
+    .await;
+    for name in ["a.ts", "b.ts"] {
+        let source = "-f lavfi -i testsrc2=s=160x90:r=25:d=1 -c:v libx264 -preset ultrafast";
+        site.ffmpeg(&format!("{source} -f mpegts {name}")).await;
+    }
+    let mut source = anywhere(&site.url("i.m3u8"));
+    source.timeouts.silence = Duration::from_secs(1);
+    let config = Pull::new(source);
+    // Who is let go before all was played has played nothing.
+    let begun = pull_hls(config.clone(), Duration::from_millis(500)).await;
+    assert!(begun.end.is_ok(), "{:?}", begun.end);
+    for pictures in [25, 0, 0] {
+        let seen = pull_hls(config.clone(), SHORT).await;
+        assert_eq!(seen.of(0).len(), pictures);
+        let stale = matches!(seen.end, Err(Error::Stale { .. }));
+        assert!(stale, "{:?}", seen.end);
+    }
+    still.store(2, Relaxed);
+    let seen = pull_hls(config, SHORT).await;
+    assert!(seen.end.is_ok(), "{:?}", seen.end);
+    assert_eq!(seen.of(0).len(), 25, "what is new");
+}
+
+#[tokio::test]
 async fn segments_that_cannot_be_had_end_it_after_some() {
     let tries = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&tries);

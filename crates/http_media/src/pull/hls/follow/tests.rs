@@ -143,6 +143,63 @@ fn discontinuities_are_counted_even_where_the_server_forgets() {
     assert_eq!(f.next().unwrap().region, (0, 2));
 }
 
+/// What a pull that was given this one list took last.
+fn last_of(list: Media) -> Taken {
+    let mut f = Follow::new(true, 0);
+    f.playlist(list, at(0));
+    last(&mut f).unwrap()
+}
+
+/// Takes all that is there.
+fn last(f: &mut Follow) -> Option<Taken> {
+    let mut taken = None;
+    while let Some(piece) = f.next() {
+        taken = Some(Taken::of(&piece));
+        f.advance();
+    }
+    taken
+}
+
+fn resumed(list: Media, taken: &Taken) -> Follow {
+    let mut f = Follow::new(true, 0);
+    f.playlist(list, at(0));
+    f.resume(taken);
+    f
+}
+
+#[test]
+fn what_was_taken_before_is_not_taken_again() {
+    let taken = last_of(window("s", 5, 4));
+    let mut f = resumed(window("s", 5, 4), &taken);
+    assert_eq!(drain(&mut f), Vec::<String>::new());
+    f.playlist(window("s", 6, 4), at(2_000));
+    assert_eq!(f.next().unwrap().region, (0, 0));
+    assert_eq!(drain(&mut f), ["s9.ts"]);
+    assert_eq!((f.news(), f.take_missed()), (at(2_000), 0));
+    for (list, begins) in [
+        (window("s", 6, 4), "s9.ts"),
+        // No further behind than who joins.
+        (window("s", 6, 6), "s11.ts"),
+        (window("s", 20, 3), "s22.ts"),
+        // Another run of the packager.
+        (window("s", 0, 4), "s3.ts"),
+        (window("t", 5, 4), "t8.ts"),
+    ] {
+        assert_eq!(drain(&mut resumed(list, &taken)), [begins]);
+    }
+    // Another session of the same.
+    let list = "#EXT-X-MEDIA-SEQUENCE:8\n#EXTINF:2,\nhttps://cdn2.example/9f/s8.ts?token=2\n";
+    assert_eq!(resumed(media(list), &taken).next(), None);
+}
+
+#[test]
+fn what_has_ended_is_played_again() {
+    let taken = last_of(window("s", 0, 2));
+    let list = "#EXTINF:2,\ns0.ts\n#EXTINF:2,\ns1.ts\n#EXT-X-ENDLIST\n";
+    let mut f = resumed(media(list), &taken);
+    assert_eq!(drain(&mut f), ["s0.ts", "s1.ts"]);
+}
+
 const LOW_LATENCY: &str = "#EXT-X-PART-INF:PART-TARGET=0.5\n\
     #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.5\n#EXT-X-MEDIA-SEQUENCE:8\n\
     #EXTINF:2,\n8.m4s\n#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:01:00Z\n";
@@ -212,6 +269,35 @@ fn parts_are_followed_where_reloads_block() {
 }
 
 #[test]
+fn parts_that_were_taken_before_are_not_taken_again() {
+    let three = || low_latency(&["9.0", "9.1", "9.2"], false, "9.3");
+    let whole = |hint| low_latency(&["9.0", "9.1", "9.2", "9.3"], true, hint);
+    let taken = last_of(three());
+    let mut f = resumed(three(), &taken);
+    assert_eq!((f.next(), f.hint().unwrap().uri.as_str()), (None, "9.3"));
+    f.playlist(whole("10.0"), at(10));
+    assert_eq!(drain(&mut f), ["9.3"]);
+    // No further behind than who joins.
+    let five = ["9.0", "9.1", "9.2", "9.3", "9.4"];
+    let mut f = resumed(low_latency(&five, false, "9.5"), &taken);
+    assert_eq!(drain(&mut f), ["9.4"]);
+    // The rest is there as a whole only, or was all.
+    assert_eq!(
+        drain(&mut resumed(window("", 8, 2), &taken)),
+        Vec::<String>::new()
+    );
+    let taken = last_of(whole("10.0"));
+    let mut f = resumed(whole("10.0"), &taken);
+    assert_eq!(drain(&mut f), Vec::<String>::new());
+    assert_eq!(f.take_missed(), 0);
+    f.playlist(window("", 9, 2), at(2_000));
+    assert_eq!(
+        (drain(&mut f), f.take_missed()),
+        (vec!["10.ts".to_owned()], 0)
+    );
+}
+
+#[test]
 fn without_low_latency_whole_segments_are_taken() {
     let mut f = Follow::new(false, 0);
     f.playlist(low_latency(&["9.0", "9.1"], false, "9.2"), at(0));
@@ -277,5 +363,31 @@ proptest! {
         let count = taken.len();
         taken.dedup_by_key(|t| *t);
         prop_assert_eq!(taken.len(), count);
+    }
+    /// However often one is pulled anew: nothing is taken twice, and all of a list that grows
+    /// slowly is taken.
+    #[test]
+    fn no_pull_takes_what_another_took(steps in prop::collection::vec(
+        (0_u64..4, 1_u64..6, any::<bool>()), 1..60,
+    )) {
+        let mut f = Follow::new(true, 0);
+        let (mut end, mut now, mut slow, mut before) = (10_u64, 0, true, None);
+        let mut taken = Vec::new();
+        for (more, length, anew) in steps {
+            (end, now) = (end + more, now + 1_000);
+            slow &= more < 2;
+            let list = window("s", end - length, length);
+            match &before {
+                Some(before) if anew => f = resumed(list, before),
+                _ => f.playlist(list, at(now)),
+            }
+            while let Some(piece) = f.next() {
+                taken.push(piece.number);
+                before = Some(Taken::of(&piece));
+                f.advance();
+            }
+        }
+        prop_assert!(taken.windows(2).all(|w| w[0] < w[1]), "{:?}", taken);
+        prop_assert!(!slow || taken.windows(2).all(|w| w[0] + 1 == w[1]), "{:?}", taken);
     }
 }
