@@ -170,13 +170,13 @@ impl Demux {
         if kind == Moov::KIND {
             return self.movie(body, out);
         }
-        let pieces = fragment::pieces(&body, begin, &self.tracks, &mut self.next)?;
+        let pieces = fragment::pieces(body, begin, &self.tracks, &mut self.next)?;
         self.pieces = pieces.into();
         Ok(())
     }
 
     fn movie(&mut self, body: Bytes, out: &mut Vec<Item>) -> Result<(), Mp4Error> {
-        let moov = movie::read(&body)?;
+        let moov = movie::read(body)?;
         let mut ignored = Vec::new();
         let tracks = movie::tracks(&moov, self.limits.tracks, &mut ignored)?;
         out.extend(ignored.into_iter().map(Item::Ignored));

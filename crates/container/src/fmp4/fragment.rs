@@ -8,8 +8,8 @@ use super::movie::MovieTrack;
 use super::needed::needed;
 use super::shape::Timing;
 
-/// More samples than any fragment has.
-const SAMPLES: usize = 1 << 16;
+/// More samples than any fragment has: five minutes of sound.
+const SAMPLES: usize = 1 << 14;
 
 /// One sample of a fragment.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,7 @@ pub(super) struct Piece {
 /// The samples in the order in which they lie. `begin` is where the `moof` does, `next` has the
 /// decoding time that comes next for each track.
 pub(super) fn pieces(
-    body: &Bytes,
+    body: Bytes,
     begin: u64,
     tracks: &[MovieTrack],
     next: &mut Vec<i64>,

@@ -59,7 +59,7 @@ impl Index {
     /// # Errors
     /// A `moov` that cannot be read, encrypted media, or no track that can be carried.
     pub fn new(moov: Bytes, limits: Limits) -> Result<Self, Mp4Error> {
-        let moov = movie::read(&moov)?;
+        let moov = movie::read(moov)?;
         let mut ignored = Vec::new();
         let tracks = movie::tracks(&moov, limits.tracks, &mut ignored)?;
         let indexed = |(place, movie): (usize, MovieTrack)| {

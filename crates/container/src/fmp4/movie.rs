@@ -34,7 +34,7 @@ impl MovieTrack {
 }
 
 /// Reads the body of a `moov`.
-pub(super) fn read(body: &Bytes) -> Result<Moov, Mp4Error> {
+pub(super) fn read(body: Bytes) -> Result<Moov, Mp4Error> {
     let mut body = needed(body)?;
     let moov = Moov::decode_body(&mut body)?;
     if body.has_remaining() {

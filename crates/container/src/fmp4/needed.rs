@@ -31,9 +31,9 @@ fn holds(kind: [u8; 4]) -> Holds {
 ///
 /// # Errors
 /// A box that is longer than what it lies in.
-pub(super) fn needed(body: &Bytes) -> Result<Bytes, Mp4Error> {
+pub(super) fn needed(body: Bytes) -> Result<Bytes, Mp4Error> {
     let mut out = BytesMut::with_capacity(body.len());
-    copy(body.clone(), DEEPEST, &mut out)?;
+    copy(body, DEEPEST, &mut out)?;
     Ok(out.freeze())
 }
 
@@ -90,19 +90,19 @@ mod tests {
             within(&[groups, times.clone()].concat()),
         ]
         .concat();
-        assert_eq!(needed(&body.into()).unwrap(), within(&times));
+        assert_eq!(needed(body.into()).unwrap(), within(&times));
     }
 
     #[test]
     fn boxes_within_boxes_end_somewhere() {
         let deep = (0..1_000).fold(Vec::new(), |inner, _| boxed(b"trak", &inner));
-        assert!(needed(&deep.into()).unwrap().len() <= 8 * (DEEPEST + 1));
+        assert!(needed(deep.into()).unwrap().len() <= 8 * (DEEPEST + 1));
     }
 
     #[test]
     fn a_box_that_is_longer_than_what_it_lies_in_is_refused() {
         let mut body = boxed(b"mvhd", &[0; 4]);
         body[3] += 1;
-        assert!(needed(&body.into()).is_err());
+        assert!(needed(body.into()).is_err());
     }
 }
