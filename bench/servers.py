@@ -72,6 +72,8 @@ class Weir(Process):
     """With one stream, `n`, that anybody may feed; a short window, so that memory is full soon."""
 
     window_s = 8
+    # The best first.
+    inputs = ("main",)
 
     def __init__(self, folder, binary, name):
         self.http, self.rtmp = free_port(), free_port()
@@ -84,7 +86,7 @@ class Weir(Process):
         }
         super().__init__(folder, name, [binary, "serve"], env)
         self.wait_for(self.http)
-        inputs = [{"id": "main", "url": "publish://", "key": None}]
+        inputs = [{"id": name, "url": "publish://", "key": None, "priority": rank} for rank, name in enumerate(self.inputs)]
         stream = {"name": "n", "inputs": inputs, "hls": {"window_s": self.window_s}}
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
         url = f"http://127.0.0.1:{self.http}/api/v1/streams"
