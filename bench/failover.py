@@ -26,7 +26,6 @@ import run
 import servers
 import table
 
-HERE = pathlib.Path(__file__).resolve().parent
 OURS = servers.REPOSITORY / ".tools/ffmpeg"
 FFMPEG = OURS if OURS.exists() else shutil.which("ffmpeg") or sys.exit("ffmpeg is missing: deploy/setup.sh test")
 KBPS = {"main": 1200, "backup": 900}
@@ -41,42 +40,15 @@ PATIENCE_S = 15
 PLAYER = ["-fpsprobesize", "0"]
 
 
-class Weir(servers.Weir):
-    name = "Weir"
-    inputs = ("main", "backup")
-
-    def __init__(self, args, folder, _):
-        super().__init__(folder, args.weir, "weir")
-        self.stop_all = [self.stop]
-
-    def ingest(self, which):
-        return f"{self.live}?input={which}"
+def weir(args, folder, _):
+    return servers.Weir(folder, args.weir, "weir", KBPS)
 
 
-class Republished(servers.Nginx):
-    """As an operator would set it up: README.md says why each."""
-
-    name = "nginx-rtmp"
-
-    def __init__(self, args, folder, idle_s):
-        self.rtmp = servers.free_port()
-        idle = f"drop_idle_publisher {idle_s * 1000:.0f}ms; idle_streams off; wait_key on; wait_video on;"
-        applications = "".join(f"application {which} {{ live on; {idle} }} " for which in KBPS)
-        applications += "application live { live on; wait_key on; wait_video on; }"
-        super().__init__(folder, "nginx", 1, f"rtmp {{ server {{ listen 127.0.0.1:{self.rtmp}; access_log off; {applications} }} }}")
-        self.wait_for(self.rtmp)
-        script = servers.Process(folder, "republish", [HERE / "republish.sh", FFMPEG, f"rtmp://127.0.0.1:{self.rtmp}"])
-        self.stop_all = [script.stop, self.stop]
-
-    @property
-    def live(self):
-        return f"rtmp://127.0.0.1:{self.rtmp}/live/n"
-
-    def ingest(self, which):
-        return f"rtmp://127.0.0.1:{self.rtmp}/{which}/n"
+def republished(_, folder, idle_s):
+    return servers.Republished(folder, "nginx", FFMPEG, idle_s)
 
 
-PEERS = (Weir, Republished)
+PEERS = {"Weir": weir, "nginx-rtmp": republished}
 
 
 @dataclass
@@ -84,7 +56,6 @@ class Picture:
     at: float
     # Whose it is, by its bytes.
     source: str
-    keyframe: bool
 
 
 class Film:
@@ -146,10 +117,10 @@ class Viewer(threading.Thread):
             at = time.monotonic()
             if line.startswith("#"):
                 continue
-            picture = Picture(at, self.film.sources.get(self.film.known_by(line), "?"), "F=0x0" not in line)
-            group = picture.source if picture.keyframe else group
-            if picture.source == group:
-                self.pictures.append(picture)
+            source = self.film.sources.get(self.film.known_by(line), "?")
+            group = group if "F=0x0" in line else source
+            if source == group:
+                self.pictures.append(Picture(at, source))
 
     def wait_for(self, source, since, patience):
         """The first picture of a source, or None."""
@@ -162,8 +133,10 @@ class Viewer(threading.Thread):
 
     def stop(self):
         self.stopping = True
-        self.player.kill()
-        self.join(10)
+        # It may be about to start another one.
+        while self.is_alive():
+            self.player.kill()
+            self.join(0.2)
 
 
 class Ticker(threading.Thread):
@@ -223,15 +196,14 @@ def await_phase(began, phase):
 def trial(args, film, peer, failure, phases):
     with tempfile.TemporaryDirectory(prefix="weir-failover-") as folder, contextlib.ExitStack() as stack:
         folder = pathlib.Path(folder)
-        server = peer(args, folder, failure.idle_s)
-        for stop in reversed(server.stop_all):
-            stack.callback(stop)
+        server = PEERS[peer](args, folder, failure.idle_s)
+        stack.callback(server.stop)
         began = time.monotonic()
         main = stack.enter_context(film.encoder(folder, "main", server.ingest("main")))
         viewer = Viewer(film, server.live, folder / "player.log")
         stack.callback(viewer.stop)
         if not viewer.wait_for("main", 0, STARTING_S):
-            raise SystemExit(f"{peer.name}: main is not seen\n{viewer.log.read_text()[-2000:]}")
+            raise SystemExit(f"{peer}: main is not seen\n{viewer.log.read_text()[-2000:]}")
         await_phase(began, phases[0])
         stack.enter_context(film.encoder(folder, "backup", server.ingest("backup")))
         time.sleep(SETTLE_S)
@@ -274,8 +246,8 @@ def measure(args, film, failure):
         dice = random.Random(number)
         phases = [dice.random() for _ in KBPS]
         # Who is first alternates: what grows with time is in both.
-        seen = {peer: trial(args, film, peer, failure, phases) for peer in PEERS[:: -1 if number % 2 else 1]}
-        said = [f"{peer.name} {seen[peer].silence_ms:.0f} ms, gap {seen[peer].gap_ms:.1f} ms" for peer in PEERS]
+        seen = {peer: trial(args, film, peer, failure, phases) for peer in list(PEERS)[:: -1 if number % 2 else 1]}
+        said = [f"{peer} {seen[peer].silence_ms:.0f} ms, gap {seen[peer].gap_ms:.1f} ms" for peer in PEERS]
         early = any(s.early for s in seen.values())
         print(f"{failure.title}, {number + 1}: {'; '.join(said)}{'; not counted: main was left before' if early else ''}", flush=True)
         pairs += [] if early else [[seen[peer] for peer in PEERS]]
@@ -300,7 +272,7 @@ def rows(title, pairs):
     for peer, seen, values in zip(PEERS, zip(*pairs), silences):
         figures = " / ".join(f"{f(values):.0f}" for f in (statistics.median, p99, max))
         counts = " | ".join(str(sum(getattr(s, sign) for s in seen)) for sign in ("cut", "back", "never"))
-        yield f"| {title} | {len(pairs)} | {peer.name} | {figures} | {max(s.usual_ms for s in seen):.0f} | {counts} |"
+        yield f"| {title} | {len(pairs)} | {peer} | {figures} | {max(s.usual_ms for s in seen):.0f} | {counts} |"
     ratios = [ours / theirs for ours, theirs in zip(*silences)]
     figures = " / ".join(f"{f(silences[0]) / f(silences[1]):.3f}" for f in (statistics.median, p99, max))
     yield f"| | | Weir / it | **{figures}**, of pairs {statistics.median(ratios):.3f}, at most {max(ratios):.3f} | | | | |"
