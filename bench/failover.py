@@ -285,6 +285,8 @@ def main():
     parser.add_argument("--idle", type=float, nargs="+", default=[1, 10], help="seconds of silence after which nginx drops a publisher")
     parser.add_argument("--only", nargs="+", choices=("kill", "stop"), default=("kill", "stop"))
     args = parser.parse_args()
+    # So that nothing is left running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="weir-film-") as folder:
         film = Film(pathlib.Path(folder))
         seen = [(f.title, measure(args, film, f)) for f in failures(args)]

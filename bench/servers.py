@@ -151,9 +151,9 @@ class Republished(Nginx):
     def __init__(self, folder, name, ffmpeg, idle_s):
         self.rtmp = free_port()
         idle = f"idle_streams off; drop_idle_publisher {idle_s * 1000:.0f}ms;"
-        applications = {"main": idle, "backup": idle, "live": "wait_key on; wait_video on;"}
-        applications = " ".join(f"application {which} {{ live on; {more} }}" for which, more in applications.items())
-        super().__init__(folder, name, 1, f"rtmp {{ server {{ listen 127.0.0.1:{self.rtmp}; access_log off; {applications} }} }}")
+        applications = {"main": idle, "backup": idle, "live": ""}
+        applications = [f"application {which} {{ live on; wait_key on; wait_video on; {more} }}" for which, more in applications.items()]
+        super().__init__(folder, name, 1, f"rtmp {{ server {{ listen 127.0.0.1:{self.rtmp}; access_log off; {' '.join(applications)} }} }}")
         self.wait_for(self.rtmp)
         self.script = Process(folder, "republish", [REPOSITORY / "bench/republish.sh", ffmpeg, f"rtmp://127.0.0.1:{self.rtmp}"])
 
