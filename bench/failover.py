@@ -160,6 +160,15 @@ class Ticker(threading.Thread):
         return self.worst_ms
 
 
+def await_quiet():
+    """Until two seconds had no long tick, a minute at most: what disturbs often goes on for a while."""
+    for _ in range(30):
+        ticker = Ticker()
+        time.sleep(2)
+        if ticker.stop() <= run.WORST_GAP_MS:
+            break
+
+
 @dataclass
 class Failure:
     title: str
@@ -237,11 +246,12 @@ def failures(args):
 
 
 def measure(args, film, failure):
-    """Pairs of what was seen, Weir's first, until so many are quiet; at most twice as many."""
+    """Pairs of what was seen, Weir's first, until so many are quiet; at most three times as many."""
     pairs = []
-    for number in range(2 * args.trials):
+    for number in range(3 * args.trials):
         if sum(quiet(pair) for pair in pairs) == args.trials:
             break
+        await_quiet()
         # Both fail at the same point of a group, at the same distance of the two encoders.
         dice = random.Random(number)
         phases = [dice.random() for _ in KBPS]
@@ -249,7 +259,7 @@ def measure(args, film, failure):
         seen = {peer: trial(args, film, peer, failure, phases) for peer in list(PEERS)[:: -1 if number % 2 else 1]}
         said = [f"{peer} {seen[peer].silence_ms:.0f} ms, gap {seen[peer].gap_ms:.1f} ms" for peer in PEERS]
         early = any(s.early for s in seen.values())
-        print(f"{failure.title}, {number + 1}: {'; '.join(said)}{'; not counted: main was left before' if early else ''}", flush=True)
+        print(f"{failure.title}, {number + 1}: {'; '.join(said)}{'; not counted: main was left before' if early else ''}", file=sys.stderr)
         pairs += [] if early else [[seen[peer] for peer in PEERS]]
     return pairs
 
@@ -267,7 +277,9 @@ def p99(values):
 
 
 def rows(title, pairs):
-    """One of each peer, and what lies between them."""
+    """One of each peer, and what lies between them; none of no pairs."""
+    if not pairs:
+        return
     silences = [[s.silence_ms for s in seen] for seen in zip(*pairs)]
     for peer, seen, values in zip(PEERS, zip(*pairs), silences):
         figures = " / ".join(f"{f(values):.0f}" for f in (statistics.median, p99, max))
@@ -289,13 +301,12 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="weir-film-") as folder:
         film = Film(pathlib.Path(folder))
-        seen = [(f.title, measure(args, film, f)) for f in failures(args)]
-    print(f"\n{datetime.date.today()}, {table.machine()}; commit {table.commit()}; nginx {servers.Nginx.version()} of Debian.\n\n{HEAD}")
-    for title, pairs in seen:
-        print("\n".join(rows(title, pairs)))
-        calm = [pair for pair in pairs if quiet(pair)]
-        if 0 < len(calm) < len(pairs):
-            print("\n".join(rows(f"{title}; the quiet ones", calm)))
+        print(f"{datetime.date.today()}, {table.machine()}; commit {table.commit()}; nginx {servers.Nginx.version()} of Debian.\n\n{HEAD}", flush=True)
+        for failure in failures(args):
+            pairs = measure(args, film, failure)
+            calm = [pair for pair in pairs if quiet(pair)]
+            for title, kept in ((failure.title, pairs), (f"{failure.title}; the quiet ones", calm if len(calm) < len(pairs) else [])):
+                print("\n".join(rows(title, kept)), end="\n" if kept else "", flush=True)
 
 
 if __name__ == "__main__":
