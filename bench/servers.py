@@ -73,7 +73,7 @@ class Weir(Process):
 
     window_s = 8
 
-    def __init__(self, folder, binary, name):
+    def __init__(self, folder, binary, name, inputs=("main",)):
         self.http, self.rtmp = free_port(), free_port()
         env = {
             "WEIR_DATA__DIR": str(folder / f"{name}.data"),
@@ -84,7 +84,7 @@ class Weir(Process):
         }
         super().__init__(folder, name, [binary, "serve"], env)
         self.wait_for(self.http)
-        inputs = [{"id": "main", "url": "publish://", "key": None}]
+        inputs = [{"id": i, "url": "publish://", "key": None, "priority": rank} for rank, i in enumerate(inputs)]
         stream = {"name": "n", "inputs": inputs, "hls": {"window_s": self.window_s}}
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
         url = f"http://127.0.0.1:{self.http}/api/v1/streams"
@@ -93,6 +93,9 @@ class Weir(Process):
     @property
     def live(self):
         return f"rtmp://127.0.0.1:{self.rtmp}/live/n"
+
+    def ingest(self, which):
+        return f"{self.live}?input={which}"
 
     @property
     def playlist(self):
@@ -140,6 +143,30 @@ class NginxRtmp(Nginx):
     @property
     def live(self):
         return f"rtmp://127.0.0.1:{self.rtmp}/live/n"
+
+
+class Republished(Nginx):
+    """With a script beside it that makes up for failover, set up as well as it can be: README.md says why each."""
+
+    def __init__(self, folder, name, ffmpeg, idle_s):
+        self.rtmp = free_port()
+        idle = f"idle_streams off; drop_idle_publisher {idle_s * 1000:.0f}ms;"
+        applications = {"main": idle, "backup": idle, "live": ""}
+        applications = [f"application {which} {{ live on; wait_key on; wait_video on; {more} }}" for which, more in applications.items()]
+        super().__init__(folder, name, 1, f"rtmp {{ server {{ listen 127.0.0.1:{self.rtmp}; access_log off; {' '.join(applications)} }} }}")
+        self.wait_for(self.rtmp)
+        self.script = Process(folder, "republish", [REPOSITORY / "bench/republish.sh", ffmpeg, f"rtmp://127.0.0.1:{self.rtmp}"])
+
+    def stop(self):
+        self.script.stop()
+        return super().stop()
+
+    @property
+    def live(self):
+        return self.ingest("live")
+
+    def ingest(self, which):
+        return f"rtmp://127.0.0.1:{self.rtmp}/{which}/n"
 
 
 class Floor(Process):
