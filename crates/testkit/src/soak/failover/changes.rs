@@ -32,6 +32,8 @@ pub(super) async fn run(binary: &Path, changes: u32) -> anyhow::Result<()> {
     let (_, before) = ground.active().await?;
     ground.audience.take()?;
     let mut third = None;
+    // At last the third input is gone again.
+    let changes = changes.next_multiple_of(3);
     for change in 0..changes {
         third = one(&ground, change, third).await?;
         ground
