@@ -3,22 +3,20 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 use tokio::process::Command;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::failover::{backup_is_ready, create, fed_by};
 use crate::server::Running;
+use crate::site::Site;
 
 /// Pictures, 25 a second.
 const PICTURES: usize = 1_500;
@@ -29,17 +27,10 @@ const BEFORE: Duration = Duration::from_secs(12);
 
 /// What one encoder made, told as a live playlist by the clock until it is killed.
 struct Encoder {
-    address: SocketAddr,
+    site: Site,
     killed: Arc<Mutex<Option<Duration>>>,
     /// Which picture a hash is.
     pictures: HashMap<String, usize>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Encoder {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }
 
 async fn ffmpeg(args: &str) -> String {
@@ -88,15 +79,10 @@ impl Encoder {
             let answer = answer(&root, request.uri().path(), now);
             async move { answer }
         };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = Router::new().fallback(serve);
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self {
-            address,
+            site: Site::serve(serve).await,
             killed,
             pictures: made.into_iter().zip(0..).collect(),
-            task,
         }
     }
 
@@ -156,7 +142,7 @@ async fn no_picture_is_lost_and_at_most_a_group_is_repeated() {
     let (main, backup) = tokio::join!(encoder("a", GROUP_A), encoder("b", GROUP_B));
     let s = Running::start(&dir).await;
     let input = |id: &str, encoder: &Encoder, priority| {
-        let url = format!("http://{}/live.m3u8", encoder.address);
+        let url = format!("http://{}/live.m3u8", encoder.site.address);
         json!({"id": id, "url": url, "priority": priority, "clock": "trust"})
     };
     let inputs = json!([input("main", &main, 0), input("backup", &backup, 1)]);

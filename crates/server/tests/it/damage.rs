@@ -1,23 +1,21 @@
 //! An input that is connected and delivers, but loses packets: the programme moves to one that is
 //! whole, and comes back.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
-use tokio::task::JoinHandle;
 
 use crate::failover::{backup_is_ready, create, fed_by, ffmpeg, runtime};
 use crate::server::Running;
+use crate::site::Site;
 
 const PACKET: usize = 188;
 /// One packet in so many is lost.
@@ -78,20 +76,13 @@ impl Sender {
 }
 
 /// Where the inputs are pulled from.
-struct Site {
-    address: SocketAddr,
+struct Origin {
+    site: Site,
     /// Whether packets of `main.ts` are lost.
     damaged: Arc<AtomicBool>,
-    task: JoinHandle<()>,
 }
 
-impl Drop for Site {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Site {
+impl Origin {
     async fn start(folder: PathBuf) -> Self {
         let damaged = Arc::<AtomicBool>::default();
         let hit = Arc::clone(&damaged);
@@ -105,19 +96,14 @@ impl Site {
             let sender = Sender::start(&folder.join(name), hit);
             async { Body::from_stream(stream::unfold(sender, Sender::next)) }
         };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = Router::new().fallback(serve);
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self {
-            address,
+            site: Site::serve(serve).await,
             damaged,
-            task,
         }
     }
 
     fn input(&self, id: &str, priority: u32) -> Value {
-        let url = format!("http://{}/{id}.ts", self.address);
+        let url = format!("http://{}/{id}.ts", self.site.address);
         json!({"id": id, "url": url, "priority": priority})
     }
 }
@@ -128,9 +114,9 @@ async fn an_input_that_loses_packets_is_left_for_one_that_is_whole() {
     for (name, size) in [("main.ts", "160x90"), ("backup.ts", "192x108")] {
         make_sound_and_grey(&dir.path().join(name), size).await;
     }
-    let site = Site::start(dir.path().to_owned()).await;
+    let origin = Origin::start(dir.path().to_owned()).await;
     let s = Running::start(&dir).await;
-    let inputs = json!([site.input("main", 0), site.input("backup", 1)]);
+    let inputs = json!([origin.input("main", 0), origin.input("backup", 1)]);
     let failover = json!({"failback_after_ms": 1000});
     create(
         &s,
@@ -140,7 +126,7 @@ async fn an_input_that_loses_packets_is_left_for_one_that_is_whole() {
     fed_by(&s, "n", "main").await;
     backup_is_ready(&s, "n").await;
 
-    site.damaged.store(true, Relaxed);
+    origin.damaged.store(true, Relaxed);
     let after = fed_by(&s, "n", "backup").await;
     let switch = &after["switches"][0];
     assert_eq!(
@@ -163,7 +149,7 @@ async fn an_input_that_loses_packets_is_left_for_one_that_is_whole() {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
 
-    site.damaged.store(false, Relaxed);
+    origin.damaged.store(false, Relaxed);
     let back = fed_by(&s, "n", "main").await;
     let switches = back["switches"].as_array().unwrap().iter();
     let reasons: Vec<_> = switches.map(|s| s["reason"].clone()).collect();

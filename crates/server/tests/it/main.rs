@@ -16,6 +16,7 @@ mod renditions;
 mod secure;
 mod server;
 mod silence;
+mod site;
 mod standing;
 mod systemd;
 mod tokens;

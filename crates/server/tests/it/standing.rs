@@ -1,35 +1,26 @@
 //! An HLS source whose encoder is gone, but whose playlist is still served: it is shown once.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::failover::{create, fed_by, ffmpeg, runtime, start};
 use crate::server::Running;
+use crate::site::Site;
 
 /// A list of one segment, until it has grown.
-struct Site {
-    address: SocketAddr,
+struct Origin {
+    site: Site,
     grown: Arc<AtomicBool>,
-    task: JoinHandle<()>,
 }
 
-impl Drop for Site {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Site {
+impl Origin {
     async fn start(folder: PathBuf) -> Self {
         for n in 0..2 {
             ffmpeg(&format!(
@@ -49,14 +40,9 @@ impl Site {
             };
             async { answer }
         };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = Router::new().fallback(serve);
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self {
-            address,
+            site: Site::serve(serve).await,
             grown,
-            task,
         }
     }
 }
@@ -84,8 +70,8 @@ async fn failed(s: &Running, times: usize) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_playlist_that_stands_still_is_shown_once() {
     let (dir, s) = start().await;
-    let site = Site::start(dir.path().to_owned()).await;
-    let url = format!("http://{}/live.m3u8", site.address);
+    let origin = Origin::start(dir.path().to_owned()).await;
+    let url = format!("http://{}/live.m3u8", origin.site.address);
     let input = json!({"id": "main", "url": url, "silence_timeout_ms": 500});
     let slate = json!({"url": "file://slate.mp4"});
     create(&s, json!({"name": "n", "inputs": [input], "slate": slate})).await;
@@ -100,7 +86,7 @@ async fn a_playlist_that_stands_still_is_shown_once() {
         "{error}"
     );
 
-    site.grown.store(true, Relaxed);
+    origin.grown.store(true, Relaxed);
     fed_by(&s, "n", "main").await;
     s.stop().await;
 }
