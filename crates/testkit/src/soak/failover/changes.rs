@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-use super::ground::{Ground, INPUTS, NAME, Plan};
+use super::ground::{Ground, INPUTS, NAME};
 use super::table::GROUP;
 use super::tally::Count;
 use crate::actors::{Decoder, Relay};
@@ -19,14 +19,7 @@ const SEEN: u64 = 45;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(binary: &Path, changes: u32) -> anyhow::Result<()> {
-    let plan = Plan {
-        priority: 1,
-        ..Plan::default()
-    };
-    let mut ground = Ground::set(binary, plan).await?;
-    ground
-        .until("the better input", |r| r["input"] == INPUTS[0])
-        .await?;
+    let mut ground = Ground::set_better(binary).await?;
     let mut decoder = Decoder::play(&format!("{}/{NAME}/index.m3u8", ground.weir.origin()?))?;
     decoder.until(30, PATIENCE).await?;
     let (_, before) = ground.active().await?;

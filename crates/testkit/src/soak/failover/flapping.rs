@@ -6,21 +6,14 @@ use std::time::Duration;
 use anyhow::ensure;
 use tokio::time::sleep;
 
-use super::ground::{Ground, INPUTS, Plan};
+use super::ground::{Ground, INPUTS};
 use crate::soak::stage::say;
 
 const DOWN: Duration = Duration::from_secs(1);
 
 /// It is there for `up` and away for a second, so many times.
 pub(super) async fn run(binary: &Path, up: Duration, times: u32) -> anyhow::Result<()> {
-    let plan = Plan {
-        priority: 1,
-        ..Plan::default()
-    };
-    let mut ground = Ground::set(binary, plan).await?;
-    ground
-        .until("the better input", |r| r["input"] == INPUTS[0])
-        .await?;
+    let mut ground = Ground::set_better(binary).await?;
     let (_, before) = ground.active().await?;
     ground.audience.take()?;
     for _ in 0..times {

@@ -116,6 +116,18 @@ impl Ground {
         Ok(ground)
     }
 
+    /// The same, and the first input is the better one and feeds the programme.
+    pub(super) async fn set_better(binary: &Path) -> anyhow::Result<Self> {
+        let plan = Plan {
+            priority: 1,
+            ..Plan::default()
+        };
+        let ground = Self::set(binary, plan).await?;
+        let best = |r: &Value| r["input"] == INPUTS[0];
+        ground.until("the better input", best).await?;
+        Ok(ground)
+    }
+
     /// An encoder for that input begins, in the place of the one that was.
     pub(super) fn push(&mut self, at: usize) -> anyhow::Result<()> {
         self.relays[at] = None;
