@@ -420,16 +420,19 @@ impl Selector {
         let ends = ends.map(|i| i.since + i.probation(&self.policy, now));
         let rest = self.moved.map(|at| at + self.policy.failback_after);
         let slate = self.dry.map(|at| at + self.policy.slate_after);
-        let failback = active.is_some().then(|| ends.chain(rest));
+        let failback = active
+            .is_some()
+            .then(|| ends.chain(rest))
+            .into_iter()
+            .flatten();
         let silent = active.filter(|a| a.fault == Some(Fault::Silent));
         let left = silent.map(|active| {
             let delivers = self.inputs.iter().filter(|i| i.delivers());
             let proofs = delivers.map(|i| i.since + PROOF);
             proofs.chain([active.since + PATIENCE])
         });
-        let left = left.into_iter().flatten();
-        { failback.into_iter().flatten() }
-            .chain(left)
+        failback
+            .chain(left.into_iter().flatten())
             .chain(slate)
             .filter(|at| *at > now)
             .min()
