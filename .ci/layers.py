@@ -27,6 +27,7 @@ ARROWS = {
     "transcode": {"media", "container", "hub"},
     "transcoder": {"media", "container"},
     "store": set(),
+    "webhook": set(),
     "testkit": {"media", "container", "hub"},
     "bench": {"media", "container", "packager", "hub", "rtmp"},
 }

@@ -1,0 +1,7 @@
+//! Tests of deliveries: real HTTP servers, real files, and the order of what is sent against a model.
+
+#![allow(clippy::unwrap_used)]
+
+mod client;
+mod sign;
+mod tls;
