@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod client;
+mod lanes;
+mod model;
 mod sign;
 mod tls;
