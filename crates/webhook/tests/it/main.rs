@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod client;
+mod file;
 mod lanes;
 mod model;
 mod sign;
