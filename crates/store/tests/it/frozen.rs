@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection};
-use store::{Error, Store};
+use store::{Error, Kind, Store};
 use testkit::actors::Postgres;
 use tokio::time::{Instant, timeout};
 
@@ -16,7 +16,7 @@ async fn a_frozen_database_is_an_error_and_a_thawed_one_works_again() {
     let postgres = Postgres::start().unwrap();
     let url = postgres.database().unwrap();
     let store = Store::open(&url).await.unwrap();
-    store.create("news", "{}", 1).await.unwrap();
+    store.create(Kind::Stream, "news", "{}", 1).await.unwrap();
 
     postgres.freeze().unwrap();
     // More than the pool has connections: none of them is lost to it.
@@ -47,7 +47,15 @@ async fn a_frozen_database_is_an_error_and_a_thawed_one_works_again() {
         assert!(began.elapsed() < SECONDS);
     }
     store.append_row("other", &row(0)).await.unwrap();
-    assert_eq!(store.get("news").await.unwrap().unwrap().version, 1);
+    assert_eq!(
+        store
+            .get(Kind::Stream, "news")
+            .await
+            .unwrap()
+            .unwrap()
+            .version,
+        1
+    );
 }
 
 /// The connection is in the middle of a statement, which waits for somebody else's lock.
@@ -55,17 +63,20 @@ async fn a_frozen_database_is_an_error_and_a_thawed_one_works_again() {
 async fn a_statement_that_is_not_answered_ends() {
     let db = Database::postgres();
     let store = db.open().await;
-    store.create("news", "0", 1).await.unwrap();
+    store.create(Kind::Stream, "news", "0", 1).await.unwrap();
     let mut other = PgConnection::connect(&db.url).await.unwrap();
     let mut holder = other.begin().await.unwrap();
     let lock = sqlx::query("SELECT version FROM streams FOR UPDATE");
     lock.execute(&mut *holder).await.unwrap();
 
-    let update = timeout(SECONDS, store.update("news", "1", None, 2));
+    let update = timeout(SECONDS, store.update(Kind::Stream, "news", "1", None, 2));
     let error = update.await.unwrap().unwrap_err();
     assert!(error.is_away(), "{error}");
     holder.rollback().await.unwrap();
-    let updated = store.update("news", "1", Some(1), 2).await.unwrap();
+    let updated = store
+        .update(Kind::Stream, "news", "1", Some(1), 2)
+        .await
+        .unwrap();
     assert_eq!(updated.version, 2);
 }
 

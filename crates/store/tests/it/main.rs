@@ -26,5 +26,5 @@ mod files;
 mod frozen;
 mod numbering;
 mod opening;
-mod streams;
+mod resources;
 mod tokens;
