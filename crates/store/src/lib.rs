@@ -8,16 +8,22 @@
 
 #[macro_use]
 mod db;
+mod deliveries;
 mod error;
+mod events;
 mod migrations;
 mod numbering;
 mod postgres;
 mod resources;
+mod retention;
+mod sql;
 mod tokens;
 mod writes;
 
 pub use db::Store;
+pub use deliveries::{Backlog, Delivery};
 pub use error::Error;
+pub use events::{EventQuery, EventRecord, NewEvent};
 pub use numbering::{NewRow, NumberingRow, NumberingState, StateUpdate};
 pub use resources::{Kind, Record};
 pub use tokens::TokenRecord;
