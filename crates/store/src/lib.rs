@@ -11,6 +11,7 @@ mod db;
 mod deliveries;
 mod error;
 mod events;
+mod instance;
 mod migrations;
 mod numbering;
 mod postgres;

@@ -14,6 +14,7 @@ on_both_engines!(
     a_refused_batch_takes_no_numbers,
     questions_are_answered_exactly,
     the_last_number_survives_a_restart,
+    an_instance_is_called_the_same_for_ever,
 );
 
 async fn events_are_numbered_and_read_as_written(db: Database) {
@@ -209,4 +210,20 @@ async fn the_last_number_survives_a_restart(db: Database) {
     assert_eq!(store.last_event().await.unwrap(), 2);
     let given = store.append_events(2, 2, &batch).await.unwrap();
     assert_eq!(given, [(3, 3), (4, 4)]);
+}
+
+async fn an_instance_is_called_the_same_for_ever(db: Database) {
+    let stores = [db.open().await, db.open().await, db.open().await];
+    let tasks = stores.map(|store| tokio::spawn(async move { store.instance().await }));
+    let mut names = Vec::new();
+    for task in tasks {
+        names.push(task.await.unwrap().unwrap());
+    }
+    let store = db.open().await;
+    names.push(store.instance().await.unwrap());
+    let first = names[0].clone();
+    assert!(names.iter().all(|name| *name == first));
+    assert!(first.len() == 32 && first.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')));
+    let other = Store::open("sqlite::memory:").await.unwrap();
+    assert_ne!(other.instance().await.unwrap(), first);
 }
