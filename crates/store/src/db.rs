@@ -16,7 +16,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(10);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const FILE_CONNECTIONS: u32 = 4;
 
-/// Streams, numbering rows and tokens. Clones share one pool of connections.
+/// All that Weir remembers. Clones share one pool of connections.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) db: Db,

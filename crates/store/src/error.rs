@@ -4,16 +4,16 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A stream of that name is there already.
-    #[error("the stream exists already")]
+    /// The name is taken.
+    #[error("the name is taken")]
     Exists,
-    /// No stream, or no token, is called that.
+    /// Nothing of its kind is called that.
     #[error("not found")]
     NotFound,
-    /// Somebody else changed the stream in between.
-    #[error("the stream has changed: it is at version {current}")]
+    /// Somebody else changed it in between.
+    #[error("it has changed: it is at version {current}")]
     Stale {
-        /// The version the stream has now.
+        /// The version it has now.
         current: i64,
     },
     // The URL itself stays out of the messages: it may hold a password.

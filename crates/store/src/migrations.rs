@@ -17,6 +17,11 @@ macro_rules! files {
             (1, "streams", sql!($engine, "0001_streams")),
             (2, "numbering", sql!($engine, "0002_numbering")),
             (3, "tokens", sql!($engine, "0003_tokens")),
+            (
+                4,
+                "resources and events",
+                sql!($engine, "0004_resources_and_events"),
+            ),
         ]
     };
 }

@@ -1,7 +1,7 @@
 //! An empty database of either engine.
 
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
-use store::{NewRow, Store};
+use store::{EventQuery, EventRecord, NewEvent, NewRow, Store};
 use tempfile::TempDir;
 use testkit::actors::Postgres;
 
@@ -55,4 +55,28 @@ pub(crate) fn row(n0: i64) -> NewRow {
         regular: true,
         segment_ns: 2_000_000_000,
     }
+}
+
+/// An event of a stream at a time, for some hooks.
+pub(crate) fn event(stream: &str, time_ms: i64, hooks: &[&str]) -> NewEvent {
+    NewEvent {
+        stream: stream.to_owned(),
+        kind: "stream.up".to_owned(),
+        time_ms,
+        data: format!("{{\"at\":{time_ms}}}"),
+        hooks: hooks.iter().map(|&hook| hook.to_owned()).collect(),
+    }
+}
+
+/// All that is in the journal, oldest first.
+pub(crate) async fn journal(store: &Store) -> Vec<EventRecord> {
+    let query = EventQuery {
+        limit: u32::MAX,
+        ..EventQuery::default()
+    };
+    store.events(&query).await.unwrap()
+}
+
+pub(crate) fn ids(events: &[EventRecord]) -> Vec<i64> {
+    events.iter().map(|event| event.id).collect()
 }

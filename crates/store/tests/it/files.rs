@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use store::{Error, StateUpdate, Store};
+use store::{Error, Kind, StateUpdate, Store};
 
 use crate::engine::{Database, row};
 
@@ -19,8 +19,8 @@ async fn a_file_that_cannot_be_made_is_an_error() {
 #[tokio::test]
 async fn databases_in_memory_are_apart() {
     let (one, two) = (memory().await, memory().await);
-    one.create("news", "{}", 1).await.unwrap();
-    assert!(two.all().await.unwrap().is_empty());
+    one.create(Kind::Stream, "news", "{}", 1).await.unwrap();
+    assert!(two.all(Kind::Stream).await.unwrap().is_empty());
 }
 
 /// Copies what a killed process would have left: the files as they are, nothing checkpointed.
@@ -35,7 +35,7 @@ fn copy_files(from: &Path, to: &Path) {
 async fn all_that_was_written_is_there_after_a_kill() {
     let (first, copy) = (Database::sqlite(), Database::sqlite());
     let store = first.open().await;
-    let stream = store.create("news", "{}", 1).await.unwrap();
+    let stream = store.create(Kind::Stream, "news", "{}", 1).await.unwrap();
     store.append_row("news", &row(3)).await.unwrap();
     let update = StateUpdate {
         stream: "news".to_owned(),
@@ -48,7 +48,7 @@ async fn all_that_was_written_is_there_after_a_kill() {
     copy_files(first.dir(), copy.dir());
     assert!(copy.dir().join("weir.db-wal").exists());
     let revived = copy.open().await;
-    assert_eq!(revived.all().await.unwrap(), [stream]);
+    assert_eq!(revived.all(Kind::Stream).await.unwrap(), [stream]);
     let state = revived.numbering("news").await.unwrap();
     assert_eq!(state, store.numbering("news").await.unwrap());
     assert_eq!(state.unwrap().highest, 77);

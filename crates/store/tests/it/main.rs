@@ -21,10 +21,15 @@ macro_rules! on_both_engines {
     };
 }
 
+mod deliveries;
 mod engine;
+mod events;
 mod files;
 mod frozen;
+mod migrating;
 mod numbering;
 mod opening;
-mod streams;
+mod resources;
+mod retention;
 mod tokens;
+mod writes;
