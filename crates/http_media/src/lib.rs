@@ -22,3 +22,4 @@ pub use drive::{Control, Driver, Observer};
 pub use error::Refusal;
 pub use live::{Figures, Output};
 pub use outputs::{Limits, Outputs};
+pub use viewers::{Comings, Viewer};

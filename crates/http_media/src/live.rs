@@ -14,7 +14,7 @@ use packager::{Form, Snapshot};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::viewers::Viewers;
+use crate::viewers::{Comings, Viewers};
 
 /// Upper bounds of the release-latency histogram, in microseconds.
 const BUCKETS: [u64; 10] = [
@@ -49,6 +49,7 @@ pub(crate) struct Requests {
     pub(crate) segments: AtomicU64,
     pub(crate) parts: AtomicU64,
     pub(crate) refused: AtomicU64,
+    pub(crate) crowded: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -133,6 +134,8 @@ pub struct Figures {
     pub parts: u64,
     /// Requests refused.
     pub refused: u64,
+    /// Of those, the ones for which too many waited already.
+    pub crowded: u64,
     /// Requests that wait now.
     pub blocked: u64,
     /// HTTP viewers now.
@@ -232,7 +235,7 @@ impl Output {
         }
     }
 
-    /// Whether there are HTTP viewers; those who went are noticed by [`Output::forget_viewers`].
+    /// Whether there are HTTP viewers; those who went are noticed by [`Output::turn_viewers_over`].
     #[must_use]
     pub fn audience(&self) -> watch::Receiver<bool> {
         self.audience.subscribe()
@@ -247,14 +250,17 @@ impl Output {
         self.on_demand.load(Relaxed)
     }
 
-    /// Forgets who has not been seen of late.
-    pub fn forget_viewers(&self) {
+    /// Forgets who has not been seen of late; tells who came and who went since the last time.
+    pub fn turn_viewers_over(&self) -> Comings {
         let window = self.target_duration() * 3;
+        let mut comings = Comings::default();
         // Counted under the lock, so that one who comes meanwhile is told of after it.
         self.audience.send_if_modified(|any| {
+            comings = self.viewers.turn_over(window, Instant::now());
             let now = self.viewers.count(window, Instant::now()) > 0;
             std::mem::replace(any, now) != now
         });
+        comings
     }
 
     /// The longest target duration of all playlists, in seconds.
@@ -275,6 +281,7 @@ impl Output {
             segments: r.segments.load(Relaxed),
             parts: r.parts.load(Relaxed),
             refused: r.refused.load(Relaxed),
+            crowded: r.crowded.load(Relaxed),
             blocked: self.blocked.load(Relaxed) as u64,
             viewers: self.viewers.count(window, Instant::now()) as u64,
             renders: self.renders.load(Relaxed),

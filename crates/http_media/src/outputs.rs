@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::live::Output;
+use crate::resource::Resource;
 
 /// Bounds on what waiting requests may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,12 @@ impl Outputs {
     pub fn remove(&self, name: &str) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         table.remove(name);
+    }
+
+    /// The stream whose media a path names; `None` where it names nothing of ours.
+    #[must_use]
+    pub fn stream_of(path: &str) -> Option<&str> {
+        Resource::parse(path).map(|(stream, _)| stream)
     }
 
     /// What is served under `name`.

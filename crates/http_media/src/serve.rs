@@ -75,6 +75,9 @@ impl Outputs {
         let result = self.serve(&output, resource, asked).await;
         result.unwrap_or_else(|refusal| {
             output.requests.refused.fetch_add(1, Relaxed);
+            if refusal == Refusal::Crowded {
+                output.requests.crowded.fetch_add(1, Relaxed);
+            }
             let mut response = refusal.into_response();
             let age = headers::refusal_age(output.target_duration(), refusal);
             response.headers_mut().insert(header::CACHE_CONTROL, age);

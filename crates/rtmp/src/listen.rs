@@ -272,8 +272,8 @@ impl Connection {
         send(&mut self.stream, &output, self.config.write_timeout).await
     }
 
-    async fn refuse(mut self, why: Reject) -> Result<(), Error> {
-        self.session.reject(why);
+    async fn refuse(mut self, why: Reject, words: Option<&str>) -> Result<(), Error> {
+        self.session.reject(why, words);
         self.say_goodbye().await.map_err(|kind| self.error(kind))
     }
 
@@ -358,7 +358,15 @@ impl PublishRequest {
     /// # Errors
     /// A peer that does not listen.
     pub async fn reject(self, why: Reject) -> Result<(), Error> {
-        self.connection.refuse(why).await
+        self.connection.refuse(why, None).await
+    }
+
+    /// The same in words of somebody else.
+    ///
+    /// # Errors
+    /// A peer that does not listen.
+    pub async fn reject_saying(self, why: Reject, words: &str) -> Result<(), Error> {
+        self.connection.refuse(why, Some(words)).await
     }
 }
 
@@ -393,7 +401,15 @@ impl PlayRequest {
     /// # Errors
     /// A peer that does not listen.
     pub async fn reject(self, why: Reject) -> Result<(), Error> {
-        self.connection.refuse(why).await
+        self.connection.refuse(why, None).await
+    }
+
+    /// The same in words of somebody else.
+    ///
+    /// # Errors
+    /// A peer that does not listen.
+    pub async fn reject_saying(self, why: Reject, words: &str) -> Result<(), Error> {
+        self.connection.refuse(why, Some(words)).await
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Reject {
     NotFound,
     /// The key is missing or wrong.
     Unauthorised,
+    /// Whoever decides on it says no.
+    Denied,
     /// Somebody else publishes it.
     Busy,
     /// It is there, but takes no publisher now.
@@ -39,9 +41,10 @@ pub enum Reject {
 
 impl Reject {
     /// All of them, for metrics that list each.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::NotFound,
         Self::Unauthorised,
+        Self::Denied,
         Self::Busy,
         Self::Disabled,
         Self::Overload,
@@ -54,6 +57,7 @@ impl Reject {
         match self {
             Self::NotFound => "not_found",
             Self::Unauthorised => "unauthorised",
+            Self::Denied => "denied",
             Self::Busy => "busy",
             Self::Disabled => "disabled",
             Self::Overload => "overload",
@@ -65,6 +69,7 @@ impl Reject {
         match self {
             Self::NotFound => "no such stream",
             Self::Unauthorised => "wrong or missing key",
+            Self::Denied => "not allowed",
             Self::Busy => "the stream has a publisher already",
             Self::Disabled => "the stream is disabled",
             Self::Overload => "the server is at its limit",
@@ -74,7 +79,7 @@ impl Reject {
 
     const fn publish_code(self) -> &'static str {
         match self {
-            Self::Unauthorised => "NetStream.Publish.Unauthorized",
+            Self::Unauthorised | Self::Denied => "NetStream.Publish.Unauthorized",
             Self::Overload | Self::Disabled => "NetStream.Publish.Rejected",
             Self::NotFound | Self::Busy | Self::Unsupported => "NetStream.Publish.BadName",
         }
@@ -180,12 +185,15 @@ impl Wire {
         self.on_status("status", "NetStream.Play.Stop", name);
     }
 
-    pub(crate) fn refuse_publish(&mut self, why: Reject) {
-        self.on_status("error", why.publish_code(), why.description());
+    /// In these words, or in ours.
+    pub(crate) fn refuse_publish(&mut self, why: Reject, words: Option<&str>) {
+        let words = words.unwrap_or_else(|| why.description());
+        self.on_status("error", why.publish_code(), words);
     }
 
-    pub(crate) fn refuse_play(&mut self, why: Reject) {
-        self.on_status("error", why.play_code(), why.description());
+    pub(crate) fn refuse_play(&mut self, why: Reject, words: Option<&str>) {
+        let words = words.unwrap_or_else(|| why.description());
+        self.on_status("error", why.play_code(), words);
     }
 
     fn on_status(&mut self, level: &str, code: &str, description: &str) {

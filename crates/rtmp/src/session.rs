@@ -154,12 +154,12 @@ impl Session {
     }
 
     /// The request is refused; nothing more will be read.
-    pub fn reject(&mut self, why: Reject) {
+    pub fn reject(&mut self, why: Reject, words: Option<&str>) {
         self.phase = Phase::Refused;
         if self.asks_play {
-            self.link.out.refuse_play(why);
+            self.link.out.refuse_play(why, words);
         } else {
-            self.link.out.refuse_publish(why);
+            self.link.out.refuse_publish(why, words);
         }
     }
 

@@ -13,9 +13,11 @@ pub struct Target {
     pub key: Option<String>,
     /// `input` of the query.
     pub input: Option<String>,
+    /// The whole query, as it was sent.
+    pub query: String,
 }
 
-/// The key stays out of logs.
+/// The key and the query stay out of logs.
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
@@ -23,7 +25,7 @@ impl fmt::Debug for Target {
             .field("name", &self.name)
             .field("key", &self.key.as_ref().map(|_| "…"))
             .field("input", &self.input)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -49,6 +51,10 @@ impl Target {
     }
 
     fn take_query(&mut self, query: &str) {
+        if !self.query.is_empty() && !query.is_empty() {
+            self.query.push('&');
+        }
+        self.query.push_str(query);
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match name {
@@ -104,6 +110,7 @@ mod tests {
                 (Some("k 1"), Some("main"))
             );
         }
+        assert_eq!(Target::new("live?a=1", "x?b=2").query, "a=1&b=2");
         assert_eq!(Target::new("live", "x?key=%zz").key.as_deref(), Some("%zz"));
         assert!(!format!("{:?}", Target::new("live", "x?key=geheim")).contains("geheim"));
     }

@@ -18,12 +18,16 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Access;
 use crate::api::{Api, Auth};
 use crate::config::{self, Config};
 use crate::egress::Egress;
+use crate::events::{Event, Events, Journal, Keep, Subscribers};
+use crate::hooks::{self, Hooks};
 use crate::metrics::Metrics;
 use crate::pages::{self, Pages};
 use crate::runtime::{Manager, Means, Ports};
+use crate::sentinel::Sentinel;
 use crate::systemd::{self, Inherited};
 use crate::tls::Certificate;
 use crate::tokens::Tokens;
@@ -108,6 +112,7 @@ pub struct Server {
     manager: Arc<Manager>,
     auth: Arc<Auth>,
     metrics: Arc<Metrics>,
+    access: Arc<Access>,
     /// Held until the process ends.
     _lock: File,
 }
@@ -147,15 +152,30 @@ impl Server {
         let mut own_ports = vec![http.plain.local_addr()?.port()];
         own_ports.extend(http.tls.as_ref().and_then(port));
         own_ports.extend(ports.rtmp.into_iter().chain(ports.rtmps));
+        let egress = Arc::new(Egress {
+            strict: config.egress.strict,
+            hooks: config.egress.hooks.clone(),
+            own_ports,
+        });
+        let client = hooks_client(&egress)?;
+        let access = Arc::new(Access::new(client.clone())?);
+        metrics.register(access.asked.clone())?;
+        let told = hear(&config, &store, client).await.context("database")?;
         let means = Means {
-            egress: Arc::new(Egress {
-                strict: config.egress.strict,
-                own_ports,
-            }),
+            egress,
             files: config.files_root(),
         };
-        let manager = Arc::new(Manager::new(store, outputs, ports, means));
+        let manager = Arc::new(Manager::new(store, outputs, ports, means, told));
+        manager
+            .hooks
+            .load(&manager.store)
+            .await
+            .context("database")?;
         let streams = manager.load().await.context("database")?;
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        manager
+            .events
+            .tell_all(&Event::ServerStarted { version, streams });
         tracing::info!(streams, http = %http.plain.local_addr()?, "started");
         Ok(Self {
             auth: Arc::new(Auth {
@@ -164,6 +184,7 @@ impl Server {
                 tokens,
             }),
             metrics,
+            access,
             config,
             http,
             rtmp,
@@ -210,19 +231,36 @@ impl Server {
         let ledger = tokio::spawn(ledger.run(manager.store.clone(), written.clone()));
         let tokens = Arc::clone(&self.auth.tokens);
         let tokens = tokio::spawn(tokens.run(manager.store.clone(), written.clone()));
-        let sampling = tokio::spawn(sample(Arc::clone(&manager)));
+        let journal = Journal {
+            events: manager.events.clone(),
+            store: manager.store.clone(),
+            hooks: Arc::clone(&manager.hooks) as Arc<dyn Subscribers>,
+            keep: Keep {
+                days: self.config.events.keep_days,
+                events: self.config.events.keep_events,
+            },
+        };
+        let journal = tokio::spawn(journal.run(written.clone()));
+        let sentinel = Sentinel::new(
+            Arc::clone(&manager),
+            Arc::clone(&self.metrics),
+            self.certificate.clone(),
+        );
+        let sampling = tokio::spawn(sample(Arc::clone(&manager), sentinel));
         let certificate = self.certificate.clone();
         let following = certificate.map(|c| tokio::spawn(c.follow()));
         let rtmp = self.rtmp(&stop);
         let closing = CancellationToken::new();
         let http = self.http(&ready, &closing);
         stop.cancelled().await;
+        manager.events.tell_all(&Event::ServerStopping {});
         ready.store(false, Relaxed);
         sampling.abort();
         let drained = timeout(drain, async {
             if manager.freeze_all().await {
                 tokio::time::sleep(LAST_LOOK).await;
             }
+            manager.events.end();
             closing.cancel();
             let _ = http.await;
             if let Some(rtmp) = rtmp {
@@ -237,6 +275,8 @@ impl Server {
         let writing = timeout(WRITING, async {
             let _ = ledger.await;
             let _ = tokens.await;
+            let _ = journal.await;
+            manager.hooks.end();
             manager.store.close().await;
         });
         if writing.await.is_err() {
@@ -255,9 +295,10 @@ impl Server {
             listener: Listener::new(socket, rtmp_bounds(&config)),
             tls,
         });
-        let (manager, metrics) = (Arc::clone(&self.manager), Arc::clone(&self.metrics));
+        let manager = Arc::clone(&self.manager);
+        let shared = (Arc::clone(&self.metrics), Arc::clone(&self.access));
         let doors = doors.collect();
-        let serving = rtmp_server::serve(doors, config, manager, metrics, stop.clone());
+        let serving = rtmp_server::serve(doors, config, manager, shared, stop.clone());
         Some(tokio::spawn(serving))
     }
 
@@ -266,6 +307,7 @@ impl Server {
             manager: Arc::clone(&self.manager),
             metrics: Arc::clone(&self.metrics),
             ready: Arc::clone(ready),
+            access: self.access,
             certificate: self.certificate.clone(),
         };
         let api = Api {
@@ -281,6 +323,31 @@ impl Server {
         let serving = http_server::serve(doors, router, config, stop.clone(), self.metrics);
         tokio::spawn(serving)
     }
+}
+
+/// What hooks and callbacks are asked with.
+fn hooks_client(egress: &Arc<Egress>) -> Result<webhook::Client> {
+    let tls = http_media::pull::tls(true).context("certificates of the system")?;
+    Ok(webhook::Client::new(egress.check_hooks(), &tls))
+}
+
+/// Where events are told and heard.
+async fn hear(
+    config: &Config,
+    store: &Store,
+    client: webhook::Client,
+) -> Result<(Events, Arc<Hooks>), store::Error> {
+    let last = store.last_event().await?;
+    let limits = &config.events;
+    let (waiting, seats) = (limits.max_waiting, limits.max_subscribers);
+    let events = Events::new(store.clone(), last, waiting, seats);
+    let means = hooks::Means {
+        client,
+        files: config.hooks_root(),
+        instance: store.instance().await?.into(),
+    };
+    let hooks = Hooks::new(store.clone(), events.clone(), means);
+    Ok((events, Arc::new(hooks)))
 }
 
 fn port(socket: &TcpListener) -> Option<u16> {
@@ -326,12 +393,14 @@ impl Listeners {
 }
 
 /// Rates are read off what was counted a moment ago.
-async fn sample(manager: Arc<Manager>) {
+async fn sample(manager: Arc<Manager>, mut sentinel: Sentinel) {
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         manager.sample();
+        sentinel.look();
+        manager.let_go().await;
         manager.settle_doubts().await;
     }
 }

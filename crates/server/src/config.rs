@@ -12,6 +12,7 @@ mod tls;
 
 pub(crate) use self::tls::Origin;
 pub use self::tls::{Acme, Challenge, Tls};
+pub use crate::egress::Range;
 
 /// Everything an operator may set before start. Works as it is.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -31,6 +32,10 @@ pub struct Config {
     pub files: Files,
     /// Where connections of ours may go.
     pub egress: Egress,
+    /// What happens, and how long that is known.
+    pub events: Events,
+    /// Where events are delivered in files.
+    pub hooks: Hooks,
     /// What is said of it all.
     pub log: Log,
     /// Who may use the API.
@@ -124,6 +129,30 @@ pub struct Files {
 pub struct Egress {
     /// Whether pulls may not reach private ranges either, this host included.
     pub strict: bool,
+    /// Private ranges that hooks and callbacks may reach nevertheless: `10.1.0.0/16`, `127.0.0.1`.
+    pub hooks: Vec<Range>,
+}
+
+/// `[events]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Events {
+    /// Events that may wait for the database; beyond them the oldest are dropped.
+    pub max_waiting: usize,
+    /// Clients that may follow along at a time.
+    pub max_subscribers: usize,
+    /// Days that an event is kept.
+    pub keep_days: u32,
+    /// Events that are kept.
+    pub keep_events: u32,
+}
+
+/// `[hooks]`
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hooks {
+    /// Hooks write files below here alone; by default `events` in the data directory.
+    pub files_root: Option<PathBuf>,
 }
 
 /// `[log]`
@@ -226,6 +255,17 @@ impl Default for Log {
     }
 }
 
+impl Default for Events {
+    fn default() -> Self {
+        Self {
+            max_waiting: 10_000,
+            max_subscribers: 200,
+            keep_days: 7,
+            keep_events: 1_000_000,
+        }
+    }
+}
+
 impl Default for Shutdown {
     fn default() -> Self {
         Self { drain_s: 10 }
@@ -280,7 +320,10 @@ impl Config {
             tls.check()?;
         }
         let (http, rtmp) = (&self.http, &self.rtmp);
+        let events = &self.events;
         for (key, value, least, most) in [
+            ("events.max_waiting", events.max_waiting, 100, 1 << 20),
+            ("events.max_subscribers", events.max_subscribers, 1, 10_000),
             ("http.max_connections", http.max_connections, 1, 1 << 20),
             ("http.max_per_address", http.max_per_address, 1, 1 << 20),
             ("rtmp.max_connections", rtmp.max_connections, 1, 1 << 20),
@@ -296,6 +339,13 @@ impl Config {
             within(key, value, least, most)?;
         }
         for (key, value, least, most) in [
+            ("events.keep_days", events.keep_days.into(), 1, 3_650),
+            (
+                "events.keep_events",
+                events.keep_events.into(),
+                1_000,
+                100_000_000,
+            ),
             ("http.header_timeout_s", http.header_timeout_s, 1, 3_600),
             ("http.idle_timeout_s", http.idle_timeout_s, 1, 3_600),
             ("http.write_timeout_s", http.write_timeout_s, 1, 3_600),
@@ -313,6 +363,13 @@ impl Config {
     pub fn files_root(&self) -> PathBuf {
         let default = || self.data.dir.join("files");
         self.files.root.clone().unwrap_or_else(default)
+    }
+
+    /// Hooks write files below it.
+    #[must_use]
+    pub fn hooks_root(&self) -> PathBuf {
+        let default = || self.data.dir.join("events");
+        self.hooks.files_root.clone().unwrap_or_else(default)
     }
 
     /// The database's URL.
@@ -339,6 +396,11 @@ fn read_file(file: Option<&Path>) -> Result<toml::Table> {
         }
         Err(e) => Err(e).with_context(|| path.display().to_string()),
     }
+}
+
+/// Whether the environment variable of this name sets something of the server.
+pub(crate) fn is_setting(name: &str) -> bool {
+    setting(name).is_some()
 }
 
 /// `WEIR_HTTP__LISTEN` is `http.listen`; names without `__` are not ours: orchestrators inject

@@ -4,6 +4,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// Whether an address may be connected to.
 pub(crate) type Check = Arc<dyn Fn(SocketAddr) -> bool + Send + Sync>;
 
@@ -26,6 +28,8 @@ const METADATA: [IpAddr; 5] = [
 pub(crate) struct Egress {
     /// Whether private ranges and this host are out of bounds too.
     pub(crate) strict: bool,
+    /// Of the private ranges, those that hooks may reach.
+    pub(crate) hooks: Vec<Range>,
     /// Ports that we listen on: a stream that pulls itself feeds on itself.
     pub(crate) own_ports: Vec<u16>,
 }
@@ -35,6 +39,16 @@ impl Egress {
     pub(crate) fn check(self: &Arc<Self>) -> Check {
         let policy = Arc::clone(self);
         Arc::new(move |address| policy.allows(address))
+    }
+
+    /// The check for hooks and callbacks: never private ranges, but those that are named.
+    pub(crate) fn check_hooks(self: &Arc<Self>) -> Check {
+        let policy = Arc::clone(self);
+        Arc::new(move |address| {
+            let ip = plain(address.ip());
+            let named = policy.hooks.iter().any(|range| range.contains(ip));
+            policy.allows(address) && (named || !is_private(ip))
+        })
     }
 
     /// An address is judged as it is, and as the IPv4 address that it leads to.
@@ -48,6 +62,54 @@ impl Egress {
             return false;
         }
         !(self.own_ports.contains(&port) && is_ours(address))
+    }
+}
+
+/// Addresses that begin alike: `10.0.0.0/8`, `fd00::/8`, or one alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Range {
+    first: IpAddr,
+    /// Leading bits that all of them have.
+    bits: u32,
+}
+
+impl Range {
+    fn contains(self, address: IpAddr) -> bool {
+        let same = |a: u128, b: u128, all: u32| {
+            let free = all - self.bits;
+            a.checked_shr(free).unwrap_or(0) == b.checked_shr(free).unwrap_or(0)
+        };
+        match (self.first, address) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => same(a.to_bits().into(), b.to_bits().into(), 32),
+            (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128),
+            _ => false,
+        }
+    }
+}
+
+impl TryFrom<String> for Range {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        const WHY: &str = "an address, or a range like 10.0.0.0/8";
+        let (first, bits) = text.split_once('/').unwrap_or((&text, ""));
+        let first: IpAddr = first.parse().map_err(|_| WHY)?;
+        let most = if first.is_ipv4() { 32 } else { 128 };
+        let bits = match bits {
+            "" if !text.contains('/') => most,
+            bits => bits.parse().map_err(|_| WHY)?,
+        };
+        if bits > most {
+            return Err(WHY);
+        }
+        Ok(Self { first, bits })
+    }
+}
+
+impl From<Range> for String {
+    fn from(range: Range) -> Self {
+        format!("{}/{}", range.first, range.bits)
     }
 }
 
@@ -115,7 +177,12 @@ mod tests {
 
     fn allowed(strict: bool, address: &str, port: u16) -> bool {
         let own_ports = vec![8080];
-        let policy = Arc::new(Egress { strict, own_ports });
+        let hooks = Vec::new();
+        let policy = Arc::new(Egress {
+            strict,
+            hooks,
+            own_ports,
+        });
         policy.check()(SocketAddr::new(address.parse().unwrap(), port))
     }
 
@@ -166,6 +233,43 @@ mod tests {
                 continue;
             };
             assert!(is_ours(own) && !is_ours(out.parse().unwrap()), "{own}");
+        }
+    }
+
+    #[test]
+    fn hooks_stay_out_of_private_ranges_that_are_not_named() {
+        let range = |text: &str| Range::try_from(text.to_owned()).unwrap();
+        let policy = Arc::new(Egress {
+            strict: false,
+            hooks: ["10.1.0.0/16", "fd00::/8", "127.0.0.1", "169.254.0.0/16"]
+                .map(range)
+                .to_vec(),
+            own_ports: vec![8080],
+        });
+        let check = policy.check_hooks();
+        let allowed = |address: &str, port| check(SocketAddr::new(address.parse().unwrap(), port));
+        for address in [
+            "203.0.113.9",
+            "10.1.2.3",
+            "fd12::1",
+            "127.0.0.1",
+            "::ffff:10.1.2.3",
+        ] {
+            assert!(allowed(address, 80), "{address}");
+        }
+        for address in [
+            "10.2.0.1",
+            "127.0.0.2",
+            "::1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "::ffff:10.2.0.1",
+        ] {
+            assert!(!allowed(address, 80), "{address}");
+        }
+        assert!(!allowed("127.0.0.1", 8080), "our own listener");
+        for wrong in ["", "10.0.0.0/33", "10.0.0.0/", "x/8", "::/129"] {
+            assert!(Range::try_from(wrong.to_owned()).is_err(), "{wrong}");
         }
     }
 

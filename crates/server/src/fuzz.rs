@@ -4,7 +4,7 @@
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::model::{StreamConfig, accept, check_name, merge, shown};
+use crate::model::{Definition, Templates, check_name, merge};
 
 /// Names of streams: what the grammar takes stands in every address as it is, or escaped.
 pub fn name(data: &[u8]) {
@@ -32,41 +32,41 @@ pub fn body(data: &[u8]) {
     let Some(body) = json() else {
         return;
     };
-    let Ok(config) = accept(body, None) else {
+    let Ok(made) = accept(body, None) else {
         return;
     };
-    holds(&config);
+    holds(&made);
     let Some(patch) = json() else {
         return;
     };
-    let mut patched = shown(&config, false);
+    let mut patched = made.shown(false);
     merge(&mut patched, &patch);
-    if let Ok(patched) = accept(patched, Some(&config)) {
+    if let Ok(patched) = accept(patched, Some(&made)) {
         holds(&patched);
     }
 }
 
+fn accept(body: Value, current: Option<&Definition>) -> Result<Definition, crate::api::Problem> {
+    Definition::accept(body, current, &Templates::default())
+}
+
 /// GET and PUT change nothing, nor does being kept; what is shown hides the keys.
-fn holds(config: &StreamConfig) {
+fn holds(made: &Definition) {
     for reveal in [false, true] {
-        let mut value = shown(config, reveal);
-        value["effective"] = shown(&config.effective(), reveal);
-        assert_eq!(accept(value, Some(config)).as_ref().ok(), Some(config));
+        let mut value = made.shown(reveal);
+        value["effective"] = made.effective(reveal);
+        assert_eq!(accept(value, Some(made)).as_ref().ok(), Some(made));
     }
-    for input in shown(config, false)["inputs"]
-        .as_array()
-        .into_iter()
-        .flatten()
-    {
-        assert!(input["key"].is_null() || input["key"] == json!({"set": true}));
+    for input in made.shown(false)["inputs"].as_array().into_iter().flatten() {
+        let key = &input["key"];
+        assert!(key.is_null() || key.get("env").is_some() || *key == json!({"set": true}));
     }
-    let kept = json!(config).to_string();
-    let read: StreamConfig = serde_json::from_str(&kept).expect("what was kept");
-    assert_eq!(&read, config);
-    let effective = shown(&config.effective(), true);
+    let read = Definition::read(&made.text(), &Templates::default());
+    assert_eq!(read.as_ref().ok(), Some(made));
+    let effective = made.effective(true);
     assert!(accept(effective, None).is_ok(), "defaults are in range");
-    let _ = config.packaging();
-    let _ = config.patience();
+    let _ = made.config().packaging();
+    let _ = made.config().patience();
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Only this crate knows configuration files, SQL and tokens; only its binary spawns tasks.
 
+mod access;
 mod api;
 pub mod app;
 mod assets;
@@ -9,10 +10,13 @@ pub mod cli;
 pub mod config;
 mod crowd;
 mod egress;
+mod event_metrics;
+mod events;
 mod families;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod histogram;
+mod hooks;
 mod http_connection;
 mod http_server;
 mod logging;
@@ -23,6 +27,7 @@ mod private;
 mod rtmp_server;
 mod runtime;
 mod secret;
+mod sentinel;
 mod stream_metrics;
 pub mod systemd;
 mod tls;

@@ -8,7 +8,7 @@ use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, Opts, Regist
 
 use crate::families::Families;
 use crate::runtime::{Manager, clock_error};
-use crate::{logging, stream_metrics};
+use crate::{event_metrics, logging, stream_metrics};
 
 /// What the server itself counts.
 #[derive(Debug)]
@@ -77,6 +77,18 @@ impl Metrics {
         Ok(metrics)
     }
 
+    /// What somebody else counts.
+    pub(crate) fn register(&self, counters: IntCounterVec) -> prometheus::Result<()> {
+        self.registry.register(Box::new(counters))
+    }
+
+    /// Connections that were turned away: RTMP ones for want of room, and those of HTTP.
+    pub(crate) fn turned_away(&self) -> (u64, u64) {
+        let overload = rtmp::Reject::Overload.name();
+        let rtmp = self.refused.with_label_values(&[overload]).get();
+        (rtmp, self.http_refused.get())
+    }
+
     /// An RTMP connection, as long as the answer lives.
     pub(crate) fn rtmp_session(&self) -> Open {
         Open::one_of(&self.rtmp_sessions)
@@ -99,6 +111,7 @@ impl Metrics {
             families.gauge(name, help, &[], expires as f64);
         }
         self.server(&mut families, manager);
+        event_metrics::read(&mut families, manager);
         stream_metrics::read(&mut families, manager);
         let mut all = self.registry.gather();
         all.extend(families.into_inner());

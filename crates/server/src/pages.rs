@@ -10,10 +10,12 @@ use axum::extract::{ConnectInfo, OriginalUri, Path, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_media::Outputs;
 use percent_encoding::percent_decode_str;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::access::{Access, Action, Decision, Visitor};
 use crate::api::{self, Api, Problem};
 use crate::assets;
 use crate::metrics::{Kind, Metrics};
@@ -25,6 +27,7 @@ pub(crate) struct Pages {
     pub(crate) manager: Arc<Manager>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ready: Arc<AtomicBool>,
+    pub(crate) access: Arc<Access>,
     pub(crate) certificate: Option<Arc<Certificate>>,
 }
 
@@ -107,6 +110,9 @@ async fn media(
     };
     let query = uri.query().unwrap_or_default();
     let (method, headers) = (request.method(), request.headers());
+    if let Some(refused) = admit(&pages, &path, query, (headers, peer)).await {
+        return refused;
+    }
     let outputs = &pages.manager.outputs;
     let answer = outputs
         .handle(method, &path, query, headers, peer.ip().to_canonical())
@@ -125,6 +131,49 @@ async fn media(
         }
         _ => (StatusCode::NOT_FOUND, "not found\n").into_response(),
     }
+}
+
+/// Who may not see a stream's media gets another answer than media.
+async fn admit(
+    pages: &Pages,
+    path: &str,
+    query: &str,
+    (headers, peer): (&HeaderMap, SocketAddr),
+) -> Option<Response> {
+    let name = Outputs::stream_of(path)?;
+    let callback = pages.manager.get(name)?.on_play()?;
+    let agent = headers.get(header::USER_AGENT);
+    // What belongs to the protocol differs from request to request.
+    let own = |pair: &&str| !pair.starts_with("_HLS_") && *pair != "ll=0";
+    let brought: Vec<_> = query.split('&').filter(own).collect();
+    let visitor = Visitor {
+        action: Action::Play,
+        stream: name,
+        protocol: "hls",
+        peer,
+        query: &brought.join("&"),
+        agent: agent.and_then(|agent| agent.to_str().ok()),
+    };
+    let mut response = match pages.access.decide_viewer(&callback, &visitor).await {
+        Decision::Allow => return None,
+        Decision::Deny(why) => {
+            tracing::info!(stream = name, %peer, why, "play refused");
+            (StatusCode::FORBIDDEN, format!("{why}\n")).into_response()
+        }
+        Decision::Redirect(to) => {
+            let rest = path.strip_prefix(name).unwrap_or_default();
+            let query = if query.is_empty() { "" } else { query };
+            let mark = if query.is_empty() { "" } else { "?" };
+            let to = format!("/{to}{rest}{mark}{query}");
+            (StatusCode::FOUND, [(header::LOCATION, to)]).into_response()
+        }
+    };
+    // The page may come from elsewhere, and should be able to say why.
+    let anybody = HeaderValue::from_static("*");
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, anybody);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Some(response)
 }
 
 fn page() -> Response {

@@ -1,20 +1,25 @@
 //! RTMP peers come in: connections are bounded, requests decided, refusals told and counted.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use rtmp::{Connection, Listener, PlayRequest, PublishRequest, Reject, Request, Target};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span, field};
 
+use crate::access::{Access, Action, Decision, Visitor};
 use crate::config::Rtmp;
 use crate::crowd::{Admission, Bounds, Crowd};
+use crate::events::{Event, Seldom};
 use crate::metrics::Metrics;
-use crate::runtime::{Manager, Stream};
+use crate::model::Callback;
+use crate::runtime::{Barren, Manager, Stream, check_key, lock};
 
 /// A pause where accepting fails for want of descriptors.
 const BREATH: Duration = Duration::from_millis(50);
@@ -37,6 +42,9 @@ struct Shared {
     sessions: TaskTracker,
     manager: Arc<Manager>,
     metrics: Arc<Metrics>,
+    access: Arc<Access>,
+    /// What refusals were told of late.
+    seldom: Mutex<Seldom>,
     stop: CancellationToken,
 }
 
@@ -45,7 +53,7 @@ pub(crate) async fn serve(
     doors: Vec<Door>,
     config: Rtmp,
     manager: Arc<Manager>,
-    metrics: Arc<Metrics>,
+    (metrics, access): (Arc<Metrics>, Arc<Access>),
     stop: CancellationToken,
 ) {
     let shared = Arc::new(Shared {
@@ -58,6 +66,8 @@ pub(crate) async fn serve(
         sessions: TaskTracker::new(),
         manager,
         metrics,
+        access,
+        seldom: Mutex::default(),
         stop,
     });
     join_all(doors.into_iter().map(|door| accept(door, &shared))).await;
@@ -102,13 +112,12 @@ async fn session(
     let Some(request) = Box::pin(opening(connection, tls, &admission, shared)).await else {
         return;
     };
-    let (manager, metrics) = (&shared.manager, &shared.metrics);
     if !matches!(admission, Admission::In(_)) {
-        return Box::pin(turn_away(request, metrics)).await;
+        return Box::pin(turn_away(request, &shared.metrics)).await;
     }
     match request {
-        Request::Publish(request) => Box::pin(publish(request, manager, metrics)).await,
-        Request::Play(request) => play(request, manager, metrics).await,
+        Request::Publish(request) => Box::pin(publish(request, shared)).await,
+        Request::Play(request) => play(request, shared).await,
     }
 }
 
@@ -166,31 +175,176 @@ async fn turn_away(request: Request, metrics: &Metrics) {
     };
 }
 
-async fn publish(request: PublishRequest, manager: &Manager, metrics: &Metrics) {
-    let (why, request) = match find(request.target(), manager) {
-        Ok(stream) => match Box::pin(stream.publish(request)).await {
-            Ok(()) => return,
-            Err(refused) => refused,
-        },
-        Err(why) => (why, request),
-    };
-    metrics.refused(why.name());
-    tracing::info!(reason = why.name(), "publish refused");
-    // A peer that does not wait for the answer has its own.
-    let _ = Box::pin(request.reject(why)).await;
+/// Who is turned away hears why, and so do those who listen to events.
+struct Refusal {
+    why: Reject,
+    /// In whose words, where they are not ours.
+    words: Option<String>,
 }
 
-async fn play(request: PlayRequest, manager: &Manager, metrics: &Metrics) {
-    let (why, request) = match find(request.target(), manager) {
+impl From<Reject> for Refusal {
+    fn from(why: Reject) -> Self {
+        Self { why, words: None }
+    }
+}
+
+async fn publish(request: PublishRequest, shared: &Shared) {
+    let found = Box::pin(admit(request.target(), request.peer(), shared)).await;
+    let (refusal, request) = match found {
+        Ok((stream, redirected)) => match Box::pin(stream.publish(request, redirected)).await {
+            Ok(()) => return,
+            Err((why, request)) => (Refusal::from(why), request),
+        },
+        Err(refusal) => (refusal, request),
+    };
+    shared.note(Action::Publish, request.target(), request.peer(), &refusal);
+    // A peer that does not wait for the answer has its own.
+    let _ = match &refusal.words {
+        Some(words) => Box::pin(request.reject_saying(refusal.why, words)).await,
+        None => Box::pin(request.reject(refusal.why)).await,
+    };
+}
+
+async fn play(request: PlayRequest, shared: &Shared) {
+    let found = Box::pin(seat(request.target(), request.peer(), shared)).await;
+    let (refusal, request) = match found {
         Ok(stream) => match stream.play(request).await {
             Ok(()) => return,
-            Err(request) => (Reject::Disabled, request),
+            Err(request) => (Refusal::from(Reject::Disabled), request),
         },
-        Err(why) => (why, request),
+        Err(refusal) => (refusal, request),
     };
-    metrics.refused(why.name());
-    tracing::info!(reason = why.name(), "play refused");
-    let _ = Box::pin(request.reject(why)).await;
+    shared.note(Action::Play, request.target(), request.peer(), &refusal);
+    let _ = match &refusal.words {
+        Some(words) => Box::pin(request.reject_saying(refusal.why, words)).await,
+        None => Box::pin(request.reject(refusal.why)).await,
+    };
+}
+
+impl Shared {
+    fn note(&self, action: Action, target: &Target, peer: SocketAddr, refusal: &Refusal) {
+        let reason = refusal.why.name();
+        self.metrics.refused(reason);
+        let what = if action == Action::Publish {
+            "publish"
+        } else {
+            "play"
+        };
+        tracing::info!(reason, words = refusal.words, "{what} refused");
+        // What is no stream may hold a key that was mistyped into the name.
+        let known = self.manager.knows(&target.name);
+        let stream = if known { target.name.as_str() } else { "" };
+        let kind = format!("{what} {stream} {reason} {}", peer.ip());
+        let Some(count) = lock(&self.seldom).note(&kind, Instant::now()) else {
+            return;
+        };
+        let (protocol, peer) = ("rtmp".to_owned(), peer.to_string());
+        let (reason, detail) = (reason.to_owned(), refusal.words.clone());
+        let event = match action {
+            Action::Publish => Event::PublishRefused {
+                protocol,
+                peer,
+                reason,
+                detail,
+                count,
+            },
+            Action::Play => Event::PlayRefused {
+                protocol,
+                peer,
+                reason,
+                detail,
+                count,
+            },
+        };
+        self.manager.events.tell(stream, &event);
+    }
+
+    async fn ask(
+        &self,
+        callback: Option<&Callback>,
+        action: Action,
+        target: &Target,
+        peer: SocketAddr,
+    ) -> Result<Option<String>, Refusal> {
+        let Some(callback) = callback else {
+            return Ok(None);
+        };
+        let visitor = Visitor {
+            action,
+            stream: &target.name,
+            protocol: "rtmp",
+            peer,
+            query: &target.query,
+            agent: None,
+        };
+        match self.access.decide(callback, &visitor).await {
+            Decision::Allow => Ok(None),
+            Decision::Redirect(to) => Ok(Some(to)),
+            Decision::Deny(words) => Err(Refusal {
+                why: Reject::Denied,
+                words: Some(words),
+            }),
+        }
+    }
+}
+
+/// The stream that an encoder may publish, and whether it was led there: made now, where a template
+/// is for its name. Its key is looked at before anybody is asked.
+async fn admit(
+    target: &Target,
+    peer: SocketAddr,
+    shared: &Shared,
+) -> Result<(Arc<Stream>, bool), Refusal> {
+    let manager = &shared.manager;
+    let (config, unborn) = match find(target, manager) {
+        Ok(stream) => (stream.config(), false),
+        Err(Reject::NotFound) if target.app == APP => {
+            let unborn = manager.unborn(&target.name).ok_or(Reject::NotFound)?;
+            (unborn.config().clone(), true)
+        }
+        Err(why) => return Err(why.into()),
+    };
+    check_key(&config, target)?;
+    let callback = config.on_publish.as_ref();
+    let led = shared.ask(callback, Action::Publish, target, peer).await?;
+    if let Some(name) = led {
+        let stream = manager.get(&name).ok_or(Reject::NotFound)?;
+        Span::current().record("stream", name);
+        return Ok((stream, true));
+    }
+    if unborn {
+        let address = peer.ip().to_canonical();
+        let hatched = manager.hatch(&target.name, address).await;
+        Span::current().record("stream", shown(&target.name));
+        return hatched.map(|stream| (stream, false)).map_err(barren);
+    }
+    let stream = manager.get(&target.name).ok_or(Reject::Disabled)?;
+    Ok((stream, false))
+}
+
+fn barren(why: Barren) -> Refusal {
+    match why {
+        Barren::NoTemplate => Reject::NotFound.into(),
+        Barren::Limit => Refusal {
+            why: Reject::Overload,
+            words: Some("no more streams may be made just now".to_owned()),
+        },
+        Barren::Failed => Reject::Overload.into(),
+    }
+}
+
+/// The stream that a player gets.
+async fn seat(target: &Target, peer: SocketAddr, shared: &Shared) -> Result<Arc<Stream>, Refusal> {
+    let manager = &shared.manager;
+    let stream = find(target, manager)?;
+    let callback = stream.config().on_play;
+    let led = shared
+        .ask(callback.as_ref(), Action::Play, target, peer)
+        .await?;
+    match led {
+        Some(name) => Ok(manager.get(&name).ok_or(Reject::NotFound)?),
+        None => Ok(stream),
+    }
 }
 
 /// The stream that a request is for.

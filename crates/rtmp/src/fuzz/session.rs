@@ -80,7 +80,9 @@ fn follow(data: &[u8], cut: usize) -> (Vec<Event>, Option<String>) {
 
 fn answer(session: &mut Session, event: &Event) {
     match event {
-        Event::Publish(target) if target.name == "refused" => session.reject(Reject::Unauthorised),
+        Event::Publish(target) if target.name == "refused" => {
+            session.reject(Reject::Unauthorised, None)
+        }
         Event::Publish(_) => session.accept_publish(),
         Event::Play(_) => drop(session.accept_play()),
         _ => {}

@@ -1,55 +1,74 @@
 //! How a configuration changes: read, edited, checked, saved, applied, one at a time.
 
-use http::{HeaderMap, header};
-use serde_json::Value;
-use store::StreamRecord;
+use http::{HeaderMap, StatusCode, header};
+use serde_json::{Value, json};
+use store::{Kind, Record};
 use tokio::sync::MutexGuard;
 use tracing::Instrument as _;
 
+use super::plan::Plan;
 use super::view::etag;
 use super::{Api, Problem};
-use crate::model::{self, StreamConfig};
-use crate::runtime::{config_of, utc_ms};
+use crate::events::{Event, StopReason};
+use crate::model::Definition;
 
-/// A configuration as it is stored.
-pub(super) type Stored = (StreamRecord, StreamConfig);
+/// A stream as it is kept, and what that says.
+pub(super) type Stored = (Record, Definition);
 
+/// One stream, whoever made it.
 pub(super) async fn find(api: &Api, name: &str) -> Result<Stored, Problem> {
-    let record = api.manager.store.get(name).await?;
-    let record = record.ok_or_else(|| Problem::not_found("stream"))?;
-    let config = config_of(&record).map_err(|error| {
-        tracing::error!(stream = record.name, %error, "unreadable in the database");
-        Problem::internal()
-    })?;
-    Ok((record, config))
+    if let Some(record) = api.manager.store.get(Kind::Stream, name).await? {
+        let found = api.manager.definition_of(&record);
+        return Ok((record, found.ok_or_else(Problem::internal)?));
+    }
+    let born = api.manager.born(name);
+    let born = born.ok_or_else(|| Problem::not_found("stream"))?;
+    let definition = born.definition().clone();
+    Ok((unsaved(&definition, born.at_ms), definition))
 }
 
-pub(super) async fn create(api: Api, config: StreamConfig) -> Result<Stored, Problem> {
+/// How one looks that is in no store.
+pub(super) fn unsaved(definition: &Definition, at_ms: i64) -> Record {
+    Record {
+        name: definition.name().to_owned(),
+        config: definition.text(),
+        version: 0,
+        created_ms: at_ms,
+        updated_ms: at_ms,
+    }
+}
+
+/// One that can be changed.
+async fn find_kept(api: &Api, name: &str) -> Result<Stored, Problem> {
+    let stored = find(api, name).await?;
+    if stored.0.version > 0 {
+        return Ok(stored);
+    }
+    let why = "an encoder made it of a template: promote it, and it can be changed";
+    Err(Problem::new(StatusCode::CONFLICT, "stream_is_runtime", why))
+}
+
+pub(super) async fn create(api: Api, body: Value) -> Result<Stored, Problem> {
     to_the_end(async move {
         let _change = begin(&api).await?;
-        check_cycle(&api, &config)?;
-        let prepared = api.manager.prepare(&config).await?;
-        let text = to_text(&config)?;
-        let store = &api.manager.store;
-        let saved = store.create(&config.name, &text, utc_ms()).await;
-        let record = doubt(&api, saved)?;
-        api.manager.apply(config.clone(), prepared).await;
-        tracing::info!(stream = config.name, "created");
-        Ok((record, config))
+        let stream = Definition::accept(body, None, &api.manager.templates())?;
+        let mut plan = Plan::default();
+        plan.create_stream(stream.clone());
+        let record = only(plan.carry_out(&api).await?)?;
+        tracing::info!(stream = record.name, "created");
+        Ok((record, stream))
     })
     .await
 }
 
-fn check_cycle(api: &Api, config: &StreamConfig) -> Result<(), Problem> {
-    if api.manager.would_cycle(config) {
-        let why = "the stream would feed itself";
-        return Err(Problem::invalid("stream_cycle", "inputs", why));
-    }
-    Ok(())
+/// What one write answers.
+pub(super) fn only(records: Vec<Option<Record>>) -> Result<Record, Problem> {
+    let mut records = records.into_iter().flatten();
+    records.next().ok_or_else(Problem::internal)
 }
 
 /// A database that did not answer may have made the change all the same.
-fn doubt<T>(api: &Api, result: Result<T, store::Error>) -> Result<T, Problem> {
+pub(super) fn doubt<T>(api: &Api, result: Result<T, store::Error>) -> Result<T, Problem> {
     if result.as_ref().is_err_and(store::Error::is_away) {
         api.manager.doubt();
     }
@@ -57,7 +76,7 @@ fn doubt<T>(api: &Api, result: Result<T, store::Error>) -> Result<T, Problem> {
 }
 
 /// One change at a time, and none once the server stops.
-async fn begin(api: &Api) -> Result<MutexGuard<'_, ()>, Problem> {
+pub(super) async fn begin(api: &Api) -> Result<MutexGuard<'_, ()>, Problem> {
     is_possible(api)?;
     let guard = api.manager.changes.lock().await;
     is_possible(api)?;
@@ -84,24 +103,18 @@ pub(super) async fn change(
 ) -> Result<Stored, Problem> {
     to_the_end(async move {
         let _change = begin(&api).await?;
-        let (record, current) = find(&api, &name).await?;
+        let (record, current) = find_kept(&api, &name).await?;
         check_match(&headers, &record)?;
-        let edited = edit(model::shown(&current, false))?;
-        let config = model::accept(edited, Some(&current))?;
-        if config == current {
-            return Ok((record, config));
+        let edited = edit(current.shown(false))?;
+        let stream = Definition::accept(edited, Some(&current), &api.manager.templates())?;
+        if stream == current {
+            return Ok((record, stream));
         }
-        check_cycle(&api, &config)?;
-        let prepared = api.manager.prepare(&config).await?;
-        let text = to_text(&config)?;
-        let store = &api.manager.store;
-        let saved = store
-            .update(&name, &text, Some(record.version), utc_ms())
-            .await;
-        let record = doubt(&api, saved)?;
-        api.manager.apply(config.clone(), prepared).await;
+        let mut plan = Plan::default();
+        plan.update_stream(&record, Some(&current), stream.clone());
+        let record = only(plan.carry_out(&api).await?)?;
         tracing::info!(stream = name, version = record.version, "changed");
-        Ok((record, config))
+        Ok((record, stream))
     })
     .await
 }
@@ -110,14 +123,48 @@ pub(super) async fn remove(api: Api, name: String, headers: HeaderMap) -> Result
     to_the_end(async move {
         let _change = begin(&api).await?;
         // Even one that cannot be read can be removed.
-        let record = api.manager.store.get(&name).await?;
-        let record = record.ok_or_else(|| Problem::not_found("stream"))?;
+        let Some(record) = api.manager.store.get(Kind::Stream, &name).await? else {
+            return remove_born(&api, &name).await;
+        };
         check_match(&headers, &record)?;
-        let deleted = api.manager.store.delete(&name, Some(record.version)).await;
-        doubt(&api, deleted)?;
-        api.manager.remove(&name).await;
+        let mut plan = Plan::default();
+        plan.remove_stream(&record);
+        plan.carry_out(&api).await?;
         tracing::info!(stream = name, "removed");
         Ok(())
+    })
+    .await
+}
+
+/// It comes again when its encoder does.
+async fn remove_born(api: &Api, name: &str) -> Result<(), Problem> {
+    if api.manager.born(name).is_none() {
+        return Err(Problem::not_found("stream"));
+    }
+    api.manager.remove(name, StopReason::Deleted).await;
+    api.manager.events.tell(name, &Event::StreamDeleted {});
+    tracing::info!(stream = name, "removed");
+    Ok(())
+}
+
+/// Keeps a stream that an encoder made. Nobody notices.
+pub(super) async fn promote(api: Api, name: String) -> Result<Stored, Problem> {
+    to_the_end(async move {
+        let _change = begin(&api).await?;
+        let Some(born) = api.manager.born(&name) else {
+            find(&api, &name).await?;
+            let why = "it is kept already";
+            return Err(Problem::new(StatusCode::CONFLICT, "stream_is_kept", why));
+        };
+        let stream = born.definition().clone();
+        let mut plan = Plan::default();
+        plan.create_stream(stream.clone());
+        let record = only(plan.carry_out(&api).await?)?;
+        let template = born.template().to_owned();
+        let told = Event::StreamPromoted { template };
+        api.manager.events.tell(&name, &told);
+        tracing::info!(stream = name, "promoted");
+        Ok((record, stream))
     })
     .await
 }
@@ -130,6 +177,7 @@ pub(super) async fn restart(api: Api, name: String) -> Result<(), Problem> {
             return Err(disabled());
         };
         stream.restart().await;
+        api.manager.events.tell(&name, &Event::StreamRestarted {});
         tracing::info!(stream = name, "restarted");
         Ok(())
     })
@@ -138,7 +186,7 @@ pub(super) async fn restart(api: Api, name: String) -> Result<(), Problem> {
 
 pub(super) fn disabled() -> Problem {
     let why = "the stream is disabled";
-    Problem::new(http::StatusCode::CONFLICT, "stream_disabled", why)
+    Problem::new(StatusCode::CONFLICT, "stream_disabled", why)
 }
 
 /// A change that was begun is finished, even when its client hangs up.
@@ -152,7 +200,7 @@ pub(super) async fn to_the_end<T: Send + 'static>(
     })
 }
 
-fn check_match(headers: &HeaderMap, record: &StreamRecord) -> Result<(), Problem> {
+pub(super) fn check_match(headers: &HeaderMap, record: &Record) -> Result<(), Problem> {
     let Some(wanted) = headers.get(header::IF_MATCH) else {
         return Ok(());
     };
@@ -166,9 +214,17 @@ fn check_match(headers: &HeaderMap, record: &StreamRecord) -> Result<(), Problem
     if same { Ok(()) } else { Err(Problem::stale()) }
 }
 
-fn to_text(config: &StreamConfig) -> Result<String, Problem> {
-    serde_json::to_string(config).map_err(|error| {
-        tracing::error!(stream = config.name, %error, "not to be written");
-        Problem::internal()
-    })
+/// A resource keeps what it is called; its path says it, so the body need not.
+pub(super) fn named(mut body: Value, member: &str, name: &str) -> Result<Value, Problem> {
+    let Some(members) = body.as_object_mut() else {
+        let why = "a JSON object is expected";
+        return Err(Problem::invalid("not_an_object", "", why));
+    };
+    let given = members.entry(member).or_insert_with(|| json!(name));
+    if given != name {
+        let code = format!("{member}_fixed");
+        let why = format!("the {member} stays as it is");
+        return Err(Problem::invalid(&code, member, &why));
+    }
+    Ok(body)
 }

@@ -15,7 +15,7 @@ use utoipa::openapi::{OpenApi, Ref, RefOr};
 use utoipa::{Modify, PartialSchema, ToResponse, ToSchema};
 
 use super::Problem;
-use crate::model::{Input, StreamConfig};
+use crate::model::{Hook, Input, StreamConfig};
 
 /// Whatever is asked.
 const ANY: [StatusCode; 6] = [
@@ -34,7 +34,16 @@ const SENT: [StatusCode; 3] = [
 ];
 
 /// Objects of a stream that a merge patch goes into.
-const NESTED: [&str; 5] = ["Failover", "Hls", "Labels", "Publish", "Slate"];
+const NESTED: [(&str, &str); 8] = [
+    ("failover", "Failover"),
+    ("hls", "Hls"),
+    ("labels", "Labels"),
+    ("on_play", "Callback"),
+    ("on_publish", "Callback"),
+    ("publish", "Publish"),
+    ("slate", "Slate"),
+    ("auto_publish", "AutoPublish"),
+];
 
 impl<'r> ToResponse<'r> for Problem {
     fn response() -> (&'r str, RefOr<Response>) {
@@ -60,7 +69,7 @@ impl Modify for Security {
 /// Adds the answers that no handler gives by itself, and the forms that only a merge patch has.
 pub(super) fn complete(openapi: &mut OpenApi) {
     let schemas = &mut openapi.components.get_or_insert_default().schemas;
-    for name in NESTED {
+    for (_, name) in NESTED {
         if let Some(schema) = schemas.get(name).cloned() {
             schemas.insert(format!("{name}Patch"), edited(schema, patch));
         }
@@ -147,6 +156,63 @@ variant!(
     patch
 );
 
+variant!(
+    /// Parts of a stream, and how streams are made of it.
+    TemplateWritten,
+    StreamConfig,
+    template
+);
+variant!(
+    /// Its path names it, so the body need not.
+    TemplateUpdate,
+    StreamConfig,
+    |stream| {
+        template(stream);
+        stream.required.clear();
+    }
+);
+variant!(
+    /// A merge patch: null removes.
+    TemplatePatch,
+    StreamConfig,
+    |stream| {
+        template(stream);
+        patch_stream(stream);
+    }
+);
+variant!(
+    /// A hook, to which the server adds.
+    HookWritten,
+    Hook,
+    |hook| hook.additional_properties = None
+);
+variant!(
+    /// Its path names it, so the body need not.
+    HookUpdate,
+    Hook,
+    |hook| hook.required.retain(|name| name != "id")
+);
+variant!(
+    /// A merge patch: null removes.
+    HookPatch,
+    Hook,
+    patch
+);
+
+fn template(stream: &mut Object) {
+    stream.additional_properties = None;
+    stream.properties.remove("template");
+    let name = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(64))
+        .pattern(Some("^[A-Za-z0-9_-]+$"));
+    stream.properties.insert("name".to_owned(), name.into());
+    let auto_publish = Ref::from_schema_name("AutoPublish");
+    let either = OneOfBuilder::new().item(auto_publish).item(null());
+    let property = "auto_publish".to_owned();
+    stream.properties.insert(property, either.into());
+}
+
 fn edited(schema: RefOr<Schema>, edit: impl FnOnce(&mut Object)) -> RefOr<Schema> {
     let RefOr::T(Schema::Object(mut object)) = schema else {
         return schema;
@@ -167,10 +233,12 @@ fn patch(object: &mut Object) {
 
 fn patch_stream(stream: &mut Object) {
     patch(stream);
-    for name in NESTED {
-        let nested = Ref::from_schema_name(format!("{name}Patch"));
-        let property = name.to_ascii_lowercase();
-        stream.properties.insert(property, or_null(nested.into()));
+    for (property, name) in NESTED {
+        if stream.properties.contains_key(property) {
+            let nested = Ref::from_schema_name(format!("{name}Patch"));
+            let property = property.to_owned();
+            stream.properties.insert(property, or_null(nested.into()));
+        }
     }
     if let Some(inputs) = stream.properties.get_mut("inputs") {
         *inputs = or_null(inputs.clone());

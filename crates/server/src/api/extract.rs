@@ -49,18 +49,37 @@ impl<S: Send + Sync> FromRequest<S> for Sent {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            let why = "application/json or application/merge-patch+json is expected";
-            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(bad(status, "unsupported_media_type", why));
-        }
-        let body = Bytes::from_request(request, state)
-            .await
-            .map_err(unreadable)?;
+        let body = body(request, state).await?;
         serde_json::from_slice(&body)
             .map(Self)
             .map_err(|e| bad(StatusCode::BAD_REQUEST, "bad_json", &e.to_string()))
     }
+}
+
+/// A JSON body as it was sent.
+pub(super) struct Text(pub(super) String);
+
+impl<S: Send + Sync> FromRequest<S> for Text {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let body = body(request, state).await?;
+        let why = "the body is not UTF-8";
+        let text = String::from_utf8(body.into());
+        text.map(Self)
+            .map_err(|_| bad(StatusCode::BAD_REQUEST, "bad_json", why))
+    }
+}
+
+async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    if !is_json(request.headers()) {
+        let why = "application/json or application/merge-patch+json is expected";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(bad(status, "unsupported_media_type", why));
+    }
+    Bytes::from_request(request, state)
+        .await
+        .map_err(unreadable)
 }
 
 /// A page elsewhere can send other types without asking; this one it cannot.

@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::change::{Stored, change, find};
+use super::change::{Stored, change, find, named};
 use super::document::{InputPatch, InputUpdate};
 use super::extract::{Asked, Named, Sent};
 use super::streams::{Shown, tagged};
@@ -48,18 +48,11 @@ pub(super) async fn replace(
     headers: HeaderMap,
     Sent(body): Sent,
 ) -> Result<Response, Problem> {
-    let input = named(body, &id)?;
-    let known = find(&api, &name).await?.1.inputs.iter().any(|i| i.id == id);
+    let input = named(body, "id", &id)?;
+    let known = position(&find(&api, &name).await?.1.shown(false), &id).is_some();
     let own = id.clone();
     let edit = move |mut stream: Value| {
-        match position(&stream, &own) {
-            Ok(at) => stream["inputs"][at] = input,
-            Err(_) => {
-                if let Some(inputs) = stream["inputs"].as_array_mut() {
-                    inputs.push(input);
-                }
-            }
-        }
+        *own_input(&mut stream, &own)? = input;
         Ok(stream)
     };
     let stored = change(api, name, headers, edit).await?;
@@ -83,16 +76,18 @@ pub(super) async fn patch(
     Sent(patch): Sent,
 ) -> Result<Response, Problem> {
     let own = id.clone();
+    let config = find(&api, &name).await?.1;
+    if !config.config().inputs.iter().any(|input| input.id == id) {
+        return Err(Problem::not_found("input"));
+    }
     let edit = move |mut stream: Value| {
-        let at = position(&stream, &own)?;
-        let patch = named(patch, &own)?;
-        let mut input = stream["inputs"][at].take();
-        model::merge(&mut input, &patch);
+        let patch = named(patch, "id", &own)?;
+        let input = own_input(&mut stream, &own)?;
+        model::merge(input, &patch);
         // In a merge patch null removes, and a key that is not there is one that is kept.
         if patch.get("key").is_some_and(Value::is_null) {
             input["key"] = Value::Null;
         }
-        stream["inputs"][at] = input;
         Ok(stream)
     };
     respond(&change(api, name, headers, edit).await?, &id, &shown)
@@ -101,14 +96,18 @@ pub(super) async fn patch(
 /// Removes an input; its publisher is let go.
 #[utoipa::path(delete, path = "/streams/{name}/inputs/{id}", operation_id = "remove_input", tag = "inputs",
     params(InputPath),
-    responses((status = 204), (status = 412, response = Problem)))]
+    responses((status = 204), (status = 409, response = Problem), (status = 412, response = Problem)))]
 pub(super) async fn remove(
     State(api): State<Api>,
     Named(InputPath { name, id }): Named<InputPath>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
+    let inherits = find(&api, &name).await?.1;
+    let inherits = inherits.config().inputs.iter().any(|input| input.id == id);
     let edit = move |mut stream: Value| {
-        let at = position(&stream, &id)?;
+        let Some(at) = position(&stream, &id) else {
+            return Err(absent(inherits));
+        };
         if let Some(inputs) = stream["inputs"].as_array_mut() {
             inputs.remove(at);
         }
@@ -118,30 +117,43 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn respond(stored: &Stored, id: &str, shown: &Shown) -> Result<Response, Problem> {
-    let stream = model::shown(&stored.1, shown.reveal);
-    let input = &stream["inputs"][position(&stream, id)?];
-    Ok(tagged(Json(input).into_response(), stored))
-}
-
-fn position(stream: &Value, id: &str) -> Result<usize, Problem> {
-    let inputs = stream["inputs"].as_array();
-    let at = inputs.and_then(|all| all.iter().position(|i| i["id"] == id));
-    at.ok_or_else(|| Problem::not_found("input"))
-}
-
-/// An input's id is in its path; in the body it may be left out.
-fn named(mut input: Value, id: &str) -> Result<Value, Problem> {
-    let Some(members) = input.as_object_mut() else {
-        return Err(Problem::invalid(
-            "not_an_object",
-            "",
-            "a JSON object is expected",
-        ));
-    };
-    let given = members.entry("id").or_insert_with(|| json!(id));
-    if given != id {
-        return Err(Problem::invalid("id_fixed", "id", "an input keeps its id"));
+fn absent(inherits: bool) -> Problem {
+    if inherits {
+        let why = "the template has it: switch it off with \"enabled\": false";
+        return Problem::new(StatusCode::CONFLICT, "input_inherited", why);
     }
-    Ok(input)
+    Problem::not_found("input")
+}
+
+/// As it is written, or as the template has it.
+fn respond((record, definition): &Stored, id: &str, shown: &Shown) -> Result<Response, Problem> {
+    let all = [
+        definition.shown(shown.reveal),
+        definition.effective(shown.reveal),
+    ];
+    let input = all
+        .iter()
+        .find_map(|stream| Some(&stream["inputs"][position(stream, id)?]));
+    let input = input.ok_or_else(|| Problem::not_found("input"))?;
+    Ok(tagged(Json(input).into_response(), record))
+}
+
+fn position(stream: &Value, id: &str) -> Option<usize> {
+    let inputs = stream["inputs"].as_array();
+    inputs.and_then(|all| all.iter().position(|i| i["id"] == id))
+}
+
+/// What the stream itself says of an input; made where it says nothing.
+fn own_input<'a>(stream: &'a mut Value, id: &str) -> Result<&'a mut Value, Problem> {
+    if !stream["inputs"].is_array() {
+        stream["inputs"] = json!([]);
+    }
+    let at = position(stream, id);
+    let inputs = stream["inputs"].as_array_mut();
+    let inputs = inputs.ok_or_else(Problem::internal)?;
+    let at = at.unwrap_or_else(|| {
+        inputs.push(json!({"id": id}));
+        inputs.len() - 1
+    });
+    inputs.get_mut(at).ok_or_else(Problem::internal)
 }

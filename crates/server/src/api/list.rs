@@ -3,14 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use store::StreamRecord;
+use store::Kind;
 use utoipa::ToSchema;
 
+use super::change::{Stored, unsaved};
 use super::extract::{Asked, bad_query};
 use super::view::{Authority, Page, Viewer};
 use super::{Api, Problem};
 use crate::model::StreamConfig;
-use crate::runtime::{Status, config_of};
+use crate::runtime::Status;
 
 /// Filters that the store cannot answer are applied to batches of so many.
 const BATCH: u32 = 200;
@@ -89,40 +90,45 @@ pub(super) async fn list(
         authority,
         reveal: false,
     };
-    let mut found: Vec<(StreamRecord, StreamConfig)> = Vec::new();
-    let mut after = asked.cursor;
+    let mut found: Vec<Stored> = Vec::new();
+    let start = asked.cursor;
+    let mut after = start.clone();
     // One more than wanted tells whether there is a next page.
     while found.len() <= limit {
-        let records = api
-            .manager
-            .store
-            .list(after.as_deref(), &asked.prefix, BATCH)
-            .await?;
+        let store = &api.manager.store;
+        let records = store.list(Kind::Stream, after.as_deref(), &asked.prefix, BATCH);
+        let records = records.await?;
         let complete = records.len() < BATCH as usize;
         after = records.last().map(|r| r.name.clone());
-        let readable = records.into_iter().filter_map(read);
-        found.extend(readable.filter(|(_, config)| filter.admits(&api, config)));
+        // One that cannot be read must not hide the others.
+        let readable = records.into_iter().filter_map(|record| {
+            let definition = api.manager.definition_of(&record)?;
+            Some((record, definition))
+        });
+        found.extend(readable.filter(|(_, d)| filter.admits(&api, d.config())));
         if complete {
             break;
         }
     }
+    let born = born(&api, start.as_deref().unwrap_or_default(), &asked.prefix);
+    found.extend(born.filter(|(_, d)| filter.admits(&api, d.config())));
+    found.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|(r, _)| r.name.clone());
-    let shown = found.iter().map(|(r, c)| viewer.stream(&api.manager, r, c));
+    let shown = found.iter().map(|(r, d)| viewer.stream(&api.manager, r, d));
     Ok(Json(Page {
         items: shown.collect(),
         next,
     }))
 }
 
-/// One that cannot be read must not hide the others.
-fn read(record: StreamRecord) -> Option<(StreamRecord, StreamConfig)> {
-    match config_of(&record) {
-        Ok(config) => Some((record, config)),
-        Err(error) => {
-            tracing::error!(stream = record.name, %error, "unreadable in the database");
-            None
-        }
-    }
+/// Those that encoders made.
+fn born(api: &Api, after: &str, prefix: &str) -> impl Iterator<Item = Stored> {
+    let all = api.manager.all_born().into_iter();
+    let named = all.map(|born| {
+        let definition = born.definition().clone();
+        (unsaved(&definition, born.at_ms), definition)
+    });
+    named.filter(move |(record, _)| record.name.as_str() > after && record.name.starts_with(prefix))
 }

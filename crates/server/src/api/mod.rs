@@ -2,15 +2,21 @@
 
 mod auth;
 mod change;
+mod config;
 mod document;
+mod events;
 mod extract;
 mod failing;
+mod hooks;
 mod inputs;
+mod lines;
 mod list;
+mod plan;
 mod problem;
 mod request;
 mod streams;
 mod switch;
+mod templates;
 mod tokens;
 mod view;
 
@@ -31,6 +37,8 @@ pub(crate) use auth::Auth;
 pub(crate) use problem::Problem;
 
 use self::document::Security;
+use crate::events::Event;
+use crate::model::AutoPublish;
 use crate::runtime::Manager;
 
 /// A stream's configuration is a page, not a book.
@@ -46,18 +54,25 @@ pub(crate) struct Api {
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Weir", description = "High-availability live media server", license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
-    components(schemas(Problem), responses(Problem)),
+    components(schemas(Problem, AutoPublish, Event), responses(Problem)),
     modifiers(&Security),
     security(("token" = [])),
     tags(
         (name = "streams", description = "Streams: what they are and what they are doing"),
         (name = "inputs", description = "Where a stream's media comes from"),
+        (name = "templates", description = "Parts of streams that many have"),
+        (name = "hooks", description = "Where events are delivered"),
+        (name = "events", description = "What happens, and what happened"),
+        (name = "config", description = "All of it as one document"),
         (name = "tokens", description = "Who may use the API")
     )
 )]
 struct Document;
 
 fn described() -> (Router<Api>, utoipa::openapi::OpenApi) {
+    let config = OpenApiRouter::new()
+        .routes(routes!(config::export, config::apply))
+        .layer(DefaultBodyLimit::max(config::BODY));
     let v1 = OpenApiRouter::new()
         .routes(routes!(list::list, streams::create))
         .routes(routes!(
@@ -74,6 +89,27 @@ fn described() -> (Router<Api>, utoipa::openapi::OpenApi) {
             inputs::patch,
             inputs::remove
         ))
+        .routes(routes!(streams::promote))
+        .routes(routes!(templates::list, templates::create))
+        .routes(routes!(
+            templates::read,
+            templates::replace,
+            templates::patch,
+            templates::remove
+        ))
+        .routes(routes!(hooks::list, hooks::create))
+        .routes(routes!(
+            hooks::read,
+            hooks::replace,
+            hooks::patch,
+            hooks::remove
+        ))
+        .routes(routes!(hooks::test))
+        .routes(routes!(hooks::dead, hooks::discard))
+        .routes(routes!(hooks::replay))
+        .routes(routes!(events::follow))
+        .routes(routes!(events::history))
+        .merge(config)
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::remove));
     let (routes, mut openapi) = OpenApiRouter::with_openapi(Document::openapi())

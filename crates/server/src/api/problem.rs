@@ -12,7 +12,7 @@ pub(crate) struct Problem {
     /// The HTTP status.
     pub(crate) status: u16,
     /// The status in words.
-    pub(crate) title: String,
+    pub(crate) title: &'static str,
     /// A stable name of the problem, for programs.
     #[schema(example = "name_reserved")]
     pub(crate) code: String,
@@ -22,17 +22,69 @@ pub(crate) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "inputs[0].url")]
     pub(crate) field: Option<String>,
+    /// The line of the document that is wrong, from 1; of whole configurations alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) line: Option<u32>,
+    /// All that is wrong, where that is known at once.
+    #[serde(skip_serializing_if = "no_more")]
+    #[schema(value_type = Vec<Wrong>, required = false)]
+    pub(crate) errors: Box<[Wrong]>,
+}
+
+const fn no_more(errors: &[Wrong]) -> bool {
+    errors.is_empty()
+}
+
+/// One of several things that are wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Wrong {
+    /// The path of the member that is wrong.
+    pub(crate) field: String,
+    /// What is wrong, for people.
+    pub(crate) detail: String,
+    /// Its line in the document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) line: Option<u32>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &str, detail: &str) -> Self {
         Self {
             status: status.as_u16(),
-            title: status.canonical_reason().unwrap_or_default().to_owned(),
+            title: status.canonical_reason().unwrap_or_default(),
             code: code.to_owned(),
             detail: detail.to_owned(),
             field: None,
+            line: None,
+            errors: Box::default(),
         }
+    }
+
+    /// Secrets that are written as kept, where there are none to keep.
+    pub(crate) fn missing(fields: &[String]) -> Self {
+        let why = "there is no secret to keep";
+        let wrong = |field: &String| Wrong {
+            field: field.clone(),
+            detail: why.to_owned(),
+            line: None,
+        };
+        Self {
+            errors: fields.iter().map(wrong).collect(),
+            ..Self::invalid("secret_missing", fields.first().map_or("", |f| f), why)
+        }
+    }
+
+    /// The same of a document that this one stands in, at `path`.
+    pub(crate) fn within(mut self, path: &str) -> Self {
+        let deeper = |field: &str| match field {
+            "" | "." => path.to_owned(),
+            field => format!("{path}.{field}"),
+        };
+        self.field = Some(deeper(self.field.as_deref().unwrap_or_default()));
+        for wrong in &mut self.errors {
+            wrong.field = deeper(&wrong.field);
+        }
+        self
     }
 
     /// A member of the body that cannot be.

@@ -5,9 +5,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use store::Record;
 
-use super::change::{self, Stored, change, find};
+use super::change::{self, Stored, change, find, named};
 use super::document::{StreamPatch, StreamUpdate};
 use super::extract::{Asked, Named, Sent};
 use super::view::{Authority, Resource, Viewer, etag};
@@ -42,8 +42,7 @@ pub(super) async fn create(
     authority: Authority,
     Sent(body): Sent,
 ) -> Result<Response, Problem> {
-    let config = model::accept(body, None)?;
-    let stored = change::create(api.clone(), config).await?;
+    let stored = change::create(api.clone(), body).await?;
     let mut response = respond(&api, &stored, authority, &shown);
     *response.status_mut() = StatusCode::CREATED;
     let location = format!("/api/v1/streams/{}", stored.0.name.replace('/', "%2F"));
@@ -79,7 +78,7 @@ pub(super) async fn read(
 /// Replaces a stream's configuration.
 #[utoipa::path(put, path = "/streams/{name}", operation_id = "replace_stream", tag = "streams",
     params(StreamPath, Shown), request_body = StreamUpdate,
-    responses((status = 200, body = Resource), (status = 412, response = Problem)))]
+    responses((status = 200, body = Resource), (status = 409, response = Problem), (status = 412, response = Problem)))]
 pub(super) async fn replace(
     State(api): State<Api>,
     Named(StreamPath { name }): Named<StreamPath>,
@@ -89,7 +88,10 @@ pub(super) async fn replace(
     Sent(body): Sent,
 ) -> Result<Response, Problem> {
     let own = name.clone();
-    let stored = change(api.clone(), name, headers, move |_| named(body, &own)).await?;
+    let stored = change(api.clone(), name, headers, move |_| {
+        named(body, "name", &own)
+    })
+    .await?;
     Ok(respond(&api, &stored, authority, &shown))
 }
 
@@ -97,7 +99,7 @@ pub(super) async fn replace(
 #[utoipa::path(patch, path = "/streams/{name}", operation_id = "patch_stream", tag = "streams",
     params(StreamPath, Shown),
     request_body(content = StreamPatch, content_type = "application/merge-patch+json"),
-    responses((status = 200, body = Resource), (status = 412, response = Problem)))]
+    responses((status = 200, body = Resource), (status = 409, response = Problem), (status = 412, response = Problem)))]
 pub(super) async fn patch(
     State(api): State<Api>,
     Named(StreamPath { name }): Named<StreamPath>,
@@ -108,7 +110,7 @@ pub(super) async fn patch(
 ) -> Result<Response, Problem> {
     let own = name.clone();
     let edit = move |mut stream| {
-        model::merge(&mut stream, &named(patch, &own)?);
+        model::merge(&mut stream, &named(patch, "name", &own)?);
         Ok(stream)
     };
     let stored = change(api.clone(), name, headers, edit).await?;
@@ -127,6 +129,22 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Keeps a stream that an encoder made of a template. Who publishes and plays it is not disturbed.
+#[utoipa::path(post, path = "/streams/{name}/promote", operation_id = "promote_stream", tag = "streams",
+    params(StreamPath, Shown),
+    responses((status = 201, body = Resource), (status = 409, response = Problem)))]
+pub(super) async fn promote(
+    State(api): State<Api>,
+    Named(StreamPath { name }): Named<StreamPath>,
+    Asked(shown): Asked<Shown>,
+    authority: Authority,
+) -> Result<Response, Problem> {
+    let stored = change::promote(api.clone(), name).await?;
+    let mut response = respond(&api, &stored, authority, &shown);
+    *response.status_mut() = StatusCode::CREATED;
+    Ok(response)
+}
+
 /// Lets the publisher go, who may come back at once, and begins packaging anew. Numbers go on.
 #[utoipa::path(post, path = "/streams/{name}/restart", operation_id = "restart_stream", tag = "streams", params(StreamPath), responses(
     (status = 204), (status = 409, response = Problem)))]
@@ -138,37 +156,17 @@ pub(super) async fn restart(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A stream keeps its name; its path says it, so the body need not.
-fn named(mut stream: Value, name: &str) -> Result<Value, Problem> {
-    let Some(members) = stream.as_object_mut() else {
-        return Err(Problem::invalid(
-            "not_an_object",
-            "",
-            "a JSON object is expected",
-        ));
-    };
-    let given = members.entry("name").or_insert_with(|| json!(name));
-    if given != name {
-        return Err(Problem::invalid(
-            "name_fixed",
-            "name",
-            "a stream keeps its name",
-        ));
-    }
-    Ok(stream)
-}
-
 fn respond(api: &Api, stored: &Stored, authority: Authority, shown: &Shown) -> Response {
-    let (record, config) = stored;
+    let (record, definition) = stored;
     let viewer = Viewer {
         authority,
         reveal: shown.reveal,
     };
-    let resource = viewer.stream(&api.manager, record, config);
-    tagged(Json(resource).into_response(), stored)
+    let resource = viewer.stream(&api.manager, record, definition);
+    tagged(Json(resource).into_response(), record)
 }
 
-pub(super) fn tagged(mut response: Response, (record, _): &Stored) -> Response {
+pub(super) fn tagged(mut response: Response, record: &Record) -> Response {
     if let Ok(tag) = HeaderValue::try_from(etag(record)) {
         response.headers_mut().insert(header::ETAG, tag);
     }

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::extract::{Named, Sent};
 use super::{Api, Problem, change};
+use crate::events::Event;
 use crate::model;
 use crate::tokens::{self, Role, Token};
 
@@ -91,6 +92,11 @@ pub(super) async fn create(
             return Err(Problem::new(StatusCode::CONFLICT, "too_many_tokens", why));
         }
         let made = tokens.create(&api.manager.store, &name, role).await?;
+        api.manager.events.tell_all(&Event::TokenCreated {
+            token: made.record.id.clone(),
+            name: name.clone(),
+            role: made.record.role.clone(),
+        });
         tracing::info!(token = made.record.id, name, ?role, "token created");
         Ok(made)
     });
@@ -137,6 +143,8 @@ pub(super) async fn remove(
             store::Error::NotFound => Problem::not_found("token"),
             other => other.into(),
         })?;
+        let token = id.clone();
+        api.manager.events.tell_all(&Event::TokenDeleted { token });
         tracing::info!(token = id, "token revoked");
         Ok(StatusCode::NO_CONTENT)
     })

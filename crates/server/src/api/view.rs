@@ -8,13 +8,13 @@ use http::request::Parts;
 use media::Track;
 use serde::Serialize;
 use serde_json::Value;
-use store::StreamRecord;
+use store::Record;
 use utoipa::ToSchema;
 
 use super::document::StreamWritten;
 use super::failing::{InputView, SwitchView, inputs};
 use crate::http_server::Scheme;
-use crate::model::{self, StreamConfig};
+use crate::model::{Definition, StreamConfig};
 use crate::runtime::{LastError, Manager, Ports, Status, Stream};
 
 /// A stream: what was written, then what the server adds. The additions are ignored on write.
@@ -27,6 +27,8 @@ pub(crate) struct Resource {
     #[schema(value_type = StreamConfig)]
     effective: Value,
     runtime: Runtime,
+    /// `config`, or `runtime` where an encoder made it of a template.
+    source: &'static str,
     urls: Urls,
     /// Grows with every change of the configuration.
     version: i64,
@@ -176,14 +178,20 @@ impl Viewer {
     pub(super) fn stream(
         &self,
         manager: &Manager,
-        record: &StreamRecord,
-        config: &StreamConfig,
+        record: &Record,
+        definition: &Definition,
     ) -> Resource {
+        let config = definition.config();
         let running = manager.get(&config.name);
         Resource {
-            written: model::shown(config, self.reveal),
-            effective: model::shown(&config.effective(), self.reveal),
+            written: definition.shown(self.reveal),
+            effective: definition.effective(self.reveal),
             runtime: runtime(running.as_deref()),
+            source: if record.version > 0 {
+                "config"
+            } else {
+                "runtime"
+            },
             urls: self.urls(config, manager.ports),
             version: record.version,
             created_ms: record.created_ms,
@@ -204,11 +212,15 @@ impl Viewer {
                 .rtmps
                 .map(|port| self.rtmp(("rtmps", 443), name, key, port))
         };
-        let publish = config.inputs.iter().map(|input| PublishUrl {
-            input: input.id.clone(),
-            rtmp: rtmp(input.key.as_deref()),
-            rtmps: rtmps(input.key.as_deref()),
-        });
+        let publish = config
+            .inputs
+            .iter()
+            .filter(|i| i.url == "publish://")
+            .map(|input| PublishUrl {
+                input: input.id.clone(),
+                rtmp: rtmp(input.key.as_deref()),
+                rtmps: rtmps(input.key.as_deref()),
+            });
         Urls {
             publish: publish.collect(),
             play: PlayUrls {
@@ -331,7 +343,7 @@ impl Runtime {
 }
 
 /// The entity tag of a configuration; a name that was deleted and made anew has another one.
-pub(crate) fn etag(record: &StreamRecord) -> String {
+pub(crate) fn etag(record: &Record) -> String {
     format!("\"{}-{}\"", record.created_ms, record.version)
 }
 

@@ -1,9 +1,11 @@
 //! What a stream must be before it is saved.
 
+use std::collections::BTreeMap;
+
 use http::{HeaderName, HeaderValue, header};
 
 use crate::api::Problem;
-use crate::model::{Failover, Hls, Input, SLATE, Scheme, Slate, StreamConfig, rules};
+use crate::model::{Callback, Failover, Hls, Input, SLATE, Scheme, Slate, StreamConfig, rules};
 
 const NAME: usize = 128;
 const LABELS: usize = 32;
@@ -11,6 +13,7 @@ const LABEL: usize = 128;
 const KEY: usize = 256;
 const INPUTS: usize = 16;
 const URL: usize = 2_048;
+const HEADERS: usize = 32;
 /// Paths of our own begin with these.
 const RESERVED_FIRST: [&str; 9] = [
     "api", "ingest", "metrics", "healthz", "readyz", "time", "assets", "console", "live",
@@ -34,6 +37,24 @@ pub(crate) fn check_name(name: &str) -> Result<(), Problem> {
     Ok(())
 }
 
+/// The grammar of the names of templates and hooks.
+pub(super) fn check_template_name(name: &str) -> Result<(), Problem> {
+    check_id("name", name)
+}
+
+pub(super) fn check_id(field: &str, id: &str) -> Result<(), Problem> {
+    if id.is_empty() || id.len() > 64 || !id.bytes().all(is_name_byte) {
+        let code = if field == "name" {
+            "name_invalid"
+        } else {
+            "id_invalid"
+        };
+        let why = "[A-Za-z0-9_-]+, at most 64 characters";
+        return Err(Problem::invalid(code, field, why));
+    }
+    Ok(())
+}
+
 const fn is_name_byte(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b == b'_' || b == b'-'
 }
@@ -46,6 +67,14 @@ pub(super) fn check(config: &StreamConfig) -> Result<(), Problem> {
     config.failover.as_ref().map_or(Ok(()), check_failover)?;
     let rules = config.failover.as_ref().and_then(|f| f.rules.as_deref());
     rules::check(config, rules.unwrap_or_default())?;
+    for (name, callback) in [
+        ("on_publish", &config.on_publish),
+        ("on_play", &config.on_play),
+    ] {
+        if let Some(callback) = callback {
+            check_callback(callback).map_err(|p| p.within(name))?;
+        }
+    }
     config.hls.as_ref().map_or(Ok(()), check_hls)
 }
 
@@ -76,10 +105,7 @@ fn check_inputs(config: &StreamConfig) -> Result<(), Problem> {
     let inputs = &config.inputs;
     for (i, input) in inputs.iter().enumerate() {
         let field = |name: &str| format!("inputs[{i}].{name}");
-        if input.id.is_empty() || input.id.len() > 64 || !input.id.bytes().all(is_name_byte) {
-            let why = "[A-Za-z0-9_-]+, at most 64 characters";
-            return Err(Problem::invalid("id_invalid", &field("id"), why));
-        }
+        check_id(&field("id"), &input.id)?;
         if inputs[..i].iter().any(|other| other.id == input.id) {
             return Err(Problem::invalid("id_taken", &field("id"), "ids are unique"));
         }
@@ -126,19 +152,55 @@ fn check_source(
     }
     let idle = input.idle_timeout_ms.unwrap_or_default();
     within(&field("idle_timeout_ms"), idle, 0, 3_600_000)?;
-    if input
-        .headers
-        .iter()
-        .flatten()
-        .any(|(n, v)| !is_header(n, v))
-    {
-        let why = "not a header of HTTP, or one that the connection itself makes";
-        return invalid("header_invalid", "headers", why);
-    }
+    check_headers(&field("headers"), input.headers.as_ref())?;
     let connect = input.connect_timeout_ms.unwrap_or(5_000);
     within(&field("connect_timeout_ms"), connect, 100, 60_000)?;
     let silence = input.silence_timeout_ms.unwrap_or(10_000);
     within(&field("silence_timeout_ms"), silence, 500, 60_000)
+}
+
+fn check_callback(callback: &Callback) -> Result<(), Problem> {
+    check_http_url("url", &callback.url)?;
+    check_secret("secret", callback.secret.as_deref())?;
+    check_headers("headers", callback.headers.as_ref())?;
+    within(
+        "timeout_ms",
+        callback.timeout_ms.unwrap_or(2_000),
+        100,
+        8_000,
+    )?;
+    within("cache_s", callback.cache_s.unwrap_or(60), 0, 86_400)
+}
+
+/// Something that can be asked or told over HTTP.
+pub(super) fn check_http_url(field: &str, url: &str) -> Result<(), Problem> {
+    let read = url::Url::parse(url).ok().filter(url::Url::has_host);
+    let over_http = read.is_some_and(|url| matches!(url.scheme(), "http" | "https"));
+    if over_http && url.len() <= URL {
+        return Ok(());
+    }
+    let why = "http:// or https://";
+    Err(Problem::invalid("url_invalid", field, why))
+}
+
+pub(super) fn check_secret(field: &str, secret: Option<&str>) -> Result<(), Problem> {
+    if secret.is_none_or(is_key) {
+        return Ok(());
+    }
+    let why = "1 to 256 characters, no control characters";
+    Err(Problem::invalid("key_invalid", field, why))
+}
+
+pub(super) fn check_headers(
+    field: &str,
+    headers: Option<&BTreeMap<String, String>>,
+) -> Result<(), Problem> {
+    let headers = headers.into_iter().flatten();
+    if headers.clone().count() <= HEADERS && headers.clone().all(|(n, v)| is_header(n, v)) {
+        return Ok(());
+    }
+    let why = "too many, not a header of HTTP, or one that the connection itself makes";
+    Err(Problem::invalid("header_invalid", field, why))
 }
 
 fn is_header(name: &str, value: &str) -> bool {

@@ -1,7 +1,7 @@
 //! One input of a stream as it runs: who feeds it, what it sent, what went wrong.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ pub(crate) struct Line {
     holder: Mutex<Option<Holder>>,
     /// The connection that we made.
     fetched: Mutex<Option<Arc<Stats>>>,
+    /// Whether it is told that something came over it.
+    told: AtomicBool,
     sessions: Mutex<Sessions>,
     errors: Mutex<VecDeque<LastError>>,
     serials: AtomicU64,
@@ -55,6 +57,7 @@ impl Line {
             id: id.to_owned(),
             holder: Mutex::default(),
             fetched: Mutex::default(),
+            told: AtomicBool::new(true),
             sessions: Mutex::default(),
             errors: Mutex::default(),
             serials: AtomicU64::new(0),
@@ -95,6 +98,7 @@ impl Line {
     /// A connection of ours feeds it, until what is returned goes.
     pub(super) fn fetch(&self, stats: Arc<Stats>) -> Feeder<'_> {
         *lock(&self.fetched) = Some(Arc::clone(&stats));
+        self.told.store(false, Relaxed);
         self.begin(stats);
         Feeder(self)
     }
@@ -103,6 +107,12 @@ impl Line {
     pub(crate) fn stats(&self) -> Option<Arc<Stats>> {
         let pushed = self.holder().map(|h| h.stats);
         pushed.or_else(|| lock(&self.fetched).clone())
+    }
+
+    /// Whether something has come over our connection, and nobody was told of that yet.
+    pub(super) fn has_connected(&self) -> bool {
+        let stats = lock(&self.fetched).clone();
+        stats.is_some_and(|stats| stats.figures().bytes > 0) && !self.told.swap(true, Relaxed)
     }
 
     /// Waits until a publisher has left, for a moment.

@@ -8,17 +8,20 @@ use futures_util::future::join_all;
 use http_media::Outputs;
 use hub::Hub;
 use packager::Restored;
-use store::{Store, StreamRecord};
+use store::{Kind, Record, Store};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::clock;
 use super::numbering::{self, Ledger};
+use super::nursery::{Born, Nursery};
 use super::packaging::Stop;
 use super::pull::Means;
 use super::stream::Stream;
 use crate::api::Problem;
-use crate::model::StreamConfig;
+use crate::events::{Event, Events, StopReason};
+use crate::hooks::Hooks;
+use crate::model::{Definition, StreamConfig, Template, Templates};
 
 /// All streams of this node.
 #[derive(Debug)]
@@ -28,14 +31,27 @@ pub(crate) struct Manager {
     pub(crate) outputs: Outputs,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) ports: Ports,
+    pub(crate) events: Events,
+    pub(crate) hooks: Arc<Hooks>,
     means: Means,
-    /// Every stream of the store; `None` does not run. So a name is known without asking SQL.
-    streams: RwLock<BTreeMap<String, Option<Arc<Stream>>>>,
+    templates: RwLock<Arc<Templates>>,
+    /// Every stream of the store, and those that encoders brought. So a name is known without
+    /// asking SQL.
+    streams: RwLock<BTreeMap<String, Entry>>,
+    pub(super) nursery: Nursery,
     /// One change at a time: a request reads, checks, saves and applies.
     pub(crate) changes: Mutex<()>,
     stopping: AtomicBool,
     /// What runs may be another than what the store holds.
     doubtful: AtomicBool,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Entry {
+    /// `None` does not run.
+    stream: Option<Arc<Stream>>,
+    /// `None` is in the store.
+    born: Option<Arc<Born>>,
 }
 
 /// Where RTMP peers come in; `None` where they do not.
@@ -50,42 +66,98 @@ pub(crate) struct Ports {
 pub(crate) struct Prepared(Option<Restored>);
 
 impl Manager {
-    pub(crate) fn new(store: Store, outputs: Outputs, ports: Ports, means: Means) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        outputs: Outputs,
+        ports: Ports,
+        means: Means,
+        (events, hooks): (Events, Arc<Hooks>),
+    ) -> Self {
         Self {
             store,
             hub: Hub::new(),
             outputs,
             ledger: Arc::default(),
             ports,
+            events,
+            hooks,
             means,
+            templates: RwLock::default(),
             streams: RwLock::default(),
+            nursery: Nursery::default(),
             changes: Mutex::default(),
             stopping: AtomicBool::new(false),
             doubtful: AtomicBool::new(false),
         }
     }
 
-    /// Brings back every enabled stream.
+    /// Brings back every template and every enabled stream.
     pub(crate) async fn load(&self) -> Result<usize, store::Error> {
-        for record in self.store.all().await? {
+        let templates = self.read_templates().await?;
+        self.set_templates(templates);
+        for record in self.store.all(Kind::Stream).await? {
             let restored = numbering::load(&self.store, &record.name).await?;
-            match config_of(&record) {
-                Ok(config) if config.is_enabled() => self.start(config, restored).await,
-                Ok(_) => self.set(&record.name, None),
-                Err(error) => {
-                    tracing::error!(stream = record.name, %error, "unreadable in the database");
-                    self.set(&record.name, None);
+            match self.definition_of(&record) {
+                Some(found) if found.config().is_enabled() => {
+                    self.start(found.config().clone(), restored).await;
                 }
+                _ => self.set(&record.name, None),
             }
         }
         Ok(self.all().len())
     }
 
+    async fn read_templates(&self) -> Result<Templates, store::Error> {
+        let mut templates = Templates::default();
+        for record in self.store.all(Kind::Template).await? {
+            match Template::read(&record.config) {
+                Ok(template) => templates = templates.with(template),
+                Err(problem) => {
+                    let error = problem.detail;
+                    tracing::error!(template = record.name, error, "unreadable in the database");
+                }
+            }
+        }
+        Ok(templates)
+    }
+
+    pub(crate) fn templates(&self) -> Arc<Templates> {
+        let templates = self.templates.read();
+        Arc::clone(&templates.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_templates(&self, templates: Templates) {
+        let mut held = self
+            .templates
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *held = Arc::new(templates);
+    }
+
+    /// What a record says with the templates as they are. It was checked when it was saved, so
+    /// what is wrong with it now is for the log.
+    pub(crate) fn definition_of(&self, record: &Record) -> Option<Definition> {
+        let read = Definition::read(&record.config, &self.templates());
+        let told = read.inspect_err(|problem| {
+            let (field, error) = (&problem.field, &problem.detail);
+            tracing::error!(
+                stream = record.name,
+                ?field,
+                error,
+                "unreadable in the database"
+            );
+        });
+        told.ok()
+    }
+
     async fn start(&self, config: StreamConfig, restored: Option<Restored>) {
         let name = config.name.clone();
-        let shared = (&self.hub, &self.outputs, &self.ledger);
+        let shared = (&self.hub, &self.outputs, &self.ledger, &self.events);
         match Stream::start(config, restored, shared, &self.means).await {
-            Ok(stream) => self.set(&name, Some(stream)),
+            Ok(stream) => {
+                self.set(&name, Some(stream));
+                self.events.tell(&name, &Event::StreamStarted {});
+            }
             Err(error) => {
                 tracing::error!(stream = name, %error, "not started");
                 self.set(&name, None);
@@ -105,48 +177,68 @@ impl Manager {
         Ok(Prepared(numbering::load(&self.store, &config.name).await?))
     }
 
-    /// Makes what runs follow a configuration that was saved.
+    /// Makes what runs follow a configuration that was saved. One that was born is kept from now on.
     pub(crate) async fn apply(&self, config: StreamConfig, Prepared(restored): Prepared) {
-        match (self.get(&config.name), config.is_enabled()) {
-            (Some(stream), true) => stream.apply(config).await,
+        let name = config.name.clone();
+        match (self.get(&name), config.is_enabled()) {
+            (Some(stream), true) => {
+                if stream.config() != config {
+                    stream.apply(config).await;
+                }
+                self.set(&name, Some(stream));
+            }
             (Some(stream), false) => {
-                self.set(&config.name, None);
-                self.stop(&stream).await;
+                self.set(&name, None);
+                self.stop(&stream, StopReason::Disabled).await;
             }
             (None, true) => self.start(config, restored).await,
-            (None, false) => self.set(&config.name, None),
+            (None, false) => self.set(&name, None),
         }
     }
 
-    /// Whether a stream with these inputs would feed itself, by way of others that run.
-    pub(crate) fn would_cycle(&self, config: &StreamConfig) -> bool {
-        let mut ahead = config.feeders();
-        let mut seen = Vec::new();
-        while let Some(name) = ahead.pop() {
-            if name == config.name {
-                return true;
+    /// Whether one of these streams would feed itself, by way of each other or of others that run.
+    pub(crate) fn cycle<'a>(
+        &self,
+        changed: impl Iterator<Item = &'a StreamConfig> + Clone,
+    ) -> Option<&'a str> {
+        let planned: BTreeMap<&str, Vec<String>> =
+            changed.map(|c| (c.name.as_str(), c.feeders())).collect();
+        let feeders = |name: &str| match planned.get(name) {
+            Some(feeders) => feeders.clone(),
+            None => self
+                .get(name)
+                .map_or_else(Vec::new, |s| s.config().feeders()),
+        };
+        let is_fed_by_itself = |start: &&str| {
+            let (mut ahead, mut seen) = (feeders(start), Vec::new());
+            while let Some(name) = ahead.pop() {
+                if name == **start {
+                    return true;
+                }
+                if !seen.contains(&name) {
+                    ahead.extend(feeders(&name));
+                    seen.push(name);
+                }
             }
-            if !seen.contains(&name) {
-                let feeders = self.get(&name).map(|stream| stream.config().feeders());
-                ahead.extend(feeders.into_iter().flatten());
-                seen.push(name);
-            }
-        }
-        false
+            false
+        };
+        planned.keys().copied().find(is_fed_by_itself)
     }
 
     /// Ends a stream that is no longer in the store.
-    pub(crate) async fn remove(&self, name: &str) {
-        let stream = self.write().remove(name).flatten();
-        if let Some(stream) = stream {
-            self.stop(&stream).await;
+    pub(crate) async fn remove(&self, name: &str, reason: StopReason) {
+        let entry = self.write().remove(name);
+        if let Some(stream) = entry.and_then(|entry| entry.stream) {
+            self.stop(&stream, reason).await;
         }
     }
 
     /// What it numbered is written, should it come back.
-    async fn stop(&self, stream: &Stream) {
+    async fn stop(&self, stream: &Stream, reason: StopReason) {
         stream.shut_down(&self.outputs, Stop::End).await;
         self.ledger.flush(&self.store).await;
+        self.events
+            .tell(stream.name(), &Event::StreamStopped { reason });
     }
 
     /// Publishers leave and playlists freeze: players wait for the next start. Tells whether there
@@ -155,7 +247,7 @@ impl Manager {
         self.stopping.store(true, Relaxed);
         let _change = self.changes.lock().await;
         let streams = std::mem::take(&mut *self.write());
-        let running: Vec<_> = streams.values().flatten().collect();
+        let running: Vec<_> = streams.values().filter_map(|e| e.stream.as_ref()).collect();
         let served = running.iter().any(|s| s.output.snapshot().is_live());
         let frozen = running
             .iter()
@@ -180,23 +272,28 @@ impl Manager {
     }
 
     async fn follow_store(&self) -> Result<(), Problem> {
-        let records = self.store.all().await?;
-        for config in records.iter().filter_map(|r| config_of(r).ok()) {
+        let templates = self.read_templates().await?;
+        self.set_templates(templates);
+        self.hooks.load(&self.store).await?;
+        let records = self.store.all(Kind::Stream).await?;
+        for found in records.iter().filter_map(|r| self.definition_of(r)) {
+            let config = found.config();
             let same = match self.get(&config.name) {
-                Some(running) => running.config() == config,
+                Some(running) => running.config() == *config && self.born(&config.name).is_none(),
                 None => self.knows(&config.name) && !config.is_enabled(),
             };
             if !same {
                 tracing::info!(stream = config.name, "follows the database");
-                let prepared = self.prepare(&config).await?;
-                self.apply(config, prepared).await;
+                let prepared = self.prepare(config).await?;
+                self.apply(config.clone(), prepared).await;
             }
         }
-        let known: Vec<String> = self.read().keys().cloned().collect();
         let kept = |name: &String| records.iter().any(|r| r.name == *name);
-        for name in known.iter().filter(|name| !kept(name)) {
+        let known = self.read().clone().into_iter();
+        let gone = known.filter(|(name, entry)| entry.born.is_none() && !kept(name));
+        for (name, _) in gone {
             tracing::info!(stream = name, "removed, as in the database");
-            self.remove(name).await;
+            self.remove(&name, StopReason::Deleted).await;
         }
         Ok(())
     }
@@ -208,7 +305,51 @@ impl Manager {
 
     /// A stream that runs.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Stream>> {
-        self.read().get(name).cloned().flatten()
+        self.read().get(name)?.stream.clone()
+    }
+
+    /// Where an encoder's coming made this stream.
+    pub(crate) fn born(&self, name: &str) -> Option<Arc<Born>> {
+        self.read().get(name)?.born.clone()
+    }
+
+    /// All that encoders made, by name.
+    pub(crate) fn all_born(&self) -> Vec<Arc<Born>> {
+        self.read()
+            .values()
+            .filter_map(|e| e.born.clone())
+            .collect()
+    }
+
+    /// A stream that an encoder brought: it is in no store.
+    pub(super) async fn bear(&self, born: Born) -> Result<Arc<Stream>, Problem> {
+        let config = born.definition().config().clone();
+        let name = config.name.clone();
+        let Prepared(restored) = self.prepare(&config).await?;
+        self.start(config, restored).await;
+        let stream = self.get(&name).ok_or_else(Problem::internal)?;
+        let entry = Entry {
+            stream: Some(Arc::clone(&stream)),
+            born: Some(Arc::new(born)),
+        };
+        self.write().insert(name, entry);
+        Ok(stream)
+    }
+
+    /// It follows its template.
+    pub(crate) async fn rear(&self, definition: Definition) {
+        let (Some(stream), Some(born)) =
+            (self.get(definition.name()), self.born(definition.name()))
+        else {
+            return;
+        };
+        stream.apply(definition.config().clone()).await;
+        let name = definition.name().to_owned();
+        let entry = Entry {
+            stream: Some(stream),
+            born: Some(Arc::new(born.following(definition))),
+        };
+        self.write().insert(name, entry);
     }
 
     /// Whether there is such a stream, running or not.
@@ -218,7 +359,10 @@ impl Manager {
 
     /// All that run.
     pub(crate) fn all(&self) -> Vec<Arc<Stream>> {
-        self.read().values().flatten().cloned().collect()
+        self.read()
+            .values()
+            .filter_map(|e| e.stream.clone())
+            .collect()
     }
 
     /// Called every second or so.
@@ -231,19 +375,15 @@ impl Manager {
     }
 
     fn set(&self, name: &str, stream: Option<Arc<Stream>>) {
-        self.write().insert(name.to_owned(), stream);
+        let entry = Entry { stream, born: None };
+        self.write().insert(name.to_owned(), entry);
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Option<Arc<Stream>>>> {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Entry>> {
         self.streams.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Option<Arc<Stream>>>> {
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Entry>> {
         self.streams.write().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What a record says. It was checked when it was saved.
-pub(crate) fn config_of(record: &StreamRecord) -> Result<StreamConfig, serde_json::Error> {
-    serde_json::from_str(&record.config)
 }

@@ -4,6 +4,7 @@ mod clock;
 mod input;
 mod manager;
 mod numbering;
+mod nursery;
 mod packaging;
 mod players;
 mod programme;
@@ -16,7 +17,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) use clock::{error as clock_error, utc, utc_ms};
 pub(crate) use input::{LastError, Line};
-pub(crate) use manager::{Manager, Ports, config_of};
+pub(crate) use manager::{Manager, Ports};
+pub(crate) use nursery::Barren;
+pub(crate) use publish::check_key;
 pub(crate) use pull::Means;
 pub(crate) use stream::{Status, Stream};
 

@@ -11,11 +11,12 @@ use hub::{Hub, Listing};
 use packager::{Config, Counters, Effect, Packager, Restored};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::input::LastError;
 use super::numbering::Ledger;
 use super::{lock, utc};
+use crate::events::{Event, Events};
 
 /// Where tracks are joined between their keyframes, one segment may be missed for once.
 const UNALIGNED: u64 = 2;
@@ -29,6 +30,8 @@ pub(crate) struct Told {
     counters: Mutex<Counters>,
     state: Mutex<Option<Restored>>,
     held: watch::Sender<bool>,
+    /// Since when.
+    since: Mutex<Option<Instant>>,
     defects: AtomicU64,
     error: Mutex<Option<LastError>>,
 }
@@ -50,6 +53,7 @@ pub(crate) struct Packaging {
     hub: Hub,
     output: Arc<Output>,
     ledger: Arc<Ledger>,
+    events: Events,
     told: Arc<Told>,
     /// Of the tasks that have ended.
     past: Mutex<Counters>,
@@ -73,12 +77,18 @@ pub(crate) enum Stop {
 }
 
 impl Packaging {
-    pub(crate) fn new(stream: &str, hub: &Hub, output: &Arc<Output>, ledger: &Arc<Ledger>) -> Self {
+    pub(crate) fn new(
+        stream: &str,
+        hub: &Hub,
+        output: &Arc<Output>,
+        (ledger, events): (&Arc<Ledger>, &Events),
+    ) -> Self {
         Self {
             stream: stream.to_owned(),
             hub: hub.clone(),
             output: Arc::clone(output),
             ledger: Arc::clone(ledger),
+            events: events.clone(),
             told: Arc::default(),
             past: Mutex::default(),
             running: tokio::sync::Mutex::default(),
@@ -156,6 +166,7 @@ impl Packaging {
         let observer = Watcher {
             stream: self.stream.clone(),
             ledger: Arc::clone(&self.ledger),
+            events: self.events.clone(),
             told: Arc::clone(&self.told),
         };
         let output = Arc::clone(&self.output);
@@ -209,6 +220,9 @@ impl Packaging {
                     stream = self.stream,
                     "no media for longer than hold_s: ended"
                 );
+                let hold_s = most.map_or(0, |most| most.as_secs());
+                self.events
+                    .tell(&self.stream, &Event::StreamEnded { hold_s });
                 self.restart(Stop::End).await;
             }
         }
@@ -259,7 +273,23 @@ async fn package(
 struct Watcher {
     stream: String,
     ledger: Arc<Ledger>,
+    events: Events,
     told: Arc<Told>,
+}
+
+impl Watcher {
+    fn tell_hold(&self, held: bool) {
+        let now = Instant::now();
+        let since = std::mem::replace(&mut *lock(&self.told.since), held.then_some(now));
+        let event = if held {
+            Event::HoldStarted {}
+        } else {
+            let after = since.map_or(Duration::ZERO, |since| now - since);
+            let after_ms = after.as_millis().try_into().unwrap_or(u64::MAX);
+            Event::HoldEnded { after_ms }
+        };
+        self.events.tell(&self.stream, &event);
+    }
 }
 
 impl Observer for Watcher {
@@ -273,6 +303,13 @@ impl Observer for Watcher {
                 first = row.n0,
                 "numbering row"
             );
+            let told = Event::NumberingChanged {
+                first: row.n0,
+                segment_ms: row.d.as_millis(),
+                target_duration_s: row.target_duration,
+                regular: row.regular,
+            };
+            self.events.tell(&self.stream, &told);
         }
         self.ledger.effect(&self.stream, effect);
     }
@@ -300,6 +337,7 @@ impl Observer for Watcher {
                 "media is back"
             };
             tracing::info!(stream = self.stream, "{what}");
+            self.tell_hold(held);
         }
     }
 

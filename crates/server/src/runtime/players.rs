@@ -1,11 +1,16 @@
 //! Who plays one stream over RTMP: counted, and let go when the stream does.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use hub::Broadcast;
 use media::Span;
 use rtmp::{Error, Gone, PlayRequest, PlayStats};
+use tokio::time::Instant;
+
+use crate::events::{Event, Events};
+use crate::secret;
 
 /// Who is further behind than this goes on with the newest group.
 const MAX_LATENCY: Span = Span::from_secs(4);
@@ -26,6 +31,47 @@ pub(crate) struct PlayFigures {
     pub(crate) bytes: u64,
     pub(crate) skips: u64,
     pub(crate) skipped_frames: u64,
+}
+
+/// One of them, for those who listen to events.
+pub(super) struct Session<'a> {
+    stream: &'a str,
+    events: &'a Events,
+    id: String,
+    address: IpAddr,
+    began: Instant,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn open(stream: &'a str, events: &'a Events, peer: SocketAddr) -> Self {
+        let session = Self {
+            stream,
+            events,
+            id: secret::random(),
+            address: peer.ip().to_canonical(),
+            began: Instant::now(),
+        };
+        let told = Event::SessionOpened {
+            session: session.id.clone(),
+            protocol: "rtmp".to_owned(),
+            address: session.address.to_string(),
+            agent: None,
+        };
+        events.tell(stream, &told);
+        session
+    }
+
+    pub(super) fn close(self, reason: &str) {
+        let duration = self.began.elapsed().as_millis();
+        let told = Event::SessionClosed {
+            session: self.id,
+            protocol: "rtmp".to_owned(),
+            address: self.address.to_string(),
+            duration_ms: duration.try_into().unwrap_or(u64::MAX),
+            reason: reason.to_owned(),
+        };
+        self.events.tell(self.stream, &told);
+    }
 }
 
 /// One of them, as long as it lives.

@@ -1,5 +1,6 @@
 //! The programme of one stream: its orders, and what its task tells those who look.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -10,8 +11,10 @@ use futures_util::FutureExt as _;
 use hub::{Broadcast, Demand, Publisher};
 use media::Span;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::{lock, utc};
+use crate::events::{Event, Events};
 use crate::histogram::Histogram;
 use crate::model::{SLATE, StreamConfig};
 
@@ -47,6 +50,7 @@ impl Programme {
     pub(super) fn start(
         config: &StreamConfig,
         publisher: Publisher,
+        events: &Events,
     ) -> (Self, impl Future<Output = ()> + use<>) {
         let (orders, received) = mpsc::channel(ORDERS);
         let (wants, wanted) = watch::channel(Arc::from([]));
@@ -55,6 +59,9 @@ impl Programme {
         let watchman = Watchman {
             stream: config.name.clone(),
             told: Arc::clone(&told),
+            events: events.clone(),
+            faults: BTreeMap::new(),
+            slate: None,
         };
         let mut programme = failover::Programme::new(
             publisher,
@@ -88,7 +95,7 @@ impl Programme {
 
     /// Follows a changed configuration.
     pub(super) async fn configure(&self, config: &StreamConfig) {
-        let inputs = config.inputs.iter();
+        let inputs = config.used_inputs();
         let inputs = inputs.map(|input| (InputId::from(&*input.id), input.role()));
         let slate = config
             .slate
@@ -205,6 +212,79 @@ impl Told {
 struct Watchman {
     stream: String,
     told: Arc<Told>,
+    events: Events,
+    /// What each input is at fault with, and since when; one that never delivered has no entry.
+    faults: BTreeMap<InputId, Option<(Fault, Instant)>>,
+    /// Since when the slate is shown.
+    slate: Option<Instant>,
+}
+
+impl Watchman {
+    fn tell(&self, event: &Event) {
+        self.events.tell(&self.stream, event);
+    }
+
+    fn tell_switch(&mut self, switch: &Switch) {
+        self.tell(&Event::StreamSwitched {
+            number: switch.number,
+            from: switch.from.as_ref().map(ToString::to_string),
+            to: switch.to.to_string(),
+            reason: switch.reason.name().to_owned(),
+            voluntary: switch.voluntary,
+            class: switch.class.name().to_owned(),
+            detection_ms: switch.detection.as_millis(),
+            wall_silence_ms: switch.wall_silence.as_millis(),
+            replayed_ms: switch.replayed.as_millis(),
+            lead_ms: switch.lead.as_millis(),
+            gap: switch.gap,
+        });
+        let shown = &*switch.to == SLATE;
+        match self.slate.take() {
+            None if shown => {
+                self.slate = Some(Instant::now());
+                self.tell(&Event::SlateStarted {});
+            }
+            Some(since) if !shown => {
+                let after_ms = millis(since);
+                self.tell(&Event::SlateEnded { after_ms });
+            }
+            since => self.slate = since,
+        }
+    }
+
+    fn tell_turn(&mut self, input: &InputId, fault: Option<Fault>) {
+        let known = self.faults.get(input).copied();
+        let name = input.to_string();
+        let event = match (fault, known) {
+            (None, None) => Event::InputUp { input: name },
+            (None, Some(Some((fault, since)))) => Event::InputRecovered {
+                input: name,
+                fault: fault.name().to_owned(),
+                after_ms: millis(since),
+            },
+            (None, Some(None)) => return,
+            (Some(fault), _) => {
+                let (input, delivers) = (name, fault.delivers());
+                let fault = fault.name().to_owned();
+                if delivers {
+                    Event::InputSuspect { input, fault }
+                } else {
+                    Event::InputDown { input, fault }
+                }
+            }
+        };
+        // What is down for long is down since it first was.
+        let since = known
+            .flatten()
+            .map_or_else(Instant::now, |(_, since)| since);
+        self.faults
+            .insert(Arc::clone(input), fault.map(|fault| (fault, since)));
+        self.tell(&event);
+    }
+}
+
+fn millis(since: Instant) -> u64 {
+    since.elapsed().as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 impl Observer for Watchman {
@@ -233,11 +313,13 @@ impl Observer for Watchman {
             lead_ms = switch.lead.as_millis(),
             "switched"
         );
+        self.tell_switch(switch);
     }
 
     fn turned(&mut self, input: &InputId, fault: Option<Fault>) {
         let Some(fault) = fault else {
             tracing::info!(stream = self.stream, input = &**input, "input delivers");
+            self.tell_turn(input, None);
             return;
         };
         if fault == Fault::Absent {
@@ -254,5 +336,6 @@ impl Observer for Watchman {
         }
         drop(faults);
         tracing::warn!(stream = self.stream, input = &**input, %fault, "input at fault");
+        self.tell_turn(input, Some(fault));
     }
 }

@@ -8,7 +8,7 @@ use container::ingest::Stats;
 use rtmp::{Reject, Stopper, Target};
 
 use super::input::Line;
-use crate::model::Input;
+use crate::model::{Input, Scheme, StreamConfig};
 use crate::secret;
 
 /// A holder that was silent for this long is suspect, and the same key takes over.
@@ -63,6 +63,30 @@ pub(crate) fn choose<'a>(
     let admitting = inputs.iter().filter(|i| admits(i, key));
     let best = admitting.min_by_key(|i| (i.key.is_none(), !is_free(i), i.priority.unwrap_or(0)));
     best.ok_or(Reject::Unauthorised)
+}
+
+/// Whether an encoder's key opens any input of a stream.
+pub(crate) fn check_key(config: &StreamConfig, target: &Target) -> Result<(), Reject> {
+    let doors: Vec<Input> = doors(config).cloned().collect();
+    choose(&doors, target, |_| true).map(drop)
+}
+
+/// The inputs that encoders push to.
+pub(super) fn doors(config: &StreamConfig) -> impl Iterator<Item = &Input> {
+    let pushed = |input: &&Input| input.scheme() == Some(Scheme::Publish);
+    config.used_inputs().filter(pushed)
+}
+
+/// The input for an encoder whose key somebody else has looked at: a free one of the best priority.
+pub(crate) fn choose_led<'a>(
+    inputs: &'a [Input],
+    target: &Target,
+    is_free: impl Fn(&Input) -> bool,
+) -> Result<&'a Input, Reject> {
+    let named = |input: &&Input| target.input.as_ref().is_none_or(|id| *id == input.id);
+    let fitting = inputs.iter().filter(named);
+    let best = fitting.min_by_key(|i| (!is_free(i), i.priority.unwrap_or(0)));
+    best.ok_or(Reject::NotFound)
 }
 
 fn admits(input: &Input, key: Option<&str>) -> bool {

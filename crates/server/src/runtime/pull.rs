@@ -20,6 +20,7 @@ use super::clock;
 use super::input::Line;
 use super::programme::Programme;
 use crate::egress::Egress;
+use crate::events::{Event, Events};
 use crate::model::{Input, Scheme, Variant};
 
 /// A failure is followed by a pause that doubles, up to the longest.
@@ -29,6 +30,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 /// A connection that held for so long begins anew with the first pause.
 const STEADY: Duration = Duration::from_secs(30);
+/// Between two events of the same failure.
+const SAME_AGAIN: Duration = Duration::from_secs(60);
 
 /// What all pulls share.
 #[derive(Debug, Clone)]
@@ -46,6 +49,7 @@ pub(super) struct Pull {
     pub(super) programme: Programme,
     pub(super) hub: Hub,
     pub(super) means: Means,
+    pub(super) events: Events,
     /// What connections before this one played of a playlist.
     pub(super) played: hls::Played,
 }
@@ -68,6 +72,7 @@ impl Pull {
     async fn keep(&self) {
         let mut wanted = self.programme.wanted();
         let mut pause = FIRST_PAUSE;
+        let mut told = None;
         loop {
             self.until_wanted(&mut wanted, true).await;
             let began = Instant::now();
@@ -83,7 +88,7 @@ impl Pull {
                     self.until_wanted(&mut wanted, false).await;
                     None
                 }
-                Some(ended) => Some(self.judge(ended, pause)),
+                Some(ended) => Some(self.judge(ended, pause, &mut told)),
                 None => {
                     self.programme.lose(&self.input.id).await;
                     None
@@ -95,18 +100,41 @@ impl Pull {
         }
     }
 
+    /// The same again is told once a minute.
+    fn tell_retry(&self, error: String, pause: Duration, told: &mut Option<(String, Instant)>) {
+        let same = |(last, at): &(String, Instant)| *last == error && at.elapsed() < SAME_AGAIN;
+        if told.as_ref().is_some_and(same) {
+            return;
+        }
+        *told = Some((error.clone(), Instant::now()));
+        let event = Event::InputReconnecting {
+            input: self.input.id.clone(),
+            error,
+            retry_in_ms: pause.as_millis().try_into().unwrap_or(u64::MAX),
+        };
+        self.events.tell(&self.stream, &event);
+    }
+
     /// How long to wait before the next try.
-    fn judge(&self, ended: Result<EndReason, Failure>, pause: Duration) -> Duration {
+    fn judge(
+        &self,
+        ended: Result<EndReason, Failure>,
+        pause: Duration,
+        told: &mut Option<(String, Instant)>,
+    ) -> Duration {
         let (stream, input) = (&self.stream, &self.input.id);
         match ended {
             Ok(reason) => {
                 tracing::info!(stream, input, ?reason, "pull ended");
+                self.tell_retry(format!("ended: {reason:?}").to_lowercase(), pause, told);
                 pause
             }
             Err(Failure { message, refusal }) => {
                 tracing::warn!(stream, input, error = message, "pull failed");
+                let pause = if refusal { REFUSED_PAUSE } else { pause };
+                self.tell_retry(message.clone(), pause, told);
                 self.line.note_error(message);
-                if refusal { REFUSED_PAUSE } else { pause }
+                pause
             }
         }
     }

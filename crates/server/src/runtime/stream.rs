@@ -1,11 +1,12 @@
 //! One running stream: its inputs, programme, packaging.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use container::ingest::Stats;
 use http_media::pull::hls::Played;
-use http_media::{Output, Outputs};
+use http_media::{Comings, Output, Outputs};
 use hub::{Broadcast, Demand, Hub, Limits, Presentation, Publisher};
 use media::Track;
 use packager::Restored;
@@ -19,13 +20,14 @@ use utoipa::ToSchema;
 use super::input::{LastError, Line};
 use super::numbering::Ledger;
 use super::packaging::{Packaging, Stop};
-use super::players::Players;
+use super::players::{Players, Session};
 use super::programme::Programme;
 use super::publish::{self, Holder};
 use super::pull::{Means, Pull};
 use super::sessions::Totals;
 use super::{clock, lock};
-use crate::model::{Input, Scheme, StreamConfig};
+use crate::events::{Event, Events};
+use crate::model::{Callback, Input, Scheme, StreamConfig};
 
 /// What a stream is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -58,7 +60,16 @@ pub(crate) struct Stream {
     packaging: Arc<Packaging>,
     programme: Programme,
     players: Players,
+    events: Events,
+    told: Mutex<Told>,
     stop: CancellationToken,
+}
+
+/// What was told of what is looked at every second.
+#[derive(Debug, Default)]
+struct Told {
+    forced_cuts: u64,
+    lead: bool,
 }
 
 /// A pull that goes on until it is stopped.
@@ -86,7 +97,7 @@ impl Stream {
     pub(crate) async fn start(
         config: StreamConfig,
         restored: Option<Restored>,
-        (hub, outputs, ledger): (&Hub, &Outputs, &Arc<Ledger>),
+        (hub, outputs, ledger, events): (&Hub, &Outputs, &Arc<Ledger>, &Events),
         means: &Means,
     ) -> Result<Arc<Self>, hub::NameTaken> {
         let presentation = hub.announce(&config.name)?;
@@ -95,7 +106,7 @@ impl Stream {
             None => Output::new(),
         });
         let stop = CancellationToken::new();
-        let (programme, demand) = start_programme(&config, presentation, &stop);
+        let (programme, demand) = start_programme(&config, presentation, (&stop, events));
         let stream = Arc::new(Self {
             name: config.name.clone(),
             hub: hub.clone(),
@@ -105,9 +116,11 @@ impl Stream {
             past: Mutex::default(),
             pulls: Mutex::default(),
             means: means.clone(),
-            packaging: Arc::new(Packaging::new(&config.name, hub, &output, ledger)),
+            packaging: Arc::new(Packaging::new(&config.name, hub, &output, (ledger, events))),
             programme,
             players: Players::default(),
+            events: events.clone(),
+            told: Mutex::default(),
             stop,
             config: RwLock::new(config.clone()),
         });
@@ -128,7 +141,7 @@ impl Stream {
         self.dismiss_unless_admitted();
         self.programme.configure(config).await;
         self.follow_pulls(&config.all_inputs());
-        let on_demand = config.inputs.iter().any(Input::is_on_demand);
+        let on_demand = config.used_inputs().any(Input::is_on_demand);
         self.output.set_on_demand(on_demand);
     }
 
@@ -153,6 +166,7 @@ impl Stream {
             programme: self.programme.clone(),
             hub: self.hub.clone(),
             means: self.means.clone(),
+            events: self.events.clone(),
             played: Played::default(),
         };
         tokio::spawn(pull.run(stop.clone()));
@@ -210,7 +224,7 @@ impl Stream {
 
     /// A publisher whose input or key is gone has to go too.
     fn dismiss_unless_admitted(&self) {
-        let inputs = self.config().inputs;
+        let inputs = self.doors();
         for holder in self.lines().iter().filter_map(|line| line.holder()) {
             let admitted = inputs.iter().any(|input| holder.entered_by(input));
             if !admitted || self.stop.is_cancelled() {
@@ -249,12 +263,14 @@ impl Stream {
         }
     }
 
-    /// Decides on a request to publish and, where it is let in, carries it to its end.
+    /// Decides on a request to publish and, where it is let in, carries it to its end. One that was
+    /// led here by a callback needs no key of ours.
     pub(crate) async fn publish(
         &self,
         request: PublishRequest,
+        led: bool,
     ) -> Result<(), (Reject, PublishRequest)> {
-        let (input, line) = match self.admit(request.target()).await {
+        let (input, line) = match self.admit(request.target(), led).await {
             Ok(admitted) => admitted,
             Err(why) => return Err((why, request)),
         };
@@ -269,6 +285,7 @@ impl Stream {
         let peer = request.peer();
         let publishing = request.accept();
         let stats = Arc::new(Stats::new(clock::monotonic));
+        let began = Instant::now();
         let place = line.enter(Holder {
             peer,
             input: input.id,
@@ -279,10 +296,27 @@ impl Stream {
         });
         // What was decided on may have changed meanwhile.
         self.dismiss_unless_admitted();
-        self.carry(&line, publishing, (publisher, stats)).await;
+        let sent = Arc::clone(&stats);
+        let reason = self
+            .carry(&line, publishing, (peer, publisher, stats))
+            .await;
         drop(presentation);
         drop(place);
+        let told = Event::PublishStopped {
+            input: line.id().to_owned(),
+            protocol: "rtmp".to_owned(),
+            peer: peer.to_string(),
+            reason,
+            duration_ms: began.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+            bytes: sent.figures().bytes,
+        };
+        self.events.tell(&self.name, &told);
         Ok(())
+    }
+
+    /// Whether an encoder publishes any of its inputs.
+    pub(crate) fn is_published(&self) -> bool {
+        self.lines().iter().any(|line| line.holder().is_some())
     }
 
     /// Carries a player to its end; it stays while media is away.
@@ -291,9 +325,16 @@ impl Stream {
             return Err(request);
         };
         tracing::info!("playing");
+        let session = Session::open(&self.name, &self.events, request.peer());
         match self.players.play(request, &broadcast).await {
-            Ok(gone) => tracing::info!(?gone, "playing ended"),
-            Err(error) => tracing::info!(%error, "playing failed"),
+            Ok(gone) => {
+                tracing::info!(?gone, "playing ended");
+                session.close(&format!("{gone:?}").to_lowercase());
+            }
+            Err(error) => {
+                tracing::info!(%error, "playing failed");
+                session.close(&error.kind.to_string());
+            }
         }
         Ok(())
     }
@@ -304,24 +345,55 @@ impl Stream {
         Some(renditions.first()?.broadcast.clone())
     }
 
-    async fn admit(&self, target: &Target) -> Result<(Input, Arc<Line>), Reject> {
-        let inputs = self.config().inputs;
+    /// The inputs that encoders push to.
+    fn doors(&self) -> Vec<Input> {
+        publish::doors(&self.config()).cloned().collect()
+    }
+
+    async fn admit(&self, target: &Target, led: bool) -> Result<(Input, Arc<Line>), Reject> {
+        let inputs = self.doors();
         let is_free = |input: &Input| self.line(&input.id).is_some_and(|l| l.holder().is_none());
-        let input = publish::choose(&inputs, target, is_free)?.clone();
+        let input = if led {
+            publish::choose_led(&inputs, target, is_free)?.clone()
+        } else {
+            publish::choose(&inputs, target, is_free)?.clone()
+        };
         let line = self.line(&input.id).ok_or(Reject::NotFound)?;
         publish::make_room(&self.name, &line).await?;
         Ok((input, line))
     }
 
-    async fn carry(&self, line: &Line, publishing: Publishing, to: (Publisher, Arc<Stats>)) {
-        let (publisher, stats) = to;
+    /// Answers how it ended.
+    async fn carry(
+        &self,
+        line: &Line,
+        publishing: Publishing,
+        (peer, publisher, stats): (SocketAddr, Publisher, Arc<Stats>),
+    ) -> String {
         tracing::info!(input = line.id(), "publishing");
+        let (input, peer) = (line.id().to_owned(), peer.to_string());
+        let connected = Event::InputConnected {
+            input: input.clone(),
+            peer: Some(peer.clone()),
+        };
+        let protocol = "rtmp".to_owned();
+        let started = Event::PublishStarted {
+            input,
+            protocol,
+            peer,
+        };
+        self.events.tell(&self.name, &started);
+        self.events.tell(&self.name, &connected);
         self.programme.feed(line.id(), publisher.broadcast()).await;
         match publishing.run(publisher, stats).await {
-            Ok(reason) => tracing::info!(?reason, "publishing ended"),
+            Ok(reason) => {
+                tracing::info!(?reason, "publishing ended");
+                format!("{reason:?}").to_lowercase()
+            }
             Err(error) => {
                 tracing::warn!(%error, "publishing failed");
                 line.note_error(error.kind.to_string());
+                error.kind.to_string()
             }
         }
     }
@@ -333,6 +405,12 @@ impl Stream {
     pub(crate) fn config(&self) -> StreamConfig {
         let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
         config.clone()
+    }
+
+    /// Who is asked before a player is let in. Every request for media comes by here.
+    pub(crate) fn on_play(&self) -> Option<Callback> {
+        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
+        config.on_play.clone()
     }
 
     /// The inputs, in the order of the configuration.
@@ -372,7 +450,69 @@ impl Stream {
         for line in self.lines() {
             line.sample(now);
         }
-        self.output.forget_viewers();
+        self.tell_connections();
+        self.tell_viewers();
+        self.tell_cuts();
+        self.tell_lead();
+    }
+
+    fn tell_connections(&self) {
+        for line in self.lines().iter().filter(|line| line.has_connected()) {
+            let input = line.id().to_owned();
+            let told = Event::InputConnected { input, peer: None };
+            self.events.tell(&self.name, &told);
+        }
+    }
+
+    fn tell_viewers(&self) {
+        let Comings { opened, closed } = self.output.turn_viewers_over();
+        for viewer in opened {
+            let told = Event::SessionOpened {
+                session: format!("{:016x}", viewer.id),
+                protocol: "http".to_owned(),
+                address: viewer.address.to_string(),
+                agent: Some(viewer.agent),
+            };
+            self.events.tell(&self.name, &told);
+        }
+        for viewer in closed {
+            let told = Event::SessionClosed {
+                session: format!("{:016x}", viewer.id),
+                protocol: "http".to_owned(),
+                address: viewer.address.to_string(),
+                duration_ms: viewer.age.as_millis().try_into().unwrap_or(u64::MAX),
+                reason: "idle".to_owned(),
+            };
+            self.events.tell(&self.name, &told);
+        }
+    }
+
+    fn tell_cuts(&self) {
+        let cuts = self.packaging.counters().forced_cuts;
+        let mut told = lock(&self.told);
+        let count = cuts.saturating_sub(told.forced_cuts);
+        told.forced_cuts = cuts;
+        drop(told);
+        if count > 0 {
+            self.events
+                .tell(&self.name, &Event::SegmentForcedCut { count });
+        }
+    }
+
+    /// Told when it comes near its limit, and again only after half of it was repaid.
+    fn tell_lead(&self) {
+        let lead = self.programme.lead().as_millis();
+        let most = self.config().packaging().max_lead.as_millis();
+        let mut told = lock(&self.told);
+        let reached = lead * 10 >= most * 9;
+        if reached && !told.lead {
+            let event = Event::LeadLimitReached {
+                lead_ms: lead,
+                max_lead_ms: most,
+            };
+            self.events.tell(&self.name, &event);
+        }
+        told.lead = reached || (told.lead && lead * 2 > most);
     }
 
     /// What all inputs sent since the stream runs.
@@ -418,7 +558,7 @@ impl Stream {
 fn start_programme(
     config: &StreamConfig,
     presentation: Presentation,
-    stop: &CancellationToken,
+    (stop, events): (&CancellationToken, &Events),
 ) -> (Programme, Demand) {
     let (publisher, relay) = match presentation.add("source", Limits::default()) {
         Ok(added) => added,
@@ -426,7 +566,7 @@ fn start_programme(
     };
     tokio::spawn(relay.run());
     let demand = publisher.demand();
-    let (programme, run) = Programme::start(config, publisher);
+    let (programme, run) = Programme::start(config, publisher, events);
     let stopped = stop.clone().cancelled_owned();
     tokio::spawn(async move {
         let _presentation = presentation;

@@ -1,0 +1,206 @@
+//! Secrets in configurations: kept where they are written back as shown, hidden where they are
+//! shown, taken from the environment where that is what is written.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::scheme::redacted;
+use crate::api::Problem;
+use crate::config::is_setting;
+
+/// Where a secret stands.
+struct Place {
+    /// As problems name it: `inputs[0].key`.
+    path: String,
+    /// The same whatever order lists are in: `inputs/main/key`.
+    identity: String,
+    is_url: bool,
+}
+
+type Visit<'a> = &'a mut dyn FnMut(&Place, &mut Value);
+
+/// Every secret of a stream, a template or a hook that is written there.
+fn each(document: &mut Value, visit: Visit<'_>) {
+    block(document, &Prefix::default(), visit);
+    for name in ["on_publish", "on_play"] {
+        if let Some(callback) = document.get_mut(name) {
+            block(callback, &Prefix::of(name, name), visit);
+        }
+    }
+    let inputs = document.get_mut("inputs").and_then(Value::as_array_mut);
+    for (i, input) in inputs.into_iter().flatten().enumerate() {
+        let id = input.get("id").and_then(Value::as_str).unwrap_or_default();
+        let prefix = Prefix::of(&format!("inputs[{i}]"), &format!("inputs/{id}"));
+        block(input, &prefix, visit);
+    }
+}
+
+/// What its members are called with.
+#[derive(Default)]
+struct Prefix {
+    path: String,
+    identity: String,
+}
+
+impl Prefix {
+    fn of(path: &str, identity: &str) -> Self {
+        Self {
+            path: format!("{path}."),
+            identity: format!("{identity}/"),
+        }
+    }
+
+    fn place(&self, name: &str) -> Place {
+        Place {
+            path: format!("{}{name}", self.path),
+            identity: format!("{}{name}", self.identity),
+            is_url: name == "url",
+        }
+    }
+}
+
+/// Whatever has them has them under the same names.
+fn block(value: &mut Value, prefix: &Prefix, visit: Visit<'_>) {
+    for name in ["url", "key", "secret"] {
+        if let Some(found) = value.get_mut(name) {
+            visit(&prefix.place(name), found);
+        }
+    }
+    let headers = value.get_mut("headers").and_then(Value::as_object_mut);
+    for (name, found) in headers.into_iter().flatten() {
+        visit(&prefix.place(&format!("headers.{name}")), found);
+    }
+}
+
+/// Puts back what is written as it was shown.
+///
+/// # Errors
+/// Every place where there is nothing to put back.
+pub(super) fn keep(written: &mut Value, known: Option<&Value>) -> Result<(), Problem> {
+    let mut kept = BTreeMap::new();
+    if let Some(known) = known {
+        each(&mut known.clone(), &mut |place, value| {
+            kept.insert(place.identity.clone(), value.clone());
+        });
+    }
+    let mut missing = Vec::new();
+    each(written, &mut |place, value| {
+        let known = kept.get(&place.identity);
+        if !stands_for(value, known, place.is_url) {
+            return;
+        }
+        match known {
+            Some(known) => value.clone_from(known),
+            None => missing.push(place.path.clone()),
+        }
+    });
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::missing(&missing))
+}
+
+/// Whether what is written is only what is shown of it.
+fn stands_for(written: &Value, known: Option<&Value>, is_url: bool) -> bool {
+    if !is_url {
+        return *written == json!({"set": true});
+    }
+    let Some(url) = written.as_str() else {
+        return false;
+    };
+    let known = known.and_then(Value::as_str);
+    known.map_or_else(|| is_redacted(url), |known| redacted(known) == url)
+}
+
+/// Nobody's password or query is three asterisks.
+fn is_redacted(url: &str) -> bool {
+    redacted(url) == url
+        && (url.contains(":***@") || url.contains("://***@") || url.ends_with("?***"))
+}
+
+/// What everybody who may read may see of it.
+pub(super) fn hide(document: &mut Value) {
+    each(document, &mut |place, value| match value {
+        Value::String(url) if place.is_url => *url = redacted(url),
+        Value::String(_) => *value = json!({"set": true}),
+        _ => {}
+    });
+}
+
+/// Puts in what the environment has.
+///
+/// # Errors
+/// The first variable that is not set, or that is a setting of the server.
+pub(super) fn resolve(document: &mut Value) -> Result<(), Problem> {
+    let mut wrong = None;
+    each(document, &mut |place, value| {
+        let name = value.get("env").and_then(Value::as_str);
+        let Some(name) = name.filter(|_| value.as_object().is_some_and(|o| o.len() == 1)) else {
+            return;
+        };
+        match std::env::var(name).ok().filter(|_| !is_setting(name)) {
+            Some(found) => *value = json!(found),
+            None => {
+                let why = format!("the environment has no {name} for it");
+                wrong.get_or_insert_with(|| Problem::invalid("secret_missing", &place.path, &why));
+            }
+        }
+    });
+    wrong.map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hidden(mut document: Value) -> Value {
+        hide(&mut document);
+        document
+    }
+
+    #[test]
+    fn what_is_shown_stands_for_what_was_written() {
+        let written = json!({
+            "inputs": [
+                {"id": "a", "url": "http://u:p@h/x.ts?t=1", "headers": {"X": "geheim"}},
+                {"id": "b", "url": "publish://", "key": "geheim"},
+                {"id": "c", "url": {"env": "HOME"}, "key": null},
+            ],
+            "on_play": {"url": "http://h/x?t=geheim", "secret": "geheim"},
+        });
+        let mut shown = hidden(written.clone());
+        assert!(!shown.to_string().contains("geheim"), "{shown}");
+        let mut turned = shown.clone();
+        turned["inputs"].as_array_mut().unwrap().reverse();
+        keep(&mut turned, Some(&written)).unwrap();
+        turned["inputs"].as_array_mut().unwrap().reverse();
+        assert_eq!(turned, written);
+
+        let missing = keep(&mut shown, None).unwrap_err();
+        let paths: Vec<_> = missing.errors.iter().map(|e| e.field.as_str()).collect();
+        let all = [
+            "on_play.url",
+            "on_play.secret",
+            "inputs[0].url",
+            "inputs[0].headers.X",
+            "inputs[1].key",
+        ];
+        assert_eq!(paths, all);
+    }
+
+    #[test]
+    fn the_environment_is_asked() {
+        let mut document = json!({"inputs": [{"id": "a", "key": {"env": "CARGO_PKG_NAME"}}]});
+        resolve(&mut document).unwrap();
+        assert_eq!(document["inputs"][0]["key"], "server");
+        for name in ["WEIR_NO_SUCH_VARIABLE", "WEIR_AUTH__ADMIN_TOKEN"] {
+            let mut document = json!({"secret": {"env": name}});
+            let wrong = resolve(&mut document).unwrap_err();
+            assert_eq!(
+                (wrong.code.as_str(), wrong.field.as_deref()),
+                ("secret_missing", Some("secret"))
+            );
+        }
+    }
+}
