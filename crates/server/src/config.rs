@@ -437,6 +437,13 @@ fn typed(path: &[String], value: &str) -> Result<toml::Value> {
     Ok(match default {
         Some(toml::Value::Boolean(_)) => toml::Value::Boolean(value.parse()?),
         Some(toml::Value::Integer(_)) => toml::Value::Integer(value.parse()?),
+        Some(toml::Value::Array(_)) => {
+            let items = value
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty());
+            toml::Value::Array(items.map(toml::Value::from).collect())
+        }
         _ => toml::Value::String(value.to_owned()),
     })
 }

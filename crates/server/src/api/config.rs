@@ -13,7 +13,6 @@ use store::{Kind, Record};
 use utoipa::ToSchema;
 
 use super::change::{begin, to_the_end};
-use super::document::{HookWritten, StreamWritten, TemplateWritten};
 use super::extract::{Asked, Text};
 use super::lines::line_of;
 use super::plan::{Plan, differences, members_that_differ};
@@ -34,14 +33,17 @@ pub(super) struct Document {
     /// 1.
     #[schema(minimum = 1, maximum = 1)]
     version: u32,
+    /// Each as it is made at `/templates`.
     #[serde(default)]
-    #[schema(value_type = Vec<TemplateWritten>)]
+    #[schema(value_type = Vec<Object>)]
     templates: Vec<Value>,
+    /// Each as it is made at `/streams`.
     #[serde(default)]
-    #[schema(value_type = Vec<StreamWritten>)]
+    #[schema(value_type = Vec<Object>)]
     streams: Vec<Value>,
+    /// Each as it is made at `/hooks`.
     #[serde(default)]
-    #[schema(value_type = Vec<HookWritten>)]
+    #[schema(value_type = Vec<Object>)]
     hooks: Vec<Value>,
 }
 

@@ -64,6 +64,7 @@ pub(super) struct Sought {
     until_ms: Option<i64>,
     /// `newest` first, which is the default, or `oldest`.
     #[serde(default)]
+    #[param(inline)]
     order: Order,
     /// At most so many, 1..=1000; default 100.
     #[param(minimum = 1, maximum = 1000)]

@@ -12,8 +12,8 @@ use super::forms::{CallbackUrl, SecretForm};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Callback {
-    /// `https://…` or `http://…`.
-    #[schema(value_type = CallbackUrl)]
+    /// `https://…` or `http://…`. May be left out where a template has it.
+    #[schema(value_type = CallbackUrl, required = false)]
     pub(crate) url: String,
     /// What requests are signed with (Standard Webhooks); absent: they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]

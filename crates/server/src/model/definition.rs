@@ -336,7 +336,7 @@ mod tests {
                 "inputs[0]",
             ),
             (
-                json!({"inputs": [{"id": "main"}, {"id": "main"}]}),
+                json!({"inputs": [{"id": "main"}, {"id": "main", "url": "publish://"}]}),
                 "id_taken",
                 "inputs[1].id",
             ),
