@@ -161,7 +161,8 @@ impl Diff {
 impl Problem {
     /// Says on which lines of the document it is wrong.
     fn on_lines_of(mut self, text: &str) -> Self {
-        self.line = self.field.as_ref().and_then(|field| line_of(text, field));
+        let line = self.field.as_ref().and_then(|field| line_of(text, field));
+        self.line = self.line.or(line);
         for wrong in &mut self.errors {
             wrong.line = line_of(text, &wrong.field);
         }
