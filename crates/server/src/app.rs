@@ -340,7 +340,8 @@ async fn hear(
     let last = store.last_event().await?;
     let limits = &config.events;
     let (waiting, seats) = (limits.max_waiting, limits.max_subscribers);
-    let events = Events::new(store.clone(), last, waiting, seats);
+    let sessions = limits.sessions;
+    let events = Events::new(store.clone(), last, (waiting, sessions), seats);
     let means = hooks::Means {
         client,
         files: config.hooks_root(),

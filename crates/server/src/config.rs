@@ -139,6 +139,8 @@ pub struct Egress {
 pub struct Events {
     /// Events that may wait for the database; beyond them the oldest are dropped.
     pub max_waiting: usize,
+    /// Whether players that come and go are events.
+    pub sessions: bool,
     /// Clients that may follow along at a time.
     pub max_subscribers: usize,
     /// Days that an event is kept.
@@ -258,6 +260,7 @@ impl Default for Log {
 impl Default for Events {
     fn default() -> Self {
         Self {
+            sessions: true,
             max_waiting: 10_000,
             max_subscribers: 200,
             keep_days: 7,

@@ -4,7 +4,7 @@
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::model::{Definition, Templates, check_name, merge};
+use crate::model::{Definition, HookDefinition, Template, Templates, check_name, merge};
 
 /// Names of streams: what the grammar takes stands in every address as it is, or escaped.
 pub fn name(data: &[u8]) {
@@ -32,6 +32,7 @@ pub fn body(data: &[u8]) {
     let Some(body) = json() else {
         return;
     };
+    template_and_hook(&body);
     let Ok(made) = accept(body, None) else {
         return;
     };
@@ -43,6 +44,26 @@ pub fn body(data: &[u8]) {
     merge(&mut patched, &patch);
     if let Ok(patched) = accept(patched, Some(&made)) {
         holds(&patched);
+    }
+}
+
+/// The same body as a template, and as a hook: what is taken is kept, and hidden.
+fn template_and_hook(body: &Value) {
+    if let Ok(made) = Template::accept(body.clone(), None) {
+        assert_eq!(Template::read(&made.text()).as_ref().ok(), Some(&made));
+        let again = Template::accept(made.shown(false), Some(&made));
+        assert_eq!(again.as_ref().ok(), Some(&made));
+        // What one stream of it cannot be is refused, and nothing worse.
+        let _ = made.stream("a/b");
+    }
+    if let Ok(made) = HookDefinition::accept(body.clone(), None) {
+        assert_eq!(
+            HookDefinition::read(&made.text()).as_ref().ok(),
+            Some(&made)
+        );
+        let again = HookDefinition::accept(made.shown(false), Some(&made));
+        assert_eq!(again.as_ref().ok(), Some(&made));
+        let _ = made.hook().wants("a/b", "stream.created");
     }
 }
 

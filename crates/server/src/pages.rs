@@ -110,7 +110,10 @@ async fn media(
     };
     let query = uri.query().unwrap_or_default();
     let (method, headers) = (request.method(), request.headers());
-    if let Some(refused) = admit(&pages, &path, query, (headers, peer)).await {
+    // A browser asks with OPTIONS whether it may ask at all, and brings nothing.
+    if *method != Method::OPTIONS
+        && let Some(refused) = admit(&pages, &path, query, (headers, peer)).await
+    {
         return refused;
     }
     let outputs = &pages.manager.outputs;

@@ -1,10 +1,12 @@
 // What the player does about faults, as plain values: no DOM, no clock, no network.
 
-/** The stream's address for a page at `/{name}/`; names may contain slashes. */
+/** The stream's address for a page at `/{name}/`; names may contain slashes. What is not for the page goes along. */
 export function streamUrl(pathname, search = "") {
   const base = pathname.endsWith("/") ? pathname : `${pathname}/`;
-  const classic = new URLSearchParams(search).get("ll") === "0";
-  return `${base}index.m3u8${classic ? "?ll=0" : ""}`;
+  const query = new URLSearchParams(search);
+  query.delete("player");
+  if (query.get("ll") !== "0") query.delete("ll");
+  return `${base}index.m3u8${query.size > 0 ? `?${query}` : ""}`;
 }
 
 /** The stream's name as an operator wrote it. */

@@ -7,6 +7,7 @@ test("the stream's address follows the page's", () => {
   assert.equal(streamUrl("/demo"), "/demo/index.m3u8");
   assert.equal(streamUrl("/tenant/a/news/", "?player=native"), "/tenant/a/news/index.m3u8");
   assert.equal(streamUrl("/demo/", "?ll=0"), "/demo/index.m3u8?ll=0");
+  assert.equal(streamUrl("/demo/", "?player=native&token=a%26b"), "/demo/index.m3u8?token=a%26b");
   assert.equal(streamName("/tenant/news/"), "tenant/news");
 });
 

@@ -42,10 +42,15 @@ struct Shared {
 
 impl Events {
     /// `last` is the number of the last event of all, `waiting` how many may wait for the
-    /// database, `seats` how many may follow along.
-    pub(crate) fn new(store: Store, last: i64, waiting: usize, seats: usize) -> Self {
+    /// database, `sessions` whether what players do counts, `seats` how many may follow along.
+    pub(crate) fn new(
+        store: Store,
+        last: i64,
+        (waiting, sessions): (usize, bool),
+        seats: usize,
+    ) -> Self {
         Self(Arc::new(Shared {
-            queue: Queue::new(waiting),
+            queue: Queue::new(waiting, sessions),
             recent: Recent::new(last),
             store,
             seats: Arc::new(Semaphore::new(seats)),

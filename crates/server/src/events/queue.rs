@@ -19,6 +19,8 @@ const OVERHEAD: usize = 128;
 #[derive(Debug)]
 pub(super) struct Queue {
     most: usize,
+    /// Whether players that come and go are told of.
+    sessions: bool,
     waiting: Mutex<Waiting>,
     pub(super) filled: Notify,
 }
@@ -42,9 +44,10 @@ pub(crate) struct QueueFigures {
 }
 
 impl Queue {
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize, sessions: bool) -> Self {
         Self {
             most,
+            sessions,
             waiting: Mutex::default(),
             filled: Notify::new(),
         }
@@ -52,10 +55,14 @@ impl Queue {
 
     /// The oldest go where there is no room; what players do goes first.
     pub(super) fn push(&self, event: NewEvent) {
+        let is_session = event.kind.starts_with("session.");
+        if is_session && !self.sessions {
+            return;
+        }
         let mut waiting = lock(&self.waiting);
         waiting.told += 1;
         let full = self.most * SESSIONS / 4;
-        if waiting.events.len() >= full && event.kind.starts_with("session.") {
+        if waiting.events.len() >= full && is_session {
             waiting.lose(1);
             return;
         }
@@ -137,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_oldest_go_and_that_is_told() {
-        let queue = Queue::new(4);
+        let queue = Queue::new(4, true);
         for n in 0..6 {
             queue.push(up(&n.to_string()));
         }
@@ -155,7 +162,7 @@ mod tests {
 
     #[test]
     fn players_make_room() {
-        let queue = Queue::new(4);
+        let queue = Queue::new(4, true);
         let closed = || {
             new(
                 "news",
@@ -182,7 +189,7 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_too() {
-        let queue = Queue::new(10_000);
+        let queue = Queue::new(10_000, true);
         let long = "x".repeat(1 << 20);
         for _ in 0..40 {
             queue.push(up(&long));

@@ -49,7 +49,7 @@ impl Definition {
         let base = template.map(Template::base);
         let known = current.map(|c| &c.written);
         give_keys(&mut body, base, known);
-        let config = resolved(&body, base)?;
+        let config = resolved(&body, base, secrets::resolve)?;
         Ok(Self {
             written: body,
             config,
@@ -73,7 +73,11 @@ impl Definition {
 
     fn again(written: Value, templates: &Templates) -> Result<Self, Problem> {
         let template = templates.of(&written)?;
-        let config = resolved(&written, template.map(Template::base))?;
+        let closing = |document: &mut Value| {
+            secrets::resolve_or_close(document);
+            Ok(())
+        };
+        let config = resolved(&written, template.map(Template::base), closing)?;
         Ok(Self { written, config })
     }
 
@@ -151,13 +155,17 @@ pub(super) fn give_keys(body: &mut Value, base: Option<&Value>, known: Option<&V
 }
 
 /// What holds of what is written, over what the template has.
-fn resolved(written: &Value, base: Option<&Value>) -> Result<StreamConfig, Problem> {
+fn resolved(
+    written: &Value,
+    base: Option<&Value>,
+    resolve: impl FnOnce(&mut Value) -> Result<(), Problem>,
+) -> Result<StreamConfig, Problem> {
     is_well_formed(written)?;
     let mut merged = match base {
         Some(base) => overlay(base, written),
         None => written.clone(),
     };
-    secrets::resolve(&mut merged).map_err(|p| located(p, written, &merged))?;
+    resolve(&mut merged).map_err(|p| located(p, written, &merged))?;
     let config: StreamConfig = typed(&merged).map_err(|p| located(p, written, &merged))?;
     check(&config)
         .and_then(|()| has_keys(&merged))

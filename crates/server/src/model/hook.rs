@@ -144,20 +144,22 @@ impl HookDefinition {
         trim(&mut body)?;
         without_nulls(&mut body);
         secrets::keep(&mut body, current.map(|c| &c.written))?;
-        Self::of(body)
+        let mut document = body.clone();
+        secrets::resolve(&mut document)?;
+        Self::of(body, &document)
     }
 
     /// What was kept.
     pub(crate) fn read(text: &str) -> Result<Self, Problem> {
         let written = serde_json::from_str(text)
             .map_err(|error| Problem::invalid("bad_json", "", &error.to_string()))?;
-        Self::of(written)
+        let mut document = Value::clone(&written);
+        secrets::resolve_or_close(&mut document);
+        Self::of(written, &document)
     }
 
-    fn of(written: Value) -> Result<Self, Problem> {
-        let mut document = written.clone();
-        secrets::resolve(&mut document)?;
-        let hook: Hook = typed(&document)?;
+    fn of(written: Value, document: &Value) -> Result<Self, Problem> {
+        let hook: Hook = typed(document)?;
         hook.check()?;
         Ok(Self { written, hook })
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::scheme::redacted;
 use crate::api::Problem;
 use crate::config::is_setting;
+use crate::secret;
 
 /// Where a secret stands.
 struct Place {
@@ -128,6 +129,35 @@ pub(super) fn hide(document: &mut Value) {
     });
 }
 
+/// The same where there is nobody to tell: what is missed is in the log, a key is one that nobody
+/// knows, and a URL leads nowhere. The rest goes on.
+pub(super) fn resolve_or_close(document: &mut Value) {
+    each(document, &mut |place, value| {
+        let Some(name) = variable(value).map(str::to_owned) else {
+            return;
+        };
+        *value = json!(read(&name).unwrap_or_else(|| {
+            let field = &place.path;
+            tracing::error!(field, variable = name, "the environment has no such secret");
+            match place.is_url {
+                true => "http://missing.invalid/from-environment.ts".to_owned(),
+                false => secret::random(),
+            }
+        }));
+    });
+}
+
+/// The variable of the environment that stands for a secret.
+fn variable(value: &Value) -> Option<&str> {
+    let members = value.as_object().filter(|members| members.len() == 1)?;
+    members.get("env")?.as_str()
+}
+
+/// Settings of the server's own are nobody else's secrets.
+fn read(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|_| !is_setting(name))
+}
+
 /// Puts in what the environment has.
 ///
 /// # Errors
@@ -135,11 +165,10 @@ pub(super) fn hide(document: &mut Value) {
 pub(super) fn resolve(document: &mut Value) -> Result<(), Problem> {
     let mut wrong = None;
     each(document, &mut |place, value| {
-        let name = value.get("env").and_then(Value::as_str);
-        let Some(name) = name.filter(|_| value.as_object().is_some_and(|o| o.len() == 1)) else {
+        let Some(name) = variable(value) else {
             return;
         };
-        match std::env::var(name).ok().filter(|_| !is_setting(name)) {
+        match read(name) {
             Some(found) => *value = json!(found),
             None => {
                 let why = format!("the environment has no {name} for it");
@@ -187,6 +216,16 @@ mod tests {
             "inputs[1].key",
         ];
         assert_eq!(paths, all);
+    }
+
+    #[test]
+    fn what_is_missed_later_closes_a_door_and_stops_nothing() {
+        let missing = json!({"env": "WEIR_NO_SUCH_VARIABLE"});
+        let mut document = json!({"inputs": [{"id": "a", "url": missing, "key": missing}]});
+        resolve_or_close(&mut document);
+        let input = &document["inputs"][0];
+        assert_eq!(input["key"].as_str().unwrap().len(), 32);
+        assert!(input["url"].as_str().unwrap().contains(".invalid/"));
     }
 
     #[test]

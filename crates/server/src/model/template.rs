@@ -126,6 +126,7 @@ impl Template {
         let known = current.map(|current| &current.written);
         secrets::keep(&mut body, known)?;
         give_keys(&mut body, None, known);
+        secrets::resolve(&mut body.clone())?;
         Self::of(body)
     }
 
@@ -223,7 +224,7 @@ fn check_base(base: &Value) -> Result<(), Problem> {
     let mut probe = base.clone();
     probe["name"] = json!(SOME_STREAM);
     is_well_formed(&probe)?;
-    secrets::resolve(&mut probe)?;
+    secrets::resolve_or_close(&mut probe);
     let inputs = probe.get_mut("inputs").and_then(Value::as_array_mut);
     if let Some(inputs) = inputs {
         inputs.retain(|input| input.get("url").is_some());

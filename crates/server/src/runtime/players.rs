@@ -40,6 +40,8 @@ pub(super) struct Session<'a> {
     id: String,
     address: IpAddr,
     began: Instant,
+    /// How it ended; where nobody said, the server did.
+    reason: String,
 }
 
 impl<'a> Session<'a> {
@@ -50,6 +52,7 @@ impl<'a> Session<'a> {
             id: secret::random(),
             address: peer.ip().to_canonical(),
             began: Instant::now(),
+            reason: "stopped".to_owned(),
         };
         let told = Event::SessionOpened {
             session: session.id.clone(),
@@ -61,14 +64,20 @@ impl<'a> Session<'a> {
         session
     }
 
-    pub(super) fn close(self, reason: &str) {
+    pub(super) fn close(mut self, reason: &str) {
+        reason.clone_into(&mut self.reason);
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
         let duration = self.began.elapsed().as_millis();
         let told = Event::SessionClosed {
-            session: self.id,
+            session: std::mem::take(&mut self.id),
             protocol: "rtmp".to_owned(),
             address: self.address.to_string(),
             duration_ms: duration.try_into().unwrap_or(u64::MAX),
-            reason: reason.to_owned(),
+            reason: std::mem::take(&mut self.reason),
         };
         self.events.tell(self.stream, &told);
     }
