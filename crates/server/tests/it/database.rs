@@ -7,6 +7,7 @@ use server::app::Server;
 use server::systemd::Inherited;
 use testkit::actors::{Encoder, Postgres};
 
+use crate::events::{history, told};
 use crate::server::{Running, config};
 
 async fn stream(s: &Running, name: &str) {
@@ -82,6 +83,17 @@ async fn a_frozen_database_stops_no_media() {
     let written = "SELECT count(*) FROM numbering_rows JOIN numbering_state USING (stream)
         WHERE stream IN ('before', 'during') AND highest > n0";
     while postgres.sql(name, written).unwrap().trim() != "2" {}
+    // What happened meanwhile is told, in order and without a hole.
+    told(&s, "database.recovered", 1).await;
+    let during = history(&s, "stream=during").await;
+    let kinds: Vec<_> = during.iter().map(|e| e["type"].as_str().unwrap()).collect();
+    for kind in ["publish.started", "input.up", "numbering.changed"] {
+        assert!(kinds.contains(&kind), "{kind}: {kinds:?}");
+    }
+    let all = history(&s, "").await;
+    let ids = all.iter().map(|e| e["id"].as_i64().unwrap());
+    assert!(ids.eq(1..=all.len() as i64));
+    assert!(all.iter().any(|e| e["type"] == "database.degraded"));
     for stream in ["before", "during"] {
         for lost in ["dropped_frames", "holds", "defects", "forced_cuts"] {
             let metric = metric(&s, &format!("weir_packager_{lost}_total"), stream).await;
