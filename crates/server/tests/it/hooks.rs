@@ -268,10 +268,9 @@ async fn what_is_refused_for_good_is_a_dead_letter_and_holds_up_nobody() {
     let replayed = s.api("POST", "/hooks/h/dead/replay", &json!({})).await;
     assert_eq!(replayed.json(), json!({"count": 1}));
     let arrived = receiver.after(3).await;
-    assert_eq!(
-        arrived[2].header("webhook-id"),
-        arrived[0].header("webhook-id")
-    );
+    let bad = arrived.iter().filter(|a| a.event()["stream"] == "bad");
+    let ids: Vec<_> = bad.map(|a| a.header("webhook-id")).collect();
+    assert!(ids.len() == 2 && ids[0] == ids[1], "{ids:?}");
     until(&s, "h", |f| f["dead"] == 0 && f["delivered"] == 2).await;
     assert_eq!(dead().await, json!([]));
     s.stop().await;
