@@ -14,6 +14,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use webhook::{Answer, Client, Request};
 
+use crate::events::{Event, Events, Seldom};
 use crate::model::{Callback, OnFailure, check_name};
 use crate::runtime::{lock, utc_ms};
 use crate::secret;
@@ -22,8 +23,14 @@ use crate::secret;
 const REMEMBERED: usize = 100_000;
 /// A failure to answer is not remembered for longer.
 const FAILED: Duration = Duration::from_secs(5);
+/// Nor is a no: anybody can make one up.
+const DENIED: Duration = Duration::from_secs(60);
 /// Requests at a time, to all callbacks.
 const AT_A_TIME: usize = 256;
+/// The same to one of them, so that one that is slow leaves room for the others.
+const AT_ONE: usize = 32;
+/// Callbacks whose places are counted.
+const CALLBACKS: usize = 1_000;
 /// Of a reason that is passed on.
 const REASON: usize = 256;
 
@@ -35,7 +42,7 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Publish => "publish",
             Self::Play => "play",
@@ -54,6 +61,19 @@ pub(crate) struct Visitor<'a> {
     /// What it brings: the query, without what belongs to the protocol.
     pub(crate) query: &'a str,
     pub(crate) agent: Option<&'a str>,
+}
+
+/// Somebody who was turned away.
+#[derive(Debug)]
+pub(crate) struct Refused<'a> {
+    pub(crate) action: Action,
+    pub(crate) protocol: &'static str,
+    /// Empty where it is no stream of ours.
+    pub(crate) stream: &'a str,
+    pub(crate) peer: SocketAddr,
+    pub(crate) reason: &'static str,
+    /// In whose words, where they are not ours.
+    pub(crate) detail: Option<&'a str>,
 }
 
 /// What the operator's server says.
@@ -84,12 +104,35 @@ pub(crate) struct Access {
     /// The credential that an HTTP viewer came with: it is not in every request.
     viewers: Mutex<HashMap<Key, (String, Instant)>>,
     places: Semaphore,
+    places_of: Mutex<HashMap<String, Arc<Semaphore>>>,
+    seldom: Mutex<Seldom>,
     pub(crate) asked: IntCounterVec,
 }
 
 impl std::fmt::Debug for Access {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Access")
+    }
+}
+
+/// Who hung up before there was an answer leaves nothing behind.
+struct Unanswered<'a>(&'a Access, Key, Known);
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        let Self(access, key, known) = self;
+        if known.get().is_some() {
+            return;
+        }
+        let mut answers = lock(&access.answers);
+        // Others may wait for the same answer: the last one of them clears up.
+        if answers
+            .get(key)
+            .is_some_and(|held| Arc::ptr_eq(held, known))
+            && Arc::strong_count(known) <= 3
+        {
+            answers.remove(key);
+        }
     }
 }
 
@@ -102,6 +145,8 @@ impl Access {
             answers: Mutex::default(),
             viewers: Mutex::default(),
             places: Semaphore::new(AT_A_TIME),
+            places_of: Mutex::default(),
+            seldom: Mutex::default(),
             asked: IntCounterVec::new(asked, &["action", "result"])?,
         })
     }
@@ -111,6 +156,7 @@ impl Access {
     pub(crate) async fn decide(&self, callback: &Callback, visitor: &Visitor<'_>) -> Decision {
         let key = key_of(callback, visitor);
         let known = self.known(key);
+        let _unless = Unanswered(self, key, Arc::clone(&known));
         let decided = known.get_or_init(|| async {
             let (decision, holds) = self.ask(callback, visitor).await;
             (decision, Instant::now() + holds)
@@ -141,6 +187,53 @@ impl Access {
         decision
     }
 
+    fn places_of(&self, callback: &str) -> Arc<Semaphore> {
+        let mut places = lock(&self.places_of);
+        if places.len() >= CALLBACKS {
+            places.clear();
+        }
+        let own = places.entry(callback.to_owned());
+        Arc::clone(own.or_insert_with(|| Arc::new(Semaphore::new(AT_ONE))))
+    }
+
+    /// Tells those who listen to events of somebody who was turned away, unless that happened a
+    /// moment ago. Whether it did is answered.
+    pub(crate) fn tell_refused(&self, events: &Events, refused: &Refused<'_>) -> bool {
+        let Refused {
+            action,
+            protocol,
+            stream,
+            peer,
+            reason,
+            detail,
+        } = refused;
+        let kind = format!("{} {stream} {reason} {}", action.name(), peer.ip());
+        let Some(count) = lock(&self.seldom).note(&kind, Instant::now()) else {
+            return false;
+        };
+        let (protocol, peer) = ((*protocol).to_owned(), peer.to_string());
+        let reason = (*reason).to_owned();
+        let detail = detail.map(str::to_owned);
+        let event = match action {
+            Action::Publish => Event::PublishRefused {
+                protocol,
+                peer,
+                reason,
+                detail,
+                count,
+            },
+            Action::Play => Event::PlayRefused {
+                protocol,
+                peer,
+                reason,
+                detail,
+                count,
+            },
+        };
+        events.tell(stream, &event);
+        true
+    }
+
     fn known(&self, key: Key) -> Known {
         let now = Instant::now();
         let holds = |known: &Known| known.get().is_none_or(|(_, until)| now < *until);
@@ -151,10 +244,12 @@ impl Access {
         if answers.len() >= REMEMBERED {
             answers.retain(|_, known| holds(known));
         }
-        let fresh = Known::default();
-        if answers.len() < REMEMBERED {
-            answers.insert(key, Arc::clone(&fresh));
+        // Who makes up more than that makes everybody be asked about once more.
+        if answers.len() >= REMEMBERED * 9 / 10 {
+            answers.clear();
         }
+        let fresh = Known::default();
+        answers.insert(key, Arc::clone(&fresh));
         fresh
     }
 
@@ -197,7 +292,16 @@ impl Access {
                     Decision::Deny(_) => "deny",
                     Decision::Redirect(_) => "redirect",
                 });
-                (decision, callback.cached())
+                let holds = match decision {
+                    Decision::Deny(_) => callback.cached().min(DENIED),
+                    _ => callback.cached(),
+                };
+                // Where it is already there is nowhere to be led.
+                let decision = match decision {
+                    Decision::Redirect(to) if to == visitor.stream => Decision::Allow,
+                    decision => decision,
+                };
+                (decision, holds)
             }
             Err(error) => {
                 result("failure");
@@ -214,8 +318,10 @@ impl Access {
 
     async fn post(&self, callback: &Callback, visitor: &Visitor<'_>) -> Result<Answer, String> {
         let deadline = Instant::now() + callback.timeout();
-        let place = timeout_at(deadline, self.places.acquire()).await;
-        let _place = place.map_err(|_| "too many are asked at once".to_owned())?;
+        let own = self.places_of(&callback.url);
+        let places = async { (own.acquire().await, self.places.acquire().await) };
+        let places = timeout_at(deadline, places).await;
+        let _places = places.map_err(|_| "too many are asked at once".to_owned())?;
         let body = json!({
             "action": visitor.action.name(),
             "stream": visitor.stream,
@@ -252,10 +358,26 @@ fn headers(callback: &Callback, body: &[u8]) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
+/// What the body says. One that looks like JSON and is not what it should be says nothing that may
+/// be acted upon; one that does not look like it is of no meaning.
+fn said(body: &[u8]) -> Result<Said, String> {
+    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    match text.trim_ascii_start().first() {
+        Some(b'[' | b'"') => Err("the body of the answer is no JSON object".to_owned()),
+        Some(b'{') => {
+            serde_json::from_slice(text).map_err(|error| format!("the body of the answer: {error}"))
+        }
+        _ => Ok(Said::default()),
+    }
+}
+
 /// 2xx allows, unless its body says otherwise; other 4xx than those of a server in trouble deny.
 fn read(answer: &Answer) -> Result<Decision, String> {
-    let said: Said = serde_json::from_slice(&answer.body).unwrap_or_default();
     let status = answer.status;
+    let said = match said(&answer.body) {
+        Err(error) if status.is_success() => return Err(error),
+        said => said.unwrap_or_default(),
+    };
     let reason = said.reason.unwrap_or_else(|| "not allowed".to_owned());
     let reason = reason.chars().filter(|c| !c.is_control()).take(REASON);
     let denied = Decision::Deny(reason.collect());
@@ -284,10 +406,11 @@ type Key = [u8; 32];
 
 /// The same credential of the same address, asked about with the same callback.
 fn key_of(callback: &Callback, visitor: &Visitor<'_>) -> Key {
-    let headers = json!(callback.headers).to_string();
+    let headers = json!((&callback.headers, callback.cache_s)).to_string();
     key(&[
         visitor.action.name(),
         visitor.stream,
+        visitor.protocol,
         visitor.query,
         &address(visitor),
         &callback.url,
@@ -331,6 +454,17 @@ mod tests {
     fn answers_are_read() {
         assert_eq!(said(204, ""), Ok(Decision::Allow));
         assert_eq!(said(200, "0"), Ok(Decision::Allow), "as for SRS");
+        for odd in [
+            r#"{"allow": false, "reason": 7}"#,
+            r#"{"allow": 0}"#,
+            "\u{feff}{\"allow\": \"false\"}",
+            r#"{"allow": false, "allow": true}"#,
+            r#"{"allow": false"#,
+            "[]",
+        ] {
+            assert!(said(200, odd).is_err(), "{odd}");
+            assert_eq!(said(403, odd), Ok(Decision::Deny("not allowed".to_owned())));
+        }
         assert_eq!(
             said(200, r#"{"redirect": "a/b"}"#),
             Ok(Decision::Redirect("a/b".to_owned()))

@@ -247,6 +247,7 @@ impl Server {
             self.certificate.clone(),
         );
         let sampling = tokio::spawn(sample(Arc::clone(&manager), sentinel));
+        let tidying = tokio::spawn(tidy(Arc::clone(&manager)));
         let certificate = self.certificate.clone();
         let following = certificate.map(|c| tokio::spawn(c.follow()));
         let rtmp = self.rtmp(&stop);
@@ -256,6 +257,7 @@ impl Server {
         manager.events.tell_all(&Event::ServerStopping {});
         ready.store(false, Relaxed);
         sampling.abort();
+        tidying.abort();
         let drained = timeout(drain, async {
             if manager.freeze_all().await {
                 tokio::time::sleep(LAST_LOOK).await;
@@ -401,6 +403,13 @@ async fn sample(manager: Arc<Manager>, mut sentinel: Sentinel) {
         tick.tick().await;
         manager.sample();
         sentinel.look();
+    }
+}
+
+/// What waits for other changes waits by itself.
+async fn tidy(manager: Arc<Manager>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
         manager.let_go().await;
         manager.settle_doubts().await;
     }

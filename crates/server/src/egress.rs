@@ -47,7 +47,9 @@ impl Egress {
         Arc::new(move |address| {
             let ip = plain(address.ip());
             let named = policy.hooks.iter().any(|range| range.contains(ip));
-            policy.allows(address) && (named || !is_private(ip))
+            let both = [address.ip(), ip];
+            let reachable = both.iter().all(|ip| policy.reaches(*ip, address.port()));
+            reachable && (named || !both.iter().any(|ip| is_private(*ip)))
         })
     }
 
@@ -58,10 +60,13 @@ impl Egress {
     }
 
     fn allows_ip(&self, address: IpAddr, port: u16) -> bool {
-        if is_never(address) || (self.strict && is_private(address)) {
-            return false;
-        }
-        !(self.own_ports.contains(&port) && is_ours(address))
+        self.reaches(address, port) && !(self.strict && is_private(address))
+    }
+
+    /// What holds for all.
+    fn reaches(&self, address: IpAddr, port: u16) -> bool {
+        let own = self.own_ports.contains(&port) && is_ours(address);
+        !own && !is_never(address)
     }
 }
 
@@ -151,7 +156,15 @@ fn is_private(address: IpAddr) -> bool {
             };
             special || v4.is_private() || v4.is_loopback()
         }
-        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback(),
+        IpAddr::V6(v6) => {
+            let special = match v6.segments() {
+                // RFC 8215: translated in ways that only this network knows.
+                [0x64, 0xff9b, 1, ..] => true,
+                // RFC 3879: site-local, of old.
+                [first, ..] => first & 0xffc0 == 0xfec0,
+            };
+            special || v6.is_unique_local() || v6.is_loopback()
+        }
     }
 }
 
@@ -240,7 +253,7 @@ mod tests {
     fn hooks_stay_out_of_private_ranges_that_are_not_named() {
         let range = |text: &str| Range::try_from(text.to_owned()).unwrap();
         let policy = Arc::new(Egress {
-            strict: false,
+            strict: true,
             hooks: ["10.1.0.0/16", "fd00::/8", "127.0.0.1", "169.254.0.0/16"]
                 .map(range)
                 .to_vec(),
@@ -258,6 +271,8 @@ mod tests {
             assert!(allowed(address, 80), "{address}");
         }
         for address in [
+            "fec0::1",
+            "64:ff9b:1::1",
             "10.2.0.1",
             "127.0.0.2",
             "::1",

@@ -15,7 +15,7 @@ use http_media::Outputs;
 use percent_encoding::percent_decode_str;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::access::{Access, Action, Decision, Visitor};
+use crate::access::{Access, Action, Decision, Refused, Visitor};
 use crate::api::{self, Api, Problem};
 use crate::assets;
 use crate::metrics::{Kind, Metrics};
@@ -144,7 +144,7 @@ async fn admit(
     (headers, peer): (&HeaderMap, SocketAddr),
 ) -> Option<Response> {
     let name = Outputs::stream_of(path)?;
-    let callback = pages.manager.get(name)?.on_play()?;
+    let callback = pages.manager.on_play(name)?;
     let agent = headers.get(header::USER_AGENT);
     // What belongs to the protocol differs from request to request.
     let own = |pair: &&str| !pair.starts_with("_HLS_") && *pair != "ll=0";
@@ -160,7 +160,17 @@ async fn admit(
     let mut response = match pages.access.decide_viewer(&callback, &visitor).await {
         Decision::Allow => return None,
         Decision::Deny(why) => {
-            tracing::info!(stream = name, %peer, why, "play refused");
+            let refused = Refused {
+                action: Action::Play,
+                protocol: "hls",
+                stream: name,
+                peer,
+                reason: "denied",
+                detail: Some(&why),
+            };
+            if pages.access.tell_refused(&pages.manager.events, &refused) {
+                tracing::info!(stream = name, %peer, why, "play refused");
+            }
             (StatusCode::FORBIDDEN, format!("{why}\n")).into_response()
         }
         Decision::Redirect(to) => {

@@ -1,25 +1,23 @@
 //! RTMP peers come in: connections are bounded, requests decided, refusals told and counted.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use rtmp::{Connection, Listener, PlayRequest, PublishRequest, Reject, Request, Target};
-use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span, field};
 
-use crate::access::{Access, Action, Decision, Visitor};
+use crate::access::{Access, Action, Decision, Refused, Visitor};
 use crate::config::Rtmp;
 use crate::crowd::{Admission, Bounds, Crowd};
-use crate::events::{Event, Seldom};
 use crate::metrics::Metrics;
 use crate::model::Callback;
-use crate::runtime::{Barren, Manager, Stream, check_key, lock};
+use crate::runtime::{Barren, Manager, Stream, check_key};
 
 /// A pause where accepting fails for want of descriptors.
 const BREATH: Duration = Duration::from_millis(50);
@@ -43,8 +41,6 @@ struct Shared {
     manager: Arc<Manager>,
     metrics: Arc<Metrics>,
     access: Arc<Access>,
-    /// What refusals were told of late.
-    seldom: Mutex<Seldom>,
     stop: CancellationToken,
 }
 
@@ -67,7 +63,6 @@ pub(crate) async fn serve(
         manager,
         metrics,
         access,
-        seldom: Mutex::default(),
         stop,
     });
     join_all(doors.into_iter().map(|door| accept(door, &shared))).await;
@@ -225,38 +220,18 @@ impl Shared {
     fn note(&self, action: Action, target: &Target, peer: SocketAddr, refusal: &Refusal) {
         let reason = refusal.why.name();
         self.metrics.refused(reason);
-        let what = if action == Action::Publish {
-            "publish"
-        } else {
-            "play"
-        };
-        tracing::info!(reason, words = refusal.words, "{what} refused");
         // What is no stream may hold a key that was mistyped into the name.
         let known = self.manager.knows(&target.name);
-        let stream = if known { target.name.as_str() } else { "" };
-        let kind = format!("{what} {stream} {reason} {}", peer.ip());
-        let Some(count) = lock(&self.seldom).note(&kind, Instant::now()) else {
-            return;
+        let refused = Refused {
+            action,
+            protocol: "rtmp",
+            stream: if known { &target.name } else { "" },
+            peer,
+            reason,
+            detail: refusal.words.as_deref(),
         };
-        let (protocol, peer) = ("rtmp".to_owned(), peer.to_string());
-        let (reason, detail) = (reason.to_owned(), refusal.words.clone());
-        let event = match action {
-            Action::Publish => Event::PublishRefused {
-                protocol,
-                peer,
-                reason,
-                detail,
-                count,
-            },
-            Action::Play => Event::PlayRefused {
-                protocol,
-                peer,
-                reason,
-                detail,
-                count,
-            },
-        };
-        self.manager.events.tell(stream, &event);
+        tracing::info!(reason, words = refusal.words, "{} refused", action.name());
+        self.access.tell_refused(&self.manager.events, &refused);
     }
 
     async fn ask(

@@ -109,7 +109,7 @@ static DISCARDED: Change = change!("DELETE FROM dead_deliveries WHERE hook = $1"
 // Without so many there is no such id, and all are below what stands for it.
 const SHED: &str = "DELETE FROM deliveries WHERE hook = $1 AND event_id < COALESCE(
         (SELECT event_id FROM deliveries WHERE hook = $1 ORDER BY event_id LIMIT 1 OFFSET $2),
-        9223372036854775807)";
+        9223372036854775807) RETURNING event_id";
 
 // Without so many there is no such id, and nothing is below it.
 const SHED_DEAD: &str = "DELETE FROM dead_deliveries WHERE hook = $1 AND event_id <= (
@@ -265,14 +265,14 @@ impl Store {
         locked!(self, hook, tx => run!(tx, DISCARDED, ids, hook))
     }
 
-    /// Deletes the `count` oldest that are pending: too many wait.
+    /// Deletes the `count` oldest that are pending: too many wait. Answers which.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn shed(&self, hook: &str, count: i64) -> Result<u64, Error> {
+    pub async fn shed(&self, hook: &str, count: i64) -> Result<Vec<i64>, Error> {
         locked!(self, hook, tx => {
-            let query = sqlx::query(SHED).bind(hook).bind(count.max(0));
-            query.execute(&mut *tx).await?.rows_affected()
+            let query = sqlx::query_scalar(SHED).bind(hook).bind(count.max(0));
+            query.fetch_all(&mut *tx).await?
         })
     }
 

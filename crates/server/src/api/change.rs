@@ -38,14 +38,22 @@ pub(super) fn unsaved(definition: &Definition, at_ms: i64) -> Record {
     }
 }
 
-/// One that can be changed.
-async fn find_kept(api: &Api, name: &str) -> Result<Stored, Problem> {
-    let stored = find(api, name).await?;
-    if stored.0.version > 0 {
-        return Ok(stored);
+/// One that can be changed; `None` where what is kept cannot be read.
+async fn find_kept(api: &Api, name: &str) -> Result<(Record, Option<Definition>), Problem> {
+    if let Some(record) = api.manager.store.get(Kind::Stream, name).await? {
+        let found = api.manager.definition_of(&record);
+        return Ok((record, found));
     }
+    find(api, name).await?;
     let why = "an encoder made it of a template: promote it, and it can be changed";
     Err(Problem::new(StatusCode::CONFLICT, "stream_is_runtime", why))
+}
+
+/// What is to be edited. What cannot be read can only be replaced.
+pub(super) fn editable(shown: Option<Value>) -> Result<Value, Problem> {
+    let why = "what is kept cannot be read: replace it (PUT)";
+    let unreadable = || Problem::new(StatusCode::CONFLICT, "unreadable", why);
+    shown.ok_or_else(unreadable)
 }
 
 pub(super) async fn create(api: Api, body: Value) -> Result<Stored, Problem> {
@@ -99,19 +107,20 @@ pub(super) async fn change(
     api: Api,
     name: String,
     headers: HeaderMap,
-    edit: impl FnOnce(Value) -> Result<Value, Problem> + Send + 'static,
+    edit: impl FnOnce(Option<Value>) -> Result<Value, Problem> + Send + 'static,
 ) -> Result<Stored, Problem> {
     to_the_end(async move {
         let _change = begin(&api).await?;
         let (record, current) = find_kept(&api, &name).await?;
         check_match(&headers, &record)?;
-        let edited = edit(current.shown(false))?;
-        let stream = Definition::accept(edited, Some(&current), &api.manager.templates())?;
-        if stream == current {
+        let current = current.as_ref();
+        let edited = edit(current.map(|current| current.shown(false)))?;
+        let stream = Definition::accept(edited, current, &api.manager.templates())?;
+        if Some(&stream) == current {
             return Ok((record, stream));
         }
         let mut plan = Plan::default();
-        plan.update_stream(&record, Some(&current), stream.clone());
+        plan.update_stream(&record, current, stream.clone());
         let record = only(plan.carry_out(&api).await?)?;
         tracing::info!(stream = name, version = record.version, "changed");
         Ok((record, stream))

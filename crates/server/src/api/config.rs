@@ -87,6 +87,12 @@ pub(super) async fn export(
     let _change = api.manager.changes.lock().await;
     let present = Present::read(&api).await?;
     let reveal = shown.reveal;
+    // A backup that leaves something out is none.
+    if let Some((_, record)) = present.unreadable.first() {
+        let why = format!("{} cannot be read: the log says why", record.name);
+        let status = http::StatusCode::INTERNAL_SERVER_ERROR;
+        return Err(Problem::new(status, "unreadable", &why));
+    }
     let document = Document {
         version: VERSION,
         templates: present
@@ -127,6 +133,7 @@ pub(super) async fn apply(
             .map_err(|p| p.on_lines_of(&text));
         let (mut plan, mut diff) = worked?;
         diff.dry_run = asked.dry_run;
+        plan.check_cycles(&api)?;
         if !diff.dry_run {
             let (created, changed, removed) = diff.counts();
             if created + changed + removed > 0 {
@@ -210,6 +217,14 @@ impl Present {
     }
 }
 
+impl Present {
+    fn unreadable(&self, kind: Kind, name: &str) -> Option<&Record> {
+        let mut all = self.unreadable.iter();
+        let found = all.find(|(k, record)| *k == kind && record.name == name);
+        found.map(|(_, record)| record)
+    }
+}
+
 fn by_name<T>(
     kind: Kind,
     records: Vec<Record>,
@@ -252,6 +267,10 @@ async fn work_out(api: &Api, text: &str) -> Result<(Plan, Diff), Problem> {
             Kind::Stream if !wanted.streams.iter().any(|s| s.name() == record.name) => {
                 plan.remove_stream(record);
                 diff.streams.removed.push(record.name.clone());
+            }
+            Kind::Template if wanted.shelf.get(&record.name).is_none() => {
+                plan.remove_template(record);
+                diff.templates.removed.push(record.name.clone());
             }
             Kind::Hook if !wanted.hooks.iter().any(|h| h.id() == record.name) => {
                 plan.remove_hook(record);
@@ -374,6 +393,7 @@ impl Wanted {
         }
         check_names("streams", "name", streams.iter().map(Definition::name))?;
         check_names("hooks", "id", hooks.iter().map(HookDefinition::id))?;
+        super::hooks::check_number(hooks.len())?;
         Ok(Self {
             templates,
             streams,
@@ -385,10 +405,7 @@ impl Wanted {
     fn plan_streams(&self, present: &Present, plan: &mut Plan, changes: &mut Changes) {
         for stream in &self.streams {
             let name = stream.name();
-            let unreadable = present
-                .unreadable
-                .iter()
-                .find(|(kind, record)| *kind == Kind::Stream && record.name == name);
+            let unreadable = present.unreadable(Kind::Stream, name);
             match (present.streams.get(name), unreadable) {
                 (Some((_, before)), _) if before == stream => {}
                 (Some((_, before)), _) if before.text() == stream.text() => {
@@ -401,7 +418,7 @@ impl Wanted {
                     changes.changed.insert(name.to_owned(), differ);
                     plan.update_stream(record, Some(before), stream.clone());
                 }
-                (None, Some((_, record))) => {
+                (None, Some(record)) => {
                     let differ = differences(None, stream.config());
                     changes.changed.insert(name.to_owned(), differ);
                     plan.update_stream(record, None, stream.clone());
@@ -430,10 +447,16 @@ impl Wanted {
                     changes.changed.insert(name.to_owned(), differ);
                     plan.put_template(Some(record), template);
                 }
-                None => {
-                    changes.created.push(name.to_owned());
-                    plan.put_template(None, template);
-                }
+                None => match present.unreadable(Kind::Template, name) {
+                    Some(record) => {
+                        changes.changed.insert(name.to_owned(), Vec::new());
+                        plan.put_template(Some(record), template);
+                    }
+                    None => {
+                        changes.created.push(name.to_owned());
+                        plan.put_template(None, template);
+                    }
+                },
             }
         }
         for (name, (record, _)) in &present.templates {
@@ -454,10 +477,16 @@ impl Wanted {
                     changes.changed.insert(id.to_owned(), differ);
                     plan.put_hook(Some(record), hook.clone());
                 }
-                None => {
-                    changes.created.push(id.to_owned());
-                    plan.put_hook(None, hook.clone());
-                }
+                None => match present.unreadable(Kind::Hook, id) {
+                    Some(record) => {
+                        changes.changed.insert(id.to_owned(), Vec::new());
+                        plan.put_hook(Some(record), hook.clone());
+                    }
+                    None => {
+                        changes.created.push(id.to_owned());
+                        plan.put_hook(None, hook.clone());
+                    }
+                },
             }
         }
         for (id, (record, _)) in &present.hooks {

@@ -27,6 +27,8 @@ const QUIET: Duration = Duration::from_secs(15);
 const PAGE: usize = 500;
 /// Events that one request for history looks at: beyond them the client asks again.
 const LOOKED_AT: usize = 20_000;
+const PATTERNS: usize = 16;
+const PATTERN: usize = 128;
 /// What a client that lost its connection waits before the next.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -60,7 +62,7 @@ pub(super) struct Sought {
     stream: String,
     /// Not before this time, Unix milliseconds.
     since_ms: Option<i64>,
-    /// Not after this time, Unix milliseconds.
+    /// Before this time, Unix milliseconds.
     until_ms: Option<i64>,
     /// `newest` first, which is the default, or `oldest`.
     #[serde(default)]
@@ -91,6 +93,17 @@ pub(super) struct EventPage {
     next: Option<i64>,
 }
 
+/// More than these take longer to compare than is good for others.
+fn patterns(text: &str) -> Result<Vec<String>, Problem> {
+    let parts = text.split(',').map(str::trim);
+    let parts = parts.filter(|part| !part.is_empty());
+    let patterns: Vec<_> = parts.map(str::to_owned).collect();
+    if patterns.len() > PATTERNS || patterns.iter().any(|p| p.len() > PATTERN) {
+        return Err(bad_query("at most 16 patterns of at most 128 characters"));
+    }
+    Ok(patterns)
+}
+
 #[derive(Debug, Clone)]
 struct Filter {
     kinds: Vec<String>,
@@ -98,18 +111,11 @@ struct Filter {
 }
 
 impl Filter {
-    fn new(kinds: &str, streams: &str) -> Self {
-        let list = |text: &str| {
-            let parts = text
-                .split(',')
-                .map(str::trim)
-                .filter(|part| !part.is_empty());
-            parts.map(str::to_owned).collect()
-        };
-        Self {
-            kinds: list(kinds),
-            streams: list(streams),
-        }
+    fn new(kinds: &str, streams: &str) -> Result<Self, Problem> {
+        Ok(Self {
+            kinds: patterns(kinds)?,
+            streams: patterns(streams)?,
+        })
     }
 
     fn admits(&self, event: &Committed) -> bool {
@@ -150,8 +156,8 @@ pub(super) async fn follow(
     let known = *events.last().borrow();
     let after = last.or(wanted.after).unwrap_or(known).clamp(0, known);
     let follower = Follower {
-        filter: Filter::new(&wanted.kinds, &wanted.stream),
-        ready: missed(&api, after).await?.into_iter().collect(),
+        filter: Filter::new(&wanted.kinds, &wanted.stream)?,
+        ready: VecDeque::new(),
         last: events.last(),
         after,
         events: events.clone(),
@@ -166,16 +172,9 @@ pub(super) async fn follow(
 }
 
 /// What is said where some of what was missed is no longer kept.
-async fn missed(api: &Api, after: i64) -> Result<Option<sse::Event>, Problem> {
-    if after >= *api.manager.events.last().borrow() {
-        return Ok(None);
-    }
-    let oldest = api.manager.store.oldest_event().await?;
-    let gap = oldest.filter(|oldest| *oldest > after + 1);
-    Ok(gap.map(|oldest| {
-        let data = json!({"after": after, "oldest": oldest});
-        sse::Event::default().event("gap").data(data.to_string())
-    }))
+fn gap(after: i64, oldest: i64) -> sse::Event {
+    let data = json!({"after": after, "oldest": oldest});
+    sse::Event::default().event("gap").data(data.to_string())
 }
 
 /// One that follows along, as fast as it reads.
@@ -209,6 +208,10 @@ impl Follower {
     }
 
     fn take(&mut self, more: &[Arc<Committed>]) {
+        // Numbers have no holes: what is missed was kept no longer.
+        if let Some(first) = more.first().filter(|first| first.id > self.after + 1) {
+            self.ready.push_back(gap(self.after, first.id));
+        }
         self.after = more
             .last()
             .map_or_else(|| *self.last.borrow(), |event| event.id);
@@ -233,7 +236,7 @@ pub(super) async fn history(
     if !(1..=1000).contains(&limit) {
         return Err(bad_query("limit is 1..=1000"));
     }
-    let filter = Filter::new(&sought.kinds, &sought.stream);
+    let filter = Filter::new(&sought.kinds, &sought.stream)?;
     let newest_first = sought.order == Order::Newest;
     let (mut items, mut at, mut looked_at) = (Vec::new(), sought.cursor, 0);
     loop {
@@ -247,6 +250,7 @@ pub(super) async fn history(
             limit: PAGE as u32,
         };
         let records = api.manager.store.events(&query).await?;
+        tokio::task::yield_now().await;
         let complete = records.len() < PAGE;
         looked_at += records.len();
         for event in records.into_iter().map(Committed::from) {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use store::{Delivery, Kind, Record};
 use utoipa::ToSchema;
 
-use super::change::{begin, check_match, is_possible, named, only, to_the_end};
+use super::change::{begin, check_match, editable, is_possible, named, only, to_the_end};
 use super::document::{HookPatch, HookUpdate, HookWritten};
 use super::extract::{Asked, Named, Sent, bad_query};
 use super::plan::Plan;
@@ -105,6 +105,18 @@ pub(super) struct Counted {
     count: u64,
 }
 
+/// Each has a worker, and transactions of its own.
+const MOST: usize = 100;
+
+/// There are not too many.
+pub(super) fn check_number(hooks: usize) -> Result<(), Problem> {
+    if hooks <= MOST {
+        return Ok(());
+    }
+    let why = "there may be 100 hooks";
+    Err(Problem::new(StatusCode::CONFLICT, "too_many_hooks", why))
+}
+
 /// All hooks, by id.
 #[utoipa::path(get, path = "/hooks", operation_id = "list_hooks", tag = "hooks", params(Paged),
     responses((status = 200, body = HookPage)))]
@@ -134,6 +146,7 @@ pub(super) async fn create(
     let (record, hook) = to_the_end(async move {
         let _change = begin(&own).await?;
         let hook = HookDefinition::accept(body, None)?;
+        check_number(own.manager.hooks.count() + 1)?;
         let record = put(&own, None, &hook).await?;
         Ok((record, hook))
     })
@@ -189,7 +202,8 @@ pub(super) async fn patch(
     Sent(patch): Sent,
 ) -> Result<Response, Problem> {
     let own = id.clone();
-    let edit = move |mut hook| {
+    let edit = move |hook| {
+        let mut hook = editable(hook)?;
         model::merge(&mut hook, &named(patch, "id", &own)?);
         Ok(hook)
     };
@@ -266,7 +280,7 @@ pub(super) async fn replay(
     let Chosen { events } = model::typed(&body)?;
     kept(&api, &id).await?;
     let count = api.manager.store.revive(&id, events.as_deref()).await?;
-    api.manager.hooks.reload(&id).await?;
+    api.manager.hooks.reload(&id).await;
     tracing::info!(hook = id, count, "dead letters are tried again");
     Ok(Json(Counted { count }))
 }
@@ -281,7 +295,7 @@ pub(super) async fn discard(
     is_possible(&api)?;
     kept(&api, &id).await?;
     let count = api.manager.store.discard(&id, None).await?;
-    api.manager.hooks.reload(&id).await?;
+    api.manager.hooks.reload(&id).await;
     tracing::info!(hook = id, count, "dead letters removed");
     Ok(Json(Counted { count }))
 }
@@ -321,14 +335,17 @@ async fn change(
     api: Api,
     id: String,
     headers: HeaderMap,
-    edit: impl FnOnce(Value) -> Result<Value, Problem> + Send + 'static,
+    edit: impl FnOnce(Option<Value>) -> Result<Value, Problem> + Send + 'static,
 ) -> Result<(Record, HookDefinition), Problem> {
     to_the_end(async move {
         let _change = begin(&api).await?;
-        let (record, current) = find(&api, &id).await?;
+        let record = kept(&api, &id).await?;
+        let current = read_record(&record).ok();
+        let current = current.as_ref();
         check_match(&headers, &record)?;
-        let hook = HookDefinition::accept(edit(current.shown(false))?, Some(&current))?;
-        if hook == current {
+        let edited = edit(current.map(|current| current.shown(false)))?;
+        let hook = HookDefinition::accept(edited, current)?;
+        if Some(&hook) == current {
             return Ok((record, hook));
         }
         let record = put(&api, Some(&record), &hook).await?;

@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::change::{Stored, change, find, named};
+use super::change::{Stored, change, editable, find, named};
 use super::document::{InputPatch, InputUpdate};
 use super::extract::{Asked, Named, Sent};
 use super::streams::{Shown, tagged};
@@ -51,7 +51,8 @@ pub(super) async fn replace(
     let input = named(body, "id", &id)?;
     let known = position(&find(&api, &name).await?.1.shown(false), &id).is_some();
     let own = id.clone();
-    let edit = move |mut stream: Value| {
+    let edit = move |stream| {
+        let mut stream = editable(stream)?;
         *own_input(&mut stream, &own)? = input;
         Ok(stream)
     };
@@ -80,7 +81,8 @@ pub(super) async fn patch(
     if !config.config().inputs.iter().any(|input| input.id == id) {
         return Err(Problem::not_found("input"));
     }
-    let edit = move |mut stream: Value| {
+    let edit = move |stream| {
+        let mut stream = editable(stream)?;
         let patch = named(patch, "id", &own)?;
         let input = own_input(&mut stream, &own)?;
         model::merge(input, &patch);
@@ -104,7 +106,8 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, Problem> {
     let inherits = find(&api, &name).await?.1;
     let inherits = inherits.config().inputs.iter().any(|input| input.id == id);
-    let edit = move |mut stream: Value| {
+    let edit = move |stream| {
+        let mut stream = editable(stream)?;
         let Some(at) = position(&stream, &id) else {
             return Err(absent(inherits));
         };

@@ -216,14 +216,21 @@ impl Plan {
         problem
     }
 
+    /// No stream feeds itself.
+    pub(super) fn check_cycles(&self, api: &Api) -> Result<(), Problem> {
+        let all = self.streams.iter().chain(&self.born);
+        let Some(name) = api.manager.cycle(all.map(Definition::config)) else {
+            return Ok(());
+        };
+        let why = format!("the stream {name} would feed itself");
+        Err(Problem::invalid("stream_cycle", "inputs", &why))
+    }
+
     /// Saves and applies it all. Answers the records in the order of the writes; those that were
     /// removed are `None`.
     pub(super) async fn carry_out(self, api: &Api) -> Result<Vec<Option<Record>>, Problem> {
         let manager = &api.manager;
-        if let Some(name) = manager.cycle(self.streams.iter().map(Definition::config)) {
-            let why = format!("the stream {name} would feed itself");
-            return Err(Problem::invalid("stream_cycle", "inputs", &why));
-        }
+        self.check_cycles(api)?;
         let mut prepared = Vec::with_capacity(self.streams.len());
         for stream in &self.streams {
             prepared.push(manager.prepare(stream.config()).await?);
@@ -238,12 +245,14 @@ impl Plan {
         let applied = self.streams.into_iter().zip(prepared);
         for (stream, prepared) in applied {
             manager.apply(stream.config().clone(), prepared).await;
+            manager.events.room().await;
         }
         for stream in self.born {
             manager.rear(stream).await;
         }
         for name in &self.removed {
             manager.remove(name, StopReason::Deleted).await;
+            manager.events.room().await;
         }
         for change in self.hooks {
             match change {
@@ -253,6 +262,7 @@ impl Plan {
         }
         for (stream, event) in &self.told {
             manager.events.tell(stream, event);
+            manager.events.room().await;
         }
         Ok(records)
     }

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use store::Record;
 
-use super::change::{self, Stored, change, find, named};
+use super::change::{self, Stored, change, editable, find, named};
 use super::document::{StreamPatch, StreamUpdate};
 use super::extract::{Asked, Named, Sent};
 use super::view::{Authority, Resource, Viewer, etag};
@@ -109,7 +109,8 @@ pub(super) async fn patch(
     Sent(patch): Sent,
 ) -> Result<Response, Problem> {
     let own = name.clone();
-    let edit = move |mut stream| {
+    let edit = move |stream| {
+        let mut stream = editable(stream)?;
         model::merge(&mut stream, &named(patch, "name", &own)?);
         Ok(stream)
     };

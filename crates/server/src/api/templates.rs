@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use store::{Kind, Record};
 use utoipa::ToSchema;
 
-use super::change::{begin, check_match, named, only, to_the_end};
+use super::change::{begin, check_match, editable, named, only, to_the_end};
 use super::document::{TemplatePatch, TemplateUpdate, TemplateWritten};
 use super::extract::{Asked, Named, Sent, bad_query};
 use super::plan::Plan;
@@ -177,7 +177,8 @@ pub(super) async fn patch(
     Sent(patch): Sent,
 ) -> Result<Response, Problem> {
     let own = name.clone();
-    let edit = move |mut template| {
+    let edit = move |template| {
+        let mut template = editable(template)?;
         model::merge(&mut template, &named(patch, "name", &own)?);
         Ok(template)
     };
@@ -244,14 +245,17 @@ async fn change(
     api: Api,
     name: String,
     headers: HeaderMap,
-    edit: impl FnOnce(Value) -> Result<Value, Problem> + Send + 'static,
+    edit: impl FnOnce(Option<Value>) -> Result<Value, Problem> + Send + 'static,
 ) -> Result<(Record, Template), Problem> {
     to_the_end(async move {
         let _change = begin(&api).await?;
-        let (record, current) = find(&api, &name).await?;
+        let record = kept(&api, &name).await?;
+        let current = read_record(&record).ok();
+        let current = current.as_ref();
         check_match(&headers, &record)?;
-        let template = Template::accept(edit(current.shown(false))?, Some(&current))?;
-        if template == current {
+        let edited = edit(current.map(|current| current.shown(false)))?;
+        let template = Template::accept(edited, current)?;
+        if Some(&template) == current {
             return Ok((record, template));
         }
         let record = put(&api, Some(&record), &template).await?;

@@ -19,8 +19,9 @@ const RETRY: Duration = Duration::from_millis(500);
 /// What is still told when the server stops has so long to be committed.
 const FAREWELL: Duration = Duration::from_secs(3);
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
-/// Events that go in one transaction.
-const PRUNED: u32 = 1_000;
+/// Events that go in one transaction, and the pause after it while there are more.
+const PRUNED: u32 = 500;
+const BREATH: Duration = Duration::from_millis(100);
 /// Names that are no stream any more number nothing for so long, and are forgotten.
 const NUMBERING_KEPT_MS: i64 = 7 * 86_400_000;
 
@@ -72,8 +73,9 @@ impl Journal {
                     self.drain().await;
                 }
                 () = sleep_until(prune) => {
-                    self.prune().await;
-                    prune = Instant::now() + PRUNE_EVERY;
+                    // A little at a time, so that others get at the database too.
+                    let more = self.prune().await;
+                    prune = Instant::now() + if more { BREATH } else { PRUNE_EVERY };
                 }
                 () = stop.cancelled() => return self.drain().await,
             }
@@ -125,20 +127,19 @@ impl Journal {
         self.events.0.recent.add(committed.collect());
     }
 
-    /// A little at a time, so that others get at the database too.
-    async fn prune(&self) {
+    /// Whether there is more that is old.
+    async fn prune(&self) -> bool {
         let before = utc_ms() - i64::from(self.keep.days) * 86_400_000;
         let keep = i64::from(self.keep.events);
-        loop {
-            match self.store.prune_events(before, keep, PRUNED).await {
-                Ok(gone) if gone >= u64::from(PRUNED) => {}
-                Ok(_) => break,
-                Err(error) => return tracing::debug!(%error, "old events stay for now"),
-            }
+        match self.store.prune_events(before, keep, PRUNED).await {
+            Ok(gone) if gone >= u64::from(PRUNED) => return true,
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "old events stay for now"),
         }
         let before = utc_ms() - NUMBERING_KEPT_MS;
         if let Err(error) = self.store.prune_numbering(before, PRUNED).await {
             tracing::debug!(%error, "old numbering stays for now");
         }
+        false
     }
 }

@@ -13,6 +13,7 @@ mod record;
 mod seldom;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use store::{EventQuery, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -26,6 +27,10 @@ pub(crate) use queue::QueueFigures;
 use recent::Recent;
 pub(crate) use record::Committed;
 pub(crate) use seldom::Seldom;
+
+/// How long who has much to tell waits for the database, in moments.
+const PATIENCE: u32 = 100;
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// Where events are told, and where those that were committed are heard.
 #[derive(Debug, Clone)]
@@ -80,6 +85,17 @@ impl Events {
     /// Tells of something that happened to the server.
     pub(crate) fn tell_all(&self, event: &Event) {
         self.tell("", event);
+    }
+
+    /// Waits while many wait for the database: for those who have very many to tell. Not for ever:
+    /// it may be away.
+    pub(crate) async fn room(&self) {
+        for _ in 0..PATIENCE {
+            if self.0.queue.has_room() {
+                return;
+            }
+            tokio::time::sleep(MOMENT).await;
+        }
     }
 
     pub(crate) fn figures(&self) -> QueueFigures {

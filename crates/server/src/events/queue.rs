@@ -92,6 +92,11 @@ impl Queue {
         taken
     }
 
+    /// Whether at most half of it is full.
+    pub(super) fn has_room(&self) -> bool {
+        lock(&self.waiting).events.len() <= self.most / 2
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         lock(&self.waiting).events.is_empty()
     }

@@ -42,7 +42,7 @@ impl Seldom {
 
     fn forget(&mut self, now: Instant) {
         self.told
-            .retain(|_, (at, count)| *count > 0 || now.duration_since(*at) < EVERY);
+            .retain(|_, (at, _)| now.duration_since(*at) < EVERY);
     }
 }
 

@@ -104,6 +104,8 @@ pub(super) struct Worker {
     seldom: Seldom,
     /// Dead letters that no event told of yet.
     died: u64,
+    /// Events that were dropped, and no event told of that yet.
+    shed: u64,
 }
 
 impl Worker {
@@ -129,6 +131,7 @@ impl Worker {
             sink: Arc::default(),
             seldom: Seldom::default(),
             died: 0,
+            shed: 0,
         }
     }
 
@@ -152,6 +155,7 @@ impl Worker {
                         self.write().await;
                         self.lanes = lanes(&self.hook);
                         (self.at, self.behind) = (0, true);
+                        self.count().await;
                     }
                     None => break,
                 },
@@ -222,18 +226,18 @@ impl Worker {
         self.write_all().await?;
         let most = i64::try_from(over).unwrap_or(i64::MAX);
         let gone = self.store.shed(&self.hook.id, most).await?;
-        self.tally.shed(gone);
-        let hook = self.hook.id.clone();
-        let told = Event::HookDropped { hook, count: gone };
-        self.events.tell_all(&told);
-        tracing::warn!(
-            hook = self.hook.id,
-            gone,
-            "too many events wait: the oldest were dropped"
-        );
-        // Some of them may be held here.
-        self.lanes = lanes(&self.hook);
-        (self.at, self.behind) = (0, true);
+        // Some of them may be held here, or be under way.
+        self.lanes.forget(&gone);
+        let count = gone.len() as u64;
+        self.tally.shed(count);
+        self.shed += count;
+        // Seldom: what is told may fill the queue of another hook, which tells of it in turn.
+        if self.seldom.note("shed", Instant::now()).is_some() {
+            let count = std::mem::take(&mut self.shed);
+            let hook = self.hook.id.clone();
+            tracing::warn!(hook, count, "too many events wait: the oldest were dropped");
+            self.events.tell_all(&Event::HookDropped { hook, count });
+        }
         Ok(())
     }
 
@@ -337,6 +341,17 @@ impl Worker {
         } else {
             tracing::info!(hook, "a hook's receiver is back");
             self.events.tell_all(&Event::HookRecovered { hook });
+        }
+    }
+
+    /// What waits is what the database says.
+    async fn count(&self) {
+        if let Ok(backlog) = self.store.backlog().await {
+            let own = backlog.iter().find(|b| b.hook == self.hook.id);
+            match own {
+                Some(own) => self.tally.is_behind(own),
+                None => self.tally.is_empty(),
+            }
         }
     }
 

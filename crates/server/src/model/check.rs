@@ -162,7 +162,7 @@ fn check_source(
 fn check_callback(callback: &Callback) -> Result<(), Problem> {
     check_http_url("url", &callback.url)?;
     check_secret("secret", callback.secret.as_deref())?;
-    check_headers("headers", callback.headers.as_ref())?;
+    check_webhook_headers(callback.headers.as_ref())?;
     within(
         "timeout_ms",
         callback.timeout_ms.unwrap_or(2_000),
@@ -183,11 +183,12 @@ pub(super) fn check_http_url(field: &str, url: &str) -> Result<(), Problem> {
     Err(Problem::invalid("url_invalid", field, why))
 }
 
+/// What requests are signed with.
 pub(super) fn check_secret(field: &str, secret: Option<&str>) -> Result<(), Problem> {
-    if secret.is_none_or(is_key) {
+    if secret.is_none_or(|secret| is_key(secret) && webhook::sign::is_secret(secret)) {
         return Ok(());
     }
-    let why = "1 to 256 characters, no control characters";
+    let why = "1 to 256 characters, no control characters; whsec_ and base64";
     Err(Problem::invalid("key_invalid", field, why))
 }
 
@@ -201,6 +202,21 @@ pub(super) fn check_headers(
     }
     let why = "too many, not a header of HTTP, or one that the connection itself makes";
     Err(Problem::invalid("header_invalid", field, why))
+}
+
+/// Headers of a webhook: not those that it has itself.
+pub(super) fn check_webhook_headers(
+    headers: Option<&BTreeMap<String, String>>,
+) -> Result<(), Problem> {
+    let own = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        name.starts_with("webhook-") || name == "content-type"
+    };
+    if headers.into_iter().flatten().any(|(name, _)| own(name)) {
+        let why = "requests have headers of these names already";
+        return Err(Problem::invalid("header_invalid", "headers", why));
+    }
+    check_headers("headers", headers)
 }
 
 fn is_header(name: &str, value: &str) -> bool {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::check::{check_headers, check_http_url, check_id, check_secret, within};
+use super::check::{check_http_url, check_id, check_secret, check_webhook_headers, within};
 use super::definition::{shown, trim};
 use super::edit::typed;
 use super::forms::{HookUrl, SecretForm, Words};
@@ -19,6 +19,19 @@ use crate::events::{self, any_fits};
 const PATTERNS: usize = 64;
 const PATTERN: usize = 128;
 const METADATA: usize = 32;
+/// What every CloudEvent of ours has.
+const ATTRIBUTES: [&str; 10] = [
+    "specversion",
+    "id",
+    "source",
+    "type",
+    "time",
+    "subject",
+    "datacontenttype",
+    "dataschema",
+    "sequence",
+    "data",
+];
 
 /// A receiver of events, over HTTP or in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -269,7 +282,7 @@ impl Hook {
         check_id("id", &self.id)?;
         self.check_target()?;
         check_secret("secret", self.secret.as_deref())?;
-        check_headers("headers", self.headers.as_ref())?;
+        check_webhook_headers(self.headers.as_ref())?;
         self.check_filters()?;
         let bounds = [
             ("batch_events", self.batch_events, 1, 1_000),
@@ -298,6 +311,22 @@ impl Hook {
         }
         let why = "file:// and a path of [A-Za-z0-9._-]+, no part of which begins with a dot";
         Err(Problem::invalid("url_invalid", "url", why))
+    }
+
+    /// In CloudEvents metadata are attributes, which have a grammar and neighbours.
+    fn check_attributes(&self) -> Result<(), Problem> {
+        let is_attribute = |name: &str| {
+            let bytes = name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+            bytes && name.len() <= 20 && !ATTRIBUTES.contains(&name)
+        };
+        let names = self.metadata.iter().flatten().map(|(name, _)| name);
+        if self.format() == Format::Cloudevents && !names.clone().all(|n| is_attribute(n)) {
+            let why = "in CloudEvents: at most 20 of a-z and 0-9, and no attribute that is there";
+            return Err(Problem::invalid("invalid_field", "metadata", why));
+        }
+        Ok(())
     }
 
     fn check_filters(&self) -> Result<(), Problem> {
@@ -331,7 +360,7 @@ impl Hook {
             let why = "at most 32, of 128 and 1024 characters";
             return Err(Problem::invalid("out_of_range", "metadata", why));
         }
-        Ok(())
+        self.check_attributes()
     }
 }
 
@@ -393,6 +422,17 @@ mod tests {
                 "events[0]",
             ),
             (json!({"events": ["nope.*"]}), "event_unknown", "events[0]"),
+            (json!({"secret": "whsec_!"}), "key_invalid", "secret"),
+            (
+                json!({"headers": {"Webhook-Id": "x"}}),
+                "header_invalid",
+                "headers",
+            ),
+            (
+                json!({"format": "cloudevents", "metadata": {"id": "x"}}),
+                "invalid_field",
+                "metadata",
+            ),
             (
                 json!({"headers": {"Host": "x"}}),
                 "header_invalid",

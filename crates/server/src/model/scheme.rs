@@ -65,6 +65,23 @@ pub(super) fn redacted(url: &str) -> String {
     format!("{scheme}://{name}{behind}")
 }
 
+/// The URL of a webhook without what is secret in it: all but where it is. A file of ours has no
+/// secrets in its name.
+pub(super) fn redacted_path(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://").filter(|(s, _)| *s != "file") else {
+        return url.to_owned();
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    if host == authority && matches!(path, "" | "/") {
+        return url.to_owned();
+    }
+    format!("{scheme}://{host}/***")
+}
+
 fn before_query(text: &str) -> String {
     match text.split_once('?') {
         Some((front, _)) => format!("{front}?***"),
@@ -93,6 +110,23 @@ mod tests {
             ("srt://host:1", None),
         ] {
             assert_eq!(Scheme::of(url), scheme, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_path_of_a_webhook_is_secret() {
+        for (url, shown) in [
+            (
+                "https://hooks.example/services/T/B/x",
+                "https://hooks.example/***",
+            ),
+            ("https://u:p@h:8443/", "https://h:8443/***"),
+            ("https://h?t=1", "https://h/***"),
+            ("https://h/", "https://h/"),
+            ("https://h", "https://h"),
+            ("file://a/b.jsonl", "file://a/b.jsonl"),
+        ] {
+            assert_eq!(redacted_path(url), shown);
         }
     }
 

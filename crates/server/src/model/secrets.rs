@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::scheme::redacted;
+use super::scheme::{redacted, redacted_path};
 use crate::api::Problem;
 use crate::config::is_setting;
 use crate::secret;
@@ -16,24 +16,55 @@ struct Place {
     path: String,
     /// The same whatever order lists are in: `inputs/main/key`.
     identity: String,
-    is_url: bool,
+    form: Form,
+}
+
+/// What of it may be seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Nothing.
+    Text,
+    /// All but password and query.
+    Url,
+    /// Scheme and host: the path of a webhook is a secret with many.
+    Webhook,
+}
+
+impl Form {
+    fn shown(self, url: &str) -> String {
+        match self {
+            Self::Webhook => redacted_path(url),
+            _ => redacted(url),
+        }
+    }
+
+    /// Nobody's password, query or path is three asterisks.
+    fn is_shown(self, url: &str) -> bool {
+        let parts = url.contains(":***@") || url.contains("://***@") || url.ends_with("?***");
+        match self {
+            Self::Webhook => url.ends_with("/***"),
+            Self::Url => parts && redacted(url) == url,
+            Self::Text => false,
+        }
+    }
 }
 
 type Visit<'a> = &'a mut dyn FnMut(&Place, &mut Value);
 
 /// Every secret of a stream, a template or a hook that is written there.
 fn each(document: &mut Value, visit: Visit<'_>) {
-    block(document, &Prefix::default(), visit);
+    // Of those, a hook alone has an address of its own.
+    block(document, &Prefix::default(), Form::Webhook, visit);
     for name in ["on_publish", "on_play"] {
         if let Some(callback) = document.get_mut(name) {
-            block(callback, &Prefix::of(name, name), visit);
+            block(callback, &Prefix::of(name, name), Form::Webhook, visit);
         }
     }
     let inputs = document.get_mut("inputs").and_then(Value::as_array_mut);
     for (i, input) in inputs.into_iter().flatten().enumerate() {
         let id = input.get("id").and_then(Value::as_str).unwrap_or_default();
         let prefix = Prefix::of(&format!("inputs[{i}]"), &format!("inputs/{id}"));
-        block(input, &prefix, visit);
+        block(input, &prefix, Form::Url, visit);
     }
 }
 
@@ -52,25 +83,25 @@ impl Prefix {
         }
     }
 
-    fn place(&self, name: &str) -> Place {
+    fn place(&self, name: &str, form: Form) -> Place {
         Place {
             path: format!("{}{name}", self.path),
             identity: format!("{}{name}", self.identity),
-            is_url: name == "url",
+            form,
         }
     }
 }
 
 /// Whatever has them has them under the same names.
-fn block(value: &mut Value, prefix: &Prefix, visit: Visit<'_>) {
-    for name in ["url", "key", "secret"] {
+fn block(value: &mut Value, prefix: &Prefix, url: Form, visit: Visit<'_>) {
+    for (name, form) in [("url", url), ("key", Form::Text), ("secret", Form::Text)] {
         if let Some(found) = value.get_mut(name) {
-            visit(&prefix.place(name), found);
+            visit(&prefix.place(name, form), found);
         }
     }
     let headers = value.get_mut("headers").and_then(Value::as_object_mut);
     for (name, found) in headers.into_iter().flatten() {
-        visit(&prefix.place(&format!("headers.{name}")), found);
+        visit(&prefix.place(&format!("headers.{name}"), Form::Text), found);
     }
 }
 
@@ -88,12 +119,10 @@ pub(super) fn keep(written: &mut Value, known: Option<&Value>) -> Result<(), Pro
     let mut missing = Vec::new();
     each(written, &mut |place, value| {
         let known = kept.get(&place.identity);
-        if !stands_for(value, known, place.is_url) {
-            return;
-        }
-        match known {
+        match known.filter(|known| stands_for(value, known, place.form)) {
             Some(known) => value.clone_from(known),
-            None => missing.push(place.path.clone()),
+            None if is_shown(value, place.form) => missing.push(place.path.clone()),
+            None => {}
         }
     });
     if missing.is_empty() {
@@ -102,28 +131,27 @@ pub(super) fn keep(written: &mut Value, known: Option<&Value>) -> Result<(), Pro
     Err(Problem::missing(&missing))
 }
 
-/// Whether what is written is only what is shown of it.
-fn stands_for(written: &Value, known: Option<&Value>, is_url: bool) -> bool {
-    if !is_url {
+/// Whether what is written is what is shown of what is known.
+fn stands_for(written: &Value, known: &Value, form: Form) -> bool {
+    if form == Form::Text {
         return *written == json!({"set": true});
     }
-    let Some(url) = written.as_str() else {
-        return false;
-    };
-    let known = known.and_then(Value::as_str);
-    known.map_or_else(|| is_redacted(url), |known| redacted(known) == url)
+    let both = written.as_str().zip(known.as_str());
+    both.is_some_and(|(written, known)| form.shown(known) == written)
 }
 
-/// Nobody's password or query is three asterisks.
-fn is_redacted(url: &str) -> bool {
-    redacted(url) == url
-        && (url.contains(":***@") || url.contains("://***@") || url.ends_with("?***"))
+/// Whether it can only be what is shown of something.
+fn is_shown(written: &Value, form: Form) -> bool {
+    match written.as_str() {
+        Some(url) => form.is_shown(url),
+        None => form == Form::Text && *written == json!({"set": true}),
+    }
 }
 
 /// What everybody who may read may see of it.
 pub(super) fn hide(document: &mut Value) {
     each(document, &mut |place, value| match value {
-        Value::String(url) if place.is_url => *url = redacted(url),
+        Value::String(url) if place.form != Form::Text => *url = place.form.shown(url),
         Value::String(_) => *value = json!({"set": true}),
         _ => {}
     });
@@ -139,9 +167,9 @@ pub(super) fn resolve_or_close(document: &mut Value) {
         *value = json!(read(&name).unwrap_or_else(|| {
             let field = &place.path;
             tracing::error!(field, variable = name, "the environment has no such secret");
-            match place.is_url {
-                true => "http://missing.invalid/from-environment.ts".to_owned(),
-                false => secret::random(),
+            match place.form {
+                Form::Text => secret::random(),
+                _ => "http://missing.invalid/from-environment.ts".to_owned(),
             }
         }));
     });
@@ -155,7 +183,8 @@ fn variable(value: &Value) -> Option<&str> {
 
 /// Settings of the server's own are nobody else's secrets.
 fn read(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|_| !is_setting(name))
+    let found = std::env::var(name).ok();
+    found.filter(|found| !found.is_empty() && !is_setting(name))
 }
 
 /// Puts in what the environment has.
@@ -200,6 +229,13 @@ mod tests {
         });
         let mut shown = hidden(written.clone());
         assert!(!shown.to_string().contains("geheim"), "{shown}");
+        assert_eq!(shown["on_play"]["url"], "http://h/***");
+        let mut moved = shown.clone();
+        moved["inputs"][0]["url"] = json!("http://u:***@other/x.ts?***");
+        assert_eq!(
+            keep(&mut moved, Some(&written)).unwrap_err().code,
+            "secret_missing"
+        );
         let mut turned = shown.clone();
         turned["inputs"].as_array_mut().unwrap().reverse();
         keep(&mut turned, Some(&written)).unwrap();

@@ -1,6 +1,6 @@
 //! Makes running streams follow what the store holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -21,7 +21,7 @@ use super::stream::Stream;
 use crate::api::Problem;
 use crate::events::{Event, Events, StopReason};
 use crate::hooks::Hooks;
-use crate::model::{Definition, StreamConfig, Template, Templates};
+use crate::model::{Callback, Definition, StreamConfig, Template, Templates};
 
 /// All streams of this node.
 #[derive(Debug)]
@@ -38,6 +38,9 @@ pub(crate) struct Manager {
     /// Every stream of the store, and those that encoders brought. So a name is known without
     /// asking SQL.
     streams: RwLock<BTreeMap<String, Entry>>,
+    /// Who is asked before a player gets media over HTTP: for as long as media is served, though the
+    /// stream may have stopped.
+    guards: RwLock<BTreeMap<String, Callback>>,
     pub(super) nursery: Nursery,
     /// One change at a time: a request reads, checks, saves and applies.
     pub(crate) changes: Mutex<()>,
@@ -84,6 +87,7 @@ impl Manager {
             means,
             templates: RwLock::default(),
             streams: RwLock::default(),
+            guards: RwLock::default(),
             nursery: Nursery::default(),
             changes: Mutex::default(),
             stopping: AtomicBool::new(false),
@@ -152,6 +156,7 @@ impl Manager {
 
     async fn start(&self, config: StreamConfig, restored: Option<Restored>) {
         let name = config.name.clone();
+        self.set_guard(&name, config.on_play.as_ref());
         let shared = (&self.hub, &self.outputs, &self.ledger, &self.events);
         match Stream::start(config, restored, shared, &self.means).await {
             Ok(stream) => {
@@ -183,6 +188,7 @@ impl Manager {
         match (self.get(&name), config.is_enabled()) {
             (Some(stream), true) => {
                 if stream.config() != config {
+                    self.set_guard(&name, config.on_play.as_ref());
                     stream.apply(config).await;
                 }
                 self.set(&name, Some(stream));
@@ -194,6 +200,20 @@ impl Manager {
             (None, true) => self.start(config, restored).await,
             (None, false) => self.set(&name, None),
         }
+    }
+
+    fn set_guard(&self, name: &str, callback: Option<&Callback>) {
+        let mut guards = self.guards.write().unwrap_or_else(PoisonError::into_inner);
+        match callback {
+            Some(callback) => guards.insert(name.to_owned(), callback.clone()),
+            None => guards.remove(name),
+        };
+    }
+
+    /// Who is asked before somebody plays a stream over HTTP. Every request for media comes by here.
+    pub(crate) fn on_play(&self, name: &str) -> Option<Callback> {
+        let guards = self.guards.read().unwrap_or_else(PoisonError::into_inner);
+        guards.get(name).cloned()
     }
 
     /// Whether one of these streams would feed itself, by way of each other or of others that run.
@@ -209,20 +229,26 @@ impl Manager {
                 .get(name)
                 .map_or_else(Vec::new, |s| s.config().feeders()),
         };
-        let is_fed_by_itself = |start: &&str| {
-            let (mut ahead, mut seen) = (feeders(start), Vec::new());
-            while let Some(name) = ahead.pop() {
-                if name == **start {
-                    return true;
+        // Depth first; who is met again on the way there feeds itself.
+        let mut done: BTreeSet<String> = BTreeSet::new();
+        for start in planned.keys() {
+            let mut way: Vec<(String, Vec<String>)> = vec![((*start).to_owned(), feeders(start))];
+            while let Some((name, ahead)) = way.last_mut() {
+                let Some(next) = ahead.pop() else {
+                    done.insert(std::mem::take(name));
+                    way.pop();
+                    continue;
+                };
+                if way.iter().any(|(met, _)| *met == next) {
+                    return Some(start);
                 }
-                if !seen.contains(&name) {
-                    ahead.extend(feeders(&name));
-                    seen.push(name);
+                if !done.contains(&next) {
+                    let ahead = feeders(&next);
+                    way.push((next, ahead));
                 }
             }
-            false
-        };
-        planned.keys().copied().find(is_fed_by_itself)
+        }
+        None
     }
 
     /// Ends a stream that is no longer in the store.
@@ -236,6 +262,7 @@ impl Manager {
     /// What it numbered is written, should it come back.
     async fn stop(&self, stream: &Stream, reason: StopReason) {
         stream.shut_down(&self.outputs, Stop::End).await;
+        self.set_guard(stream.name(), None);
         self.ledger.flush(&self.store).await;
         self.events
             .tell(stream.name(), &Event::StreamStopped { reason });
@@ -275,6 +302,11 @@ impl Manager {
         let templates = self.read_templates().await?;
         self.set_templates(templates);
         self.hooks.load(&self.store).await?;
+        for born in self.all_born() {
+            if let Ok(followed) = born.definition().with(&self.templates()) {
+                self.rear(followed).await;
+            }
+        }
         let records = self.store.all(Kind::Stream).await?;
         for found in records.iter().filter_map(|r| self.definition_of(r)) {
             let config = found.config();
@@ -343,8 +375,12 @@ impl Manager {
         else {
             return;
         };
-        stream.apply(definition.config().clone()).await;
         let name = definition.name().to_owned();
+        if !definition.config().is_enabled() {
+            return self.remove(&name, StopReason::Disabled).await;
+        }
+        self.set_guard(&name, definition.config().on_play.as_ref());
+        stream.apply(definition.config().clone()).await;
         let entry = Entry {
             stream: Some(stream),
             born: Some(Arc::new(born.following(definition))),

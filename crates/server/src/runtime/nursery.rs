@@ -116,7 +116,8 @@ impl Manager {
     pub(crate) fn unborn(&self, name: &str) -> Option<Definition> {
         check_name(name).ok()?;
         let templates = self.templates();
-        templates.for_name(name)?.stream(name).ok()
+        let made = templates.for_name(name)?.stream(name).ok();
+        made.filter(|made| made.config().is_enabled())
     }
 
     /// Makes it, within its template's limits.
@@ -140,6 +141,9 @@ impl Manager {
             return Err(Barren::Limit);
         }
         let definition = template.stream(name).map_err(|_| Barren::Failed)?;
+        if self.cycle(std::iter::once(definition.config())).is_some() {
+            return Err(Barren::Failed);
+        }
         let born = Born {
             definition,
             template: template.name().to_owned(),

@@ -27,7 +27,7 @@ use super::pull::{Means, Pull};
 use super::sessions::Totals;
 use super::{clock, lock};
 use crate::events::{Event, Events};
-use crate::model::{Callback, Input, Scheme, StreamConfig};
+use crate::model::{Input, Scheme, StreamConfig};
 
 /// What a stream is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -405,12 +405,6 @@ impl Stream {
     pub(crate) fn config(&self) -> StreamConfig {
         let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
         config.clone()
-    }
-
-    /// Who is asked before a player is let in. Every request for media comes by here.
-    pub(crate) fn on_play(&self) -> Option<Callback> {
-        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
-        config.on_play.clone()
     }
 
     /// The inputs, in the order of the configuration.

@@ -39,6 +39,8 @@ struct Receiver {
     arrived: Arc<Mutex<Vec<Arrival>>>,
     count: watch::Receiver<usize>,
     refuses: Arc<Mutex<Option<(String, u16)>>>,
+    /// Nobody is answered while it is shut.
+    open: watch::Sender<bool>,
 }
 
 impl Receiver {
@@ -46,9 +48,12 @@ impl Receiver {
         let arrived: Arc<Mutex<Vec<Arrival>>> = Arc::default();
         let refuses: Arc<Mutex<Option<(String, u16)>>> = Arc::default();
         let (counts, count) = watch::channel(0);
+        let open = watch::Sender::new(true);
+        let gate = open.subscribe();
         let (seen, refused) = (Arc::clone(&arrived), Arc::clone(&refuses));
         let serve = move |request: Request| {
             let (seen, refused, counts) = (Arc::clone(&seen), Arc::clone(&refused), counts.clone());
+            let mut gate = gate.clone();
             async move {
                 let headers = request.headers().clone();
                 let body = to_bytes(request.into_body(), 1 << 20).await.unwrap();
@@ -57,6 +62,7 @@ impl Receiver {
                 let status = wrong.filter(|(stream, _)| arrival.event()["stream"] == *stream);
                 seen.lock().unwrap().push(arrival);
                 counts.send_modify(|n| *n += 1);
+                let _ = gate.wait_for(|open| *open).await;
                 StatusCode::from_u16(status.map_or(204, |(_, status)| status)).unwrap()
             }
         };
@@ -66,6 +72,7 @@ impl Receiver {
             arrived,
             count,
             refuses,
+            open,
         }
     }
 
@@ -344,5 +351,59 @@ async fn nothing_goes_where_it_must_not() {
         (&json!(307), &json!(false))
     );
     assert_eq!(*receiver.count.borrow_and_update(), 0);
+    s.stop().await;
+}
+
+/// What is dropped is what is dropped: the answers to others are their own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_is_too_long_loses_the_oldest_and_mixes_up_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let s = start(&dir).await;
+    let mut receiver = Receiver::start().await;
+    *receiver.refuses.lock().unwrap() = Some(("bad".to_owned(), 400));
+    hook(
+        &s,
+        json!({"id": "h", "url": receiver.url(), "events": ["stream.updated"], "max_waiting": 100}),
+    )
+    .await;
+    for name in ["bad", "good"] {
+        stream(&s, name).await;
+    }
+    receiver.open.send_replace(false);
+    for n in 0..300 {
+        let name = if n % 2 == 0 { "bad" } else { "good" };
+        let patch = json!({"labels": {"n": n.to_string()}});
+        s.api("PATCH", &format!("/streams/{name}"), &patch).await;
+    }
+    // Requests are under way whose events are dropped meanwhile.
+    until(&s, "h", |f| f["dropped"].as_u64().unwrap() > 100).await;
+    receiver.open.send_replace(true);
+    let all = |f: &Value| -> u64 {
+        let counted = ["delivered", "dead", "dropped", "waiting"].map(|n| f[n].as_u64().unwrap());
+        counted.iter().sum()
+    };
+    let done = until(&s, "h", |f| f["waiting"] == 0 && all(f) >= 300).await;
+    let count = |name: &str| done[name].as_u64().unwrap();
+    assert_eq!(all(&done), 300, "{done}");
+    let arrived = receiver.after(1).await;
+    let good = arrived.iter().filter(|a| a.event()["stream"] == "good");
+    assert!(good.count() as u64 >= count("delivered"));
+    let listed = async {
+        loop {
+            let path = "/hooks/h/dead?limit=1000";
+            let dead = s.api("GET", path, &Value::Null).await.json()["items"].clone();
+            if dead.as_array().unwrap().len() as u64 == count("dead") {
+                return dead;
+            }
+        }
+    };
+    let patience = std::time::Duration::from_secs(30);
+    let dead = tokio::time::timeout(patience, listed).await.unwrap();
+    let all_bad = dead
+        .as_array()
+        .unwrap()
+        .iter()
+        .all(|d| d["event"]["stream"] == "bad");
+    assert!(all_bad, "{dead}");
     s.stop().await;
 }
