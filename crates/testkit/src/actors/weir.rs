@@ -240,6 +240,7 @@ impl Weir {
     /// # Errors
     /// As `get`.
     pub async fn stream(&self, name: &str) -> anyhow::Result<Value> {
+        let name = name.replace('/', "%2F");
         let told = self.get(&format!("/api/v1/streams/{name}")).await?;
         Ok(serde_json::from_str(&told)?)
     }

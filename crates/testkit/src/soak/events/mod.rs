@@ -3,12 +3,18 @@
 
 mod account;
 mod api;
+mod burst;
 mod callbacks;
+mod flock;
 mod hooks;
 mod kill;
+mod nursery;
 mod pour;
+mod push;
 mod receiver;
 mod signature;
+mod storm;
+mod templates;
 mod viewers;
 
 use std::path::{Path, PathBuf};
@@ -42,6 +48,12 @@ enum Room {
     Hooks,
     /// `kill -9` of the server while events pour in and queues wait.
     Kill,
+    /// Ten thousand events a second, with a database that is there and with one that is not.
+    Burst,
+    /// Hundreds of streams follow one template, and nobody who plays notices.
+    Templates,
+    /// A thousand encoders bring names of their own at once.
+    Storm,
     /// A platform is asked before encoders and players are let in.
     Callbacks,
 }
@@ -71,6 +83,20 @@ impl Room {
     async fn run(self, binary: &Path, args: &Args) -> anyhow::Result<()> {
         match self {
             Self::Hooks => hooks::run(binary, args.seconds).await,
+            Self::Burst => {
+                if !args.postgres {
+                    burst::run(binary, None, "10000").await?;
+                    burst::run(binary, None, "100000").await?;
+                }
+                burst::run(binary, Some(&Postgres::start()?), "10000").await
+            }
+            Self::Templates => {
+                if !args.postgres {
+                    templates::run(binary, None).await?;
+                }
+                templates::run(binary, Some(&Postgres::start()?)).await
+            }
+            Self::Storm => storm::run(binary).await,
             Self::Callbacks => callbacks::run(binary).await,
             Self::Kill => {
                 if !args.postgres {
