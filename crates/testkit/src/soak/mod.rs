@@ -113,6 +113,7 @@ impl Scenario {
                 crowd::run(weir.clone()).await?;
                 siege::run(weir.clone(), 10_000, 500).await?;
                 database::run(weir.clone(), 120).await?;
+                events::run(weir.clone(), events::Args::default()).await?;
                 players::page(weir.clone(), &PathBuf::from("page.png")).await?;
                 players::absence(weir.clone(), &[2, 10, 60, 300]).await?;
                 players::restart(weir.clone()).await?;

@@ -148,9 +148,10 @@ impl<'a> Stage<'a> {
         let report = self.decoder.report()?;
         let lost = lost(self.weir).await? - self.lost;
         say(&format!(
-            "\n- the decoder: {} pictures in {seconds} s, errors {:?}; media lost by the server: {lost}; rules broken: {}",
+            "\n- the decoder: {} pictures in {seconds} s, {} errors {:?}; media lost by the server: {lost}; rules broken: {}",
             report.pictures,
-            report.errors,
+            report.errors.len(),
+            report.errors.first(),
             self.broken.len()
         ));
         self.broken

@@ -14,7 +14,7 @@ use super::account::{Account, Told};
 use super::api::Api;
 use super::pour::Pouring;
 use super::receiver::{Asked, Receiver, Reply};
-use super::signature;
+use super::{loopback, signature};
 use crate::actors::Weir;
 use crate::soak::stage::say;
 
@@ -50,7 +50,7 @@ const REFUSING: [&str; 3] = ["refused", "gone", "batch"];
 pub(super) async fn run(binary: &Path, seconds: u64) -> anyhow::Result<()> {
     let room = Room::set(binary).await?;
     let done = room.go(Duration::from_secs(seconds)).await;
-    let kept_out = loopback(binary).await;
+    let kept_out = loopback::run(binary).await;
     done.and(kept_out)
 }
 
@@ -274,32 +274,4 @@ fn moods(
             _ => Reply::status(200),
         }
     }
-}
-
-/// A server that does not allow it sends nothing to this host.
-async fn loopback(binary: &Path) -> anyhow::Result<()> {
-    let weir = Weir::start(binary).await?;
-    let (api, receiver) = (
-        Api::of(&weir)?,
-        Receiver::start(|_| Reply::status(200)).await?,
-    );
-    for (id, host) in [("number", "127.0.0.1"), ("name", "localhost")] {
-        let url = format!("http://{host}:{}/{id}", receiver.address.port());
-        api.post("hooks", &json!({"id": id, "url": url})).await?;
-        api.create(id).await?;
-        sleep(BUSY).await;
-        let runtime = api.hook(id).await?;
-        let tested = api.post(&format!("hooks/{id}/test"), &json!({})).await?;
-        let (waiting, error) = (&runtime["waiting"], &runtime["last_error"]);
-        say(&format!(
-            "- {host} without egress.hooks: {waiting} wait, {error}; the test call: {}",
-            tested["error"]
-        ));
-        ensure!(
-            error.is_string() && tested["delivered"] == false,
-            "nothing is said: {runtime}"
-        );
-    }
-    ensure!(receiver.count("") == 0, "it was asked");
-    Ok(())
 }

@@ -8,6 +8,7 @@ mod callbacks;
 mod flock;
 mod hooks;
 mod kill;
+mod loopback;
 mod nursery;
 mod pour;
 mod push;
@@ -31,15 +32,26 @@ pub struct Args {
     /// All where none is named.
     #[arg(value_enum)]
     rooms: Vec<Room>,
-    /// How long a receiver is dead, and a database frozen.
+    /// How long a receiver is dead.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// Of the server.
     #[arg(long, default_value_t = 50)]
     kills: u32,
-    /// On PostgreSQL; `kill` and `burst` then run on it alone, else on both.
+    /// `kill`, `burst` and `templates` run on PostgreSQL alone, else on both databases.
     #[arg(long)]
     postgres: bool,
+}
+
+impl Default for Args {
+    fn default() -> Self {
+        Self {
+            rooms: Vec::new(),
+            seconds: 60,
+            kills: 50,
+            postgres: false,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
