@@ -238,9 +238,9 @@ fn answered(asked: &[Asked], statuses: std::ops::Range<u16>) -> usize {
 
 fn is_refused(hook: &str, event: &Told) -> bool {
     match hook {
-        "refused" => event.seq % 10 == 0,
+        "refused" => event.seq.is_multiple_of(10),
         "gone" => event.seq % 10 == 5,
-        "batch" => event.seq % 50 == 0,
+        "batch" => event.seq.is_multiple_of(50),
         _ => false,
     }
 }
@@ -262,15 +262,17 @@ fn moods(
             _ if refused && !lenient.load(Relaxed) => {
                 Reply::status(if asked.path == "gone" { 410 } else { 400 })
             }
-            "slow" if first && seq % 60 == 0 => Reply::status(200).after(BUSY / 2),
+            "slow" if first && seq.is_multiple_of(60) => Reply::status(200).after(BUSY / 2),
             "slow" => Reply::status(200).after(PAUSE / 4),
             "broken" if begun.elapsed() < BEFORE => Reply::status(500),
-            "broken" | "batch" if count % 101 == 0 => Reply::status(503),
-            "redirected" if first && seq % 40 == 0 => {
+            "broken" | "batch" if count.is_multiple_of(101) => Reply::status(503),
+            "redirected" if first && seq.is_multiple_of(40) => {
                 let status = [301, 302, 303, 307, 308][count % 5];
                 Reply::status(status).with("location", &elsewhere)
             }
-            "busy" if first && seq % 100 == 0 => Reply::status(429).with("retry-after", "3"),
+            "busy" if first && seq.is_multiple_of(100) => {
+                Reply::status(429).with("retry-after", "3")
+            }
             _ => Reply::status(200),
         }
     }

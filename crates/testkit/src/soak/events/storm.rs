@@ -24,6 +24,8 @@ const LIMITS: Limits = Limits {
     in_all: 40,
     per_minute: 100,
 };
+/// New ones a minute, where that is what limits.
+const FEW: usize = 20;
 const HONEST: u8 = 3;
 /// How long one address storms; then many do.
 const STORM: Duration = Duration::from_secs(40);
@@ -57,24 +59,59 @@ pub(super) async fn run(binary: &Path) -> anyhow::Result<()> {
     let (one, honest, first) = tokio::join!(one, Honest::come(&weir), peak(&weir, STORM));
     one.tell("one address");
     let mut honest = honest?;
-    let many = rage.storm(MANY, |n| {
-        let last = u8::try_from(n % 250).unwrap_or(0) + 1;
-        IpAddr::V4(Ipv4Addr::new(127, 0, 1, last))
-    });
-    let (many, second) = tokio::join!(many, peak(&weir, MANY));
-    many.tell("250 addresses");
+    let second = many(&weir, &rage).await?;
     honest.judge()?;
-    drop((one, many));
+    drop(one);
     after(&weir, &api, honest).await?;
+    slowly(&weir, &api, &rage).await?;
+    let third = many(&weir, &rage).await?;
+    sleep(GONE).await;
     let end = weir.footprint().await?;
     say(&format!(
-        "- before {calm:?}; at most {} KiB, then {} KiB; at the end {end:?}",
-        first?, second?
+        "- before {calm:?}; of one address {} KiB at most, of many {second}, of many again {third}; at the end {end:?}",
+        first?
     ));
+    ensure!(
+        third < second + second / 5,
+        "memory grows with each storm: {second} KiB, {third} KiB"
+    );
     ensure!(!weir.log()?.contains("panicked"), "a panic is in the log");
     let lives = Lives::of(&api.history("").await?);
     say(&lives.line());
     lives.hold(LIMITS)
+}
+
+/// From as many addresses as there are; tells how much memory that took.
+async fn many(weir: &Weir, rage: &Rage<'_>) -> anyhow::Result<u64> {
+    let storm = rage.storm(MANY, |n| {
+        let last = u8::try_from(n % 250).unwrap_or(0) + 1;
+        IpAddr::V4(Ipv4Addr::new(127, 0, 1, last))
+    });
+    let (tally, most) = tokio::join!(storm, peak(weir, MANY));
+    tally.tell("250 addresses");
+    most
+}
+
+/// Nobody makes more than so many a minute, whoever asks.
+async fn slowly(weir: &Weir, api: &Api, rage: &Rage<'_>) -> anyhow::Result<()> {
+    limit(api, FEW).await?;
+    let births = || async { anyhow::Ok(api.history("type=stream.runtime_created").await?.len()) };
+    let (before, begun) = (births().await?, Instant::now());
+    many(weir, rage).await?;
+    let (made, seconds) = (births().await? - before, begun.elapsed().as_secs_f64());
+    say(&format!(
+        "- with {FEW} new ones a minute: {made} were made in {seconds:.0} s"
+    ));
+    let most = FEW as f64 * (1.0 + seconds / 60.0);
+    ensure!(made as f64 <= most && made > 0, "{made} were made");
+    limit(api, LIMITS.per_minute).await?;
+    sleep(GONE).await;
+    Ok(())
+}
+
+async fn limit(api: &Api, per_minute: usize) -> anyhow::Result<()> {
+    let change = json!({"auto_publish": {"max_per_minute": per_minute}});
+    api.patch("templates/auto", &change).await.map(drop)
 }
 
 async fn create(api: &Api) -> anyhow::Result<()> {
