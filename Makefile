@@ -11,7 +11,7 @@ VIEWERS ?= 300
 PAIRS ?= 3
 # Requests per operation that `make contract` makes at random.
 EXAMPLES ?= 200
-# Of `make soak`; `weir-soak help` lists them.
+# Of `make soak`; `weir-soak help` lists them, and `weir-soak events --help` the rooms of one: SCENARIO="events kill".
 SCENARIO ?= all
 # Of `make failover`: trials of each room that has some; rooms and what else they take (`weir-soak failover --help`).
 TRIALS ?= 100
@@ -77,7 +77,7 @@ fuzz: ## Property tests of the pure crates and the hub, CASES each; then the fuz
 	PROPTEST_CASES=$(CASES) $(TEST) --release -p media -p container -p packager -p hub
 	crates/testkit/fuzz/run.sh $(SECONDS)
 
-soak: ## The long scenarios (about an hour), or one of them: make soak SCENARIO=absence
+soak: ## The long scenarios (over an hour), or one of them: make soak SCENARIO=absence, SCENARIO="events hooks"
 	@deploy/setup.sh test
 	$(CARGO) build --release --locked --bin weir --bin weir-soak
 	$(CARGO) run --release --locked --bin weir-soak -- $(SCENARIO)

@@ -62,8 +62,9 @@ impl Decoder {
     }
 
     fn decode(input: &str) -> anyhow::Result<Self> {
+        // Times as they came: in units of what it takes for a frame's duration, two may be one.
         let args = format!(
-            "-v error -nostats -xerror {input} -map 0:v -map 0:a? -fps_mode passthrough \
+            "-v error -nostats -xerror {input} -map 0:v -map 0:a? -fps_mode passthrough -enc_time_base demux \
              -stats_period 0.2 -progress pipe:1 -f null -"
         );
         let mut command = ffmpeg(&args);

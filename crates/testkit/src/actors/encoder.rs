@@ -41,6 +41,14 @@ impl Encoder {
         start(command).map(Self)
     }
 
+    /// Whether it has given up.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.0.try_wait()?.is_some())
+    }
+
     /// Kills it as `kill -9` does: no goodbye, no last message.
     ///
     /// # Errors

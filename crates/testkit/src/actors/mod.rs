@@ -1,8 +1,10 @@
 //! Programs that take part in a scenario: a server that may be killed, a database that may be
 //! frozen, an encoder, players in a real browser. Each ends with the value that stands for it.
 
+mod attempt;
 mod counted;
 mod decoder;
+mod detour;
 mod encoder;
 mod ffmpeg;
 mod pebble;
@@ -15,8 +17,10 @@ mod viewer;
 mod weir;
 mod witness;
 
+pub use self::attempt::Attempt;
 pub use self::counted::{Counted, Kind, Look, Number, Numbers};
 pub use self::decoder::{Decoded, Decoder};
+pub use self::detour::Detour;
 pub use self::encoder::Encoder;
 pub use self::pebble::Pebble;
 pub use self::players::{After, PlayerReport, Players};

@@ -27,6 +27,8 @@ pub struct Weir {
     data: TempDir,
     /// `None`: a file in its data.
     database: Option<String>,
+    /// What its environment says beside.
+    settings: Vec<(String, String)>,
     /// Where it speaks TLS, if it does.
     pub secure: Option<Secure>,
     /// Where it serves.
@@ -39,6 +41,9 @@ pub struct Weir {
     pub rtmps: SocketAddr,
     process: Child,
 }
+
+/// A database by its URL, TLS, and what else its environment says.
+type Given = (Option<String>, Option<Secure>, Vec<(String, String)>);
 
 /// What the process holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +74,23 @@ impl Weir {
     /// As `start`.
     pub async fn start_wide(binary: &Path) -> anyhow::Result<Self> {
         let rtmp = SocketAddr::from(([0, 0, 0, 0], free()?.port()));
-        Self::start_at(binary, tempfile::tempdir()?, (None, None), rtmp).await
+        let given = (None, None, Vec::new());
+        Self::start_at(binary, tempfile::tempdir()?, given, rtmp).await
+    }
+
+    /// Starts a server with some of its configuration said otherwise (`EGRESS__HOOKS`), on a file or
+    /// on a database by its URL.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub async fn start_set(
+        binary: &Path,
+        database: Option<String>,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        let own = |(name, value): &(&str, &str)| (format!("WEIR_{name}"), (*value).to_owned());
+        let given = (database, None, settings.iter().map(own).collect());
+        Self::start_at(binary, tempfile::tempdir()?, given, free()?).await
     }
 
     /// Starts a server that speaks TLS too, on sockets that outlive it.
@@ -96,13 +117,14 @@ impl Weir {
         database: Option<String>,
         secure: Option<Secure>,
     ) -> anyhow::Result<Self> {
-        Self::start_at(binary, data, (database, secure), free()?).await
+        let given = (database, secure, Vec::new());
+        Self::start_at(binary, data, given, free()?).await
     }
 
     async fn start_at(
         binary: &Path,
         data: TempDir,
-        (database, secure): (Option<String>, Option<Secure>),
+        (database, secure, settings): Given,
         rtmp: SocketAddr,
     ) -> anyhow::Result<Self> {
         if secure.is_none() {
@@ -110,13 +132,14 @@ impl Weir {
         }
         let http = secure.as_ref().map_or_else(free, Secure::http)?;
         let doors = [http, rtmp, free()?, free()?];
-        let given = (database.as_deref(), secure.as_ref());
+        let given = (database.as_deref(), secure.as_ref(), &settings[..]);
         let process = run(binary, data.path(), given, doors)?;
         let [http, rtmp, https, rtmps] = doors;
         let weir = Self {
             binary: binary.to_owned(),
             data,
             database,
+            settings,
             secure,
             http,
             rtmp,
@@ -155,7 +178,11 @@ impl Weir {
     /// # Errors
     /// As `start`.
     pub async fn resume(&mut self) -> anyhow::Result<()> {
-        let given = (self.database.as_deref(), self.secure.as_ref());
+        let given = (
+            self.database.as_deref(),
+            self.secure.as_ref(),
+            &self.settings[..],
+        );
         let doors = [self.http, self.rtmp, self.https, self.rtmps];
         self.process = run(&self.binary, self.data.path(), given, doors)?;
         self.ready().await
@@ -213,6 +240,7 @@ impl Weir {
     /// # Errors
     /// As `get`.
     pub async fn stream(&self, name: &str) -> anyhow::Result<Value> {
+        let name = name.replace('/', "%2F");
         let told = self.get(&format!("/api/v1/streams/{name}")).await?;
         Ok(serde_json::from_str(&told)?)
     }
@@ -378,7 +406,7 @@ impl Weir {
 fn run(
     binary: &Path,
     data: &Path,
-    (database, secure): (Option<&str>, Option<&Secure>),
+    (database, secure, settings): (Option<&str>, Option<&Secure>, &[(String, String)]),
     [http, rtmp, https, rtmps]: [SocketAddr; 4],
 ) -> anyhow::Result<Child> {
     let mut command = match secure {
@@ -391,6 +419,7 @@ fn run(
         .env("WEIR_RTMP__LISTEN", rtmp.to_string())
         .env("WEIR_AUTH__ADMIN_TOKEN", Weir::TOKEN)
         .envs(database.map(|url| ("WEIR_DATABASE__URL", url)))
+        .envs(settings.iter().map(|(name, value)| (name, value)))
         .current_dir(data)
         .kill_on_drop(true)
         .spawn()

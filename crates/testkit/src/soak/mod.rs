@@ -2,6 +2,7 @@
 
 mod crowd;
 mod database;
+mod events;
 mod failover;
 mod flood;
 mod kills;
@@ -50,6 +51,8 @@ pub enum Scenario {
     },
     /// Inputs fail, over and over, in every way that inputs do; players must not notice.
     Failover(failover::Args),
+    /// Hooks, kills, bursts, templates, streams that encoders make, callbacks: what is told is never lost.
+    Events(events::Args),
     /// Readers that stall and publishers that say nothing slow nobody.
     Crowd,
     /// Garbage on every port, half-open connections, slow readers, a storm of publishers: nobody notices.
@@ -99,6 +102,7 @@ impl Scenario {
             Self::EncoderKills { rounds } => kills::encoder(weir, rounds).await,
             Self::ServerKills { rounds } => kills::server(weir, rounds).await,
             Self::Failover(args) => failover::run(weir, args).await,
+            Self::Events(args) => events::run(weir, args).await,
             Self::Crowd => crowd::run(weir).await,
             Self::Siege { connections, storm } => siege::run(weir, connections, storm).await,
             Self::Database { seconds } => database::run(weir, seconds).await,
@@ -109,6 +113,7 @@ impl Scenario {
                 crowd::run(weir.clone()).await?;
                 siege::run(weir.clone(), 10_000, 500).await?;
                 database::run(weir.clone(), 120).await?;
+                events::run(weir.clone(), events::Args::default()).await?;
                 players::page(weir.clone(), &PathBuf::from("page.png")).await?;
                 players::absence(weir.clone(), &[2, 10, 60, 300]).await?;
                 players::restart(weir.clone()).await?;

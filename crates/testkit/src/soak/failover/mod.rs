@@ -15,7 +15,7 @@ mod runs;
 mod sources;
 mod table;
 mod tally;
-mod ticker;
+pub(super) mod ticker;
 mod trial;
 mod weather;
 

@@ -6,18 +6,18 @@ use std::thread::{available_parallelism, sleep, spawn};
 use std::time::{Duration, Instant};
 
 /// A trial counts only where no tick came later than this.
-pub(super) const MOST: Duration = Duration::from_millis(10);
+pub(in crate::soak) const MOST: Duration = Duration::from_millis(10);
 const TICK: Duration = Duration::from_millis(1);
 
 /// A thread for each processor that wakes every millisecond.
 #[derive(Debug)]
-pub(super) struct Ticker {
+pub(in crate::soak) struct Ticker {
     worst: Arc<AtomicU64>,
     _running: Arc<AtomicBool>,
 }
 
 impl Ticker {
-    pub(super) fn start() -> Self {
+    pub(in crate::soak) fn start() -> Self {
         let worst = Arc::<AtomicU64>::default();
         let running = Arc::<AtomicBool>::default();
         for _ in 0..available_parallelism().map_or(1, usize::from) {
@@ -31,12 +31,12 @@ impl Ticker {
     }
 
     /// The longest time between two ticks since this was asked last.
-    pub(super) fn take(&self) -> Duration {
+    pub(in crate::soak) fn take(&self) -> Duration {
         Duration::from_micros(self.worst.swap(0, Relaxed))
     }
 
     /// The same as a line of the report: pauses as long as that may be the machine's.
-    pub(super) fn line(&self) -> String {
+    pub(in crate::soak) fn line(&self) -> String {
         let worst = self.take().as_millis();
         format!("- the machine: nobody ran for at most {worst} ms")
     }
