@@ -261,7 +261,7 @@ impl Default for Events {
     fn default() -> Self {
         Self {
             sessions: true,
-            max_waiting: 10_000,
+            max_waiting: 50_000,
             max_subscribers: 200,
             keep_days: 7,
             keep_events: 1_000_000,

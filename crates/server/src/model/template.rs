@@ -47,7 +47,7 @@ pub(crate) struct AutoPublish {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 10000)]
     pub(crate) max_per_address: Option<u32>,
-    /// At most so many new ones a minute; 1..=10000, default 60.
+    /// So many new ones a minute, and as many at once after a minute without; 1..=10000, default 60.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 10000)]
     pub(crate) max_per_minute: Option<u32>,
