@@ -37,7 +37,7 @@ pub(crate) trait Subscribers: Send + Sync {
     /// The hooks that an event is for.
     fn of(&self, event: &NewEvent) -> Vec<String>;
     /// Some were committed.
-    fn committed(&self, events: &[NewEvent]);
+    fn committed(&self);
 }
 
 /// The one task that writes events.
@@ -113,7 +113,7 @@ impl Journal {
     }
 
     fn publish(&self, batch: Vec<NewEvent>, numbers: &[(i64, i64)]) {
-        self.hooks.committed(&batch);
+        self.hooks.committed();
         let committed = batch.into_iter().zip(numbers).map(|(event, (id, seq))| {
             Arc::new(Committed::from(EventRecord {
                 id: *id,

@@ -86,8 +86,10 @@ impl Hooks {
         for record in &records {
             match HookDefinition::read(&record.config) {
                 Ok(definition) => {
+                    let is_new = self.get(&record.name).is_none();
                     self.put(&definition);
                     let found = backlog.iter().find(|b| b.hook == record.name);
+                    let found = found.filter(|_| is_new);
                     if let (Some(found), Some(running)) = (found, self.get(&record.name)) {
                         running.tally.is_behind(found);
                     }
@@ -220,16 +222,15 @@ impl Subscribers for Hooks {
             about.as_deref() != Some(hook.id.as_str()) && hook.wants(&event.stream, &event.kind)
         });
         let admitted = wanting.filter(|running| self.admits(running));
-        admitted.map(|running| running.hook.id.clone()).collect()
+        // Counted before it can be delivered, so that no more go than came.
+        admitted
+            .inspect(|running| running.tally.more())
+            .map(|running| running.hook.id.clone())
+            .collect()
     }
 
-    fn committed(&self, events: &[NewEvent]) {
+    fn committed(&self) {
         let all = self.read();
-        for event in events {
-            for running in event.hooks.iter().filter_map(|id| all.get(id)) {
-                running.tally.more();
-            }
-        }
         for running in all.values().filter(|running| running.tally.waiting() > 0) {
             running.more.notify_one();
         }
