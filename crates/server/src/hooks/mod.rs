@@ -164,8 +164,12 @@ impl Hooks {
 
     /// What waits in the store is no longer what it was: dead letters were revived.
     pub(crate) async fn reload(&self, id: &str) {
-        if let Some(running) = self.get(id) {
-            let _ = running.orders.send(Order::Reload).await;
+        let Some(running) = self.get(id) else {
+            return;
+        };
+        let (done, counted) = oneshot::channel();
+        if running.orders.send(Order::Reload(done)).await.is_ok() {
+            let _ = counted.await;
         }
     }
 

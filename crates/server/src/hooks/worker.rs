@@ -53,8 +53,8 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("Weir/", env!("CARGO
 pub(super) enum Order {
     /// Send something of no meaning.
     Test(oneshot::Sender<Tested>),
-    /// Read anew what waits.
-    Reload,
+    /// Read anew what waits, and say when it is counted.
+    Reload(oneshot::Sender<()>),
 }
 
 /// What came of a test.
@@ -149,13 +149,14 @@ impl Worker {
                 () = self.more.notified() => self.behind = true,
                 order = orders.recv() => match order {
                     Some(Order::Test(answer)) => under_way.push(self.test(answer)),
-                    Some(Order::Reload) => {
+                    Some(Order::Reload(done)) => {
                         // What is under way may arrive twice; its order does not change.
                         under_way.clear();
                         self.write().await;
                         self.lanes = lanes(&self.hook);
                         (self.at, self.behind) = (0, true);
                         self.count().await;
+                        let _ = done.send(());
                     }
                     None => break,
                 },

@@ -7,7 +7,7 @@ use axum::extract::Request;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::actors::Encoder;
+use testkit::actors::{Encoder, Postgres};
 use tokio::process::Command;
 
 use crate::events::told;
@@ -76,7 +76,21 @@ fn push(s: &Running, name: &str) -> Encoder {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_encoder_is_let_in_led_elsewhere_or_turned_away() {
     let dir = tempfile::tempdir().unwrap();
-    let s = start(&dir).await;
+    encoders_are_asked_about(start(&dir).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_encoder_is_asked_about_on_postgresql_too() {
+    let url = Postgres::shared().unwrap().database().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let own = [
+        ("WEIR_EGRESS__HOOKS", "127.0.0.1"),
+        ("WEIR_DATABASE__URL", url.as_str()),
+    ];
+    encoders_are_asked_about(Running::with(config(&dir, &own)).await).await;
+}
+
+async fn encoders_are_asked_about(s: Running) {
     let (site, asked) = decider().await;
     let url = format!("http://{}/", site.address);
     let callback = json!({"url": url, "secret": "s", "timeout_ms": 300});

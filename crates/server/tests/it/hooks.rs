@@ -274,6 +274,8 @@ async fn what_is_refused_for_good_is_a_dead_letter_and_holds_up_nobody() {
     *receiver.refuses.lock().unwrap() = None;
     let replayed = s.api("POST", "/hooks/h/dead/replay", &json!({})).await;
     assert_eq!(replayed.json(), json!({"count": 1}));
+    let dead_now = figures(&s, "h").await["dead"].clone();
+    assert_eq!(dead_now, 0, "counted before the answer");
     let arrived = receiver.after(3).await;
     let bad = arrived.iter().filter(|a| a.event()["stream"] == "bad");
     let ids: Vec<_> = bad.map(|a| a.header("webhook-id")).collect();
