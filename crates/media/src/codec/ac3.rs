@@ -20,7 +20,8 @@ pub struct Ac3Config {
     pub lfeon: bool,
     /// AC-3: half of `frmsizecod`. E-AC-3: kilobits per second.
     pub rate: u16,
-    audio: AudioInfo,
+    /// Rate and channels, as the codes above say.
+    pub audio: AudioInfo,
 }
 
 const SYNC: u32 = 0x0b77;

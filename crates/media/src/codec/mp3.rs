@@ -19,6 +19,12 @@ impl Mp3Config {
         Ok(Self { audio })
     }
 
+    /// As a header with these figures would have told.
+    #[must_use]
+    pub const fn new(audio: AudioInfo) -> Self {
+        Self { audio }
+    }
+
     /// Rate and channels; frames are of 1152 samples, or 576 at the lower rates.
     #[must_use]
     pub const fn audio(&self) -> AudioInfo {
@@ -41,6 +47,12 @@ impl Mp2Config {
         let audio =
             read(frame, LAYER_II).ok_or_else(|| CodecError::new("MP2", "no frame header"))?;
         Ok(Self { audio })
+    }
+
+    /// As a header with these figures would have told.
+    #[must_use]
+    pub const fn new(audio: AudioInfo) -> Self {
+        Self { audio }
     }
 
     /// Rate and channels; frames are of 1152 samples.

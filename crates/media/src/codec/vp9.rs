@@ -26,11 +26,19 @@ impl Vp9Config {
     /// # Errors
     /// A record that is cut short, or a frame that is no keyframe.
     pub fn parse(record: Bytes, keyframe: &[u8]) -> Result<Self, CodecError> {
-        let error = |reason: &str| CodecError::new("VP9", reason);
+        let size = size(keyframe).ok_or_else(|| CodecError::new("VP9", "no keyframe"))?;
+        Self::with_size(record, size)
+    }
+
+    /// From a `VPCodecConfigurationRecord` with version and flags, and the width and height of the
+    /// pictures.
+    ///
+    /// # Errors
+    /// A record that is cut short.
+    pub fn with_size(record: Bytes, (width, height): (u32, u32)) -> Result<Self, CodecError> {
         if record.len() < RECORD {
-            return Err(error("no configuration record"));
+            return Err(CodecError::new("VP9", "no configuration record"));
         }
-        let (width, height) = size(keyframe).ok_or_else(|| error("no keyframe"))?;
         let video = VideoInfo {
             width,
             height,
