@@ -24,15 +24,16 @@ ARROWS = {
     "file": {"media", "container", "hub"},
     "http_media": {"media", "container", "packager", "hub"},
     "dvr": {"media", "packager", "hub"},
-    "transcode": {"media", "container", "hub"},
-    "transcoder": {"media", "container"},
+    "ladder": {"media"},
+    "transcode": {"media", "container", "hub", "ladder"},
+    "transcoder": {"media", "container", "ladder"},
     "store": set(),
     "webhook": set(),
     "testkit": {"media", "container", "hub"},
     "bench": {"media", "container", "packager", "hub", "rtmp"},
 }
 ARROWS["server"] = set(ARROWS) - {"transcoder", "testkit", "bench"}
-PURE = {"media", "container", "packager"}
+PURE = {"media", "container", "packager", "ladder"}
 BINARIES = {"server", "transcoder"}
 DEV_ONLY = "testkit"
 # Measures the server from outside, so that its own tests start one; nobody depends on it.
