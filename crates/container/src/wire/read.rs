@@ -35,7 +35,7 @@ impl Reader {
     ///
     /// # Errors
     /// What cannot be read; the connection is of no more use.
-    pub fn next(&mut self) -> Result<Option<Message>, Error> {
+    pub fn take(&mut self) -> Result<Option<Message>, Error> {
         let Some(head) = self.received.first_chunk::<LENGTH>() else {
             return Ok(None);
         };

@@ -19,7 +19,7 @@ fn bytes_of(messages: &[Message]) -> Vec<u8> {
 }
 
 fn read_all(reader: &mut Reader) -> Vec<Message> {
-    std::iter::from_fn(|| reader.next().expect("readable")).collect()
+    std::iter::from_fn(|| reader.take().expect("readable")).collect()
 }
 
 fn config() -> impl Strategy<Value = CodecConfig> {
@@ -118,7 +118,7 @@ proptest! {
         sent[at] = to;
         let mut reader = Reader::new(MOST);
         reader.space().put_slice(&sent);
-        while let Ok(Some(_)) = reader.next() {}
+        while let Ok(Some(_)) = reader.take() {}
     }
 }
 
@@ -130,7 +130,7 @@ fn a_long_message_is_refused_by_its_head() {
         length: 101,
         most: 100,
     });
-    assert_eq!(reader.next(), refused);
+    assert_eq!(reader.take(), refused);
 }
 
 #[test]
@@ -166,5 +166,5 @@ fn an_empty_set_of_tracks_is_one() {
     reader
         .space()
         .put_slice(&bytes_of(std::slice::from_ref(&message)));
-    assert_eq!(reader.next(), Ok(Some(message)));
+    assert_eq!(reader.take(), Ok(Some(message)));
 }
