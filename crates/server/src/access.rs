@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode};
 use prometheus::{IntCounterVec, Opts};
 use serde::Deserialize;
 use serde_json::json;
@@ -16,8 +16,8 @@ use webhook::{Answer, Client, Request};
 
 use crate::events::{Event, Events, Seldom};
 use crate::model::{Callback, OnFailure, check_name};
-use crate::runtime::{lock, utc_ms};
-use crate::secret;
+use crate::runtime::lock;
+use crate::{secret, signed};
 
 /// Answers that are remembered, and viewers whose credential is.
 const REMEMBERED: usize = 100_000;
@@ -332,30 +332,21 @@ impl Access {
             "agent": visitor.agent,
         });
         let body = body.to_string();
+        let headers = signed::headers(
+            callback.secret.as_deref(),
+            callback.headers.as_ref(),
+            (&secret::random(), body.as_bytes()),
+            HeaderValue::from_static("application/json"),
+        );
         let request = Request {
             url: url::Url::parse(&callback.url).map_err(|error| error.to_string())?,
-            headers: headers(callback, body.as_bytes())?,
+            headers: headers?,
             body: body.into(),
             timeout: deadline.saturating_duration_since(Instant::now()),
         };
         let answer = self.client.post(request).await;
         answer.map_err(|error| error.to_string())
     }
-}
-
-fn headers(callback: &Callback, body: &[u8]) -> Result<HeaderMap, String> {
-    let secrets: Vec<&str> = callback.secret.as_deref().into_iter().collect();
-    let now = utc_ms() / 1_000;
-    let signed = webhook::sign::headers(&secrets, &secret::random(), now, body);
-    let mut headers = signed.map_err(|error| error.to_string())?;
-    for (name, value) in callback.headers.iter().flatten() {
-        let name = HeaderName::try_from(name).map_err(|error| error.to_string())?;
-        let value = HeaderValue::try_from(value).map_err(|error| error.to_string())?;
-        headers.insert(name, value);
-    }
-    let json = HeaderValue::from_static("application/json");
-    headers.insert(header::CONTENT_TYPE, json);
-    Ok(headers)
 }
 
 /// What the body says. One that looks like JSON and is not what it should be says nothing that may

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderValue, header};
 use serde::Serialize;
 use store::{Delivery, Store};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -24,6 +24,7 @@ use super::{Means, Tally};
 use crate::events::{Committed, Event, Events, Seldom};
 use crate::model::{Hook, Target};
 use crate::runtime::utc_ms;
+use crate::signed;
 
 /// Requests at a time to one receiver.
 const CONCURRENCY: usize = 4;
@@ -409,10 +410,17 @@ impl Outcome {
 
 async fn post(hook: &Hook, means: &Means, url: url::Url, items: &[Item]) -> Outcome {
     let body = body(hook, items);
-    let headers = match headers(hook, items, &body) {
+    let signed = signed::headers(
+        hook.secret.as_deref(),
+        hook.headers.as_ref(),
+        (&delivery_id(hook, items), &body),
+        content_type(hook),
+    );
+    let mut headers = match signed {
         Ok(headers) => headers,
         Err(error) => return Outcome::failed(error),
     };
+    headers.entry(header::USER_AGENT).or_insert(AGENT);
     let request = Request {
         url,
         headers,
@@ -445,22 +453,6 @@ fn told(answer: &Answer, verdict: Verdict) -> Told {
         _ => Some(status.to_string()),
     };
     (Some(status.as_u16()), Some(body), error)
-}
-
-fn headers(hook: &Hook, items: &[Item], body: &Bytes) -> Result<HeaderMap, String> {
-    let secrets: Vec<&str> = hook.secret.as_deref().into_iter().collect();
-    let id = delivery_id(hook, items);
-    let now = utc_ms() / 1_000;
-    let signed = webhook::sign::headers(&secrets, &id, now, body);
-    let mut headers = signed.map_err(|error| error.to_string())?;
-    headers.insert(header::USER_AGENT, AGENT);
-    for (name, value) in hook.headers.iter().flatten() {
-        let name = HeaderName::try_from(name).map_err(|error| error.to_string())?;
-        let value = HeaderValue::try_from(value).map_err(|error| error.to_string())?;
-        headers.insert(name, value);
-    }
-    headers.insert(header::CONTENT_TYPE, content_type(hook));
-    Ok(headers)
 }
 
 async fn append(
