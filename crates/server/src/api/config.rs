@@ -258,7 +258,7 @@ async fn work_out(api: &Api, text: &str) -> Result<(Plan, Diff), Problem> {
     wanted.shelf.check_prefixes()?;
     let (mut plan, mut diff) = (Plan::default(), Diff::default());
     wanted.plan_streams(&present, &mut plan, &mut diff.streams);
-    plan.follow_templates(api, &[], &wanted.shelf)?;
+    plan.follow_with_born(api, &wanted.shelf)?;
     check_born(api, &wanted.shelf)?;
     wanted.plan_templates(&present, &mut plan, &mut diff.templates);
     wanted.plan_hooks(&present, &mut plan, &mut diff.hooks);
