@@ -133,21 +133,20 @@ pub(super) async fn apply(
             .map_err(|p| p.on_lines_of(&text));
         let (mut plan, mut diff) = worked?;
         diff.dry_run = asked.dry_run;
-        plan.check_cycles(&api)?;
-        if !diff.dry_run {
-            let (created, changed, removed) = diff.counts();
-            if created + changed + removed > 0 {
-                plan.tell_all(Event::ConfigApplied {
-                    created,
-                    changed,
-                    removed,
-                });
-            }
-            plan.carry_out(&api)
-                .await
-                .map_err(|p| p.on_lines_of(&text))?;
-            tracing::info!(created, changed, removed, "configuration applied");
+        if diff.dry_run {
+            plan.check_cycles(&api)?;
+            return Ok(diff);
         }
+        let (created, changed, removed) = diff.counts();
+        if created + changed + removed > 0 {
+            plan.tell_all(Event::ConfigApplied {
+                created,
+                changed,
+                removed,
+            });
+        }
+        plan.carry_out(&api).await?;
+        tracing::info!(created, changed, removed, "configuration applied");
         Ok(diff)
     });
     Ok(Json(diff.await?))
