@@ -209,12 +209,11 @@ impl Worker {
                 .store
                 .pending_of(&self.hook.id, &lane, after, items)
                 .await;
-            let more = found.as_ref().map_or(true, |f| f.len() == items as usize);
-            let items = found.as_ref().map(Clone::clone).unwrap_or_default();
-            let items = items.into_iter().map(|delivery| self.item(delivery));
+            let found = found.inspect_err(|_| self.lanes.refill(&lane, Vec::new(), true))?;
+            let more = found.len() == items as usize;
+            let items = found.into_iter().map(|delivery| self.item(delivery));
             let items = items.collect();
             self.lanes.refill(&lane, items, more);
-            found?;
         }
         Ok(())
     }
@@ -350,10 +349,7 @@ impl Worker {
     async fn count(&self) {
         if let Ok(backlog) = self.store.backlog().await {
             let own = backlog.iter().find(|b| b.hook == self.hook.id);
-            match own {
-                Some(own) => self.tally.is_behind(own),
-                None => self.tally.is_empty(),
-            }
+            self.tally.counted(own);
         }
     }
 
