@@ -231,8 +231,11 @@ impl Manager {
         };
         // Depth first; who is met again on the way there feeds itself.
         let mut done: BTreeSet<String> = BTreeSet::new();
-        for start in planned.keys() {
-            let mut way: Vec<(String, Vec<String>)> = vec![((*start).to_owned(), feeders(start))];
+        for &start in planned.keys() {
+            if done.contains(start) {
+                continue;
+            }
+            let mut way: Vec<(String, Vec<String>)> = vec![(start.to_owned(), feeders(start))];
             while let Some((name, ahead)) = way.last_mut() {
                 let Some(next) = ahead.pop() else {
                     done.insert(std::mem::take(name));
