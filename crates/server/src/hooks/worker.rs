@@ -23,7 +23,7 @@ use super::outbox::{Outbox, most_dead};
 use super::{Means, Tally};
 use crate::events::{Committed, Event, Events, Seldom};
 use crate::model::{Hook, Target};
-use crate::runtime::utc_ms;
+use crate::runtime::{millis, utc_ms};
 use crate::signed;
 
 /// Requests at a time to one receiver.
@@ -293,7 +293,7 @@ impl Worker {
                 status: outcome.status,
                 body: outcome.body,
                 error: outcome.error,
-                took_ms: began.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+                took_ms: millis(began.elapsed()),
             });
             Done::Test
         })
