@@ -361,12 +361,12 @@ impl PublishRequest {
         self.connection.refuse(why, None).await
     }
 
-    /// The same in words of somebody else.
+    /// The same in words of somebody else, where there are some.
     ///
     /// # Errors
     /// A peer that does not listen.
-    pub async fn reject_saying(self, why: Reject, words: &str) -> Result<(), Error> {
-        self.connection.refuse(why, Some(words)).await
+    pub async fn reject_saying(self, why: Reject, words: Option<&str>) -> Result<(), Error> {
+        self.connection.refuse(why, words).await
     }
 }
 
@@ -404,12 +404,12 @@ impl PlayRequest {
         self.connection.refuse(why, None).await
     }
 
-    /// The same in words of somebody else.
+    /// The same in words of somebody else, where there are some.
     ///
     /// # Errors
     /// A peer that does not listen.
-    pub async fn reject_saying(self, why: Reject, words: &str) -> Result<(), Error> {
-        self.connection.refuse(why, Some(words)).await
+    pub async fn reject_saying(self, why: Reject, words: Option<&str>) -> Result<(), Error> {
+        self.connection.refuse(why, words).await
     }
 }
 

@@ -5,19 +5,19 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::HeaderValue;
 use prometheus::{IntCounterVec, Opts};
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, timeout_at};
-use webhook::{Answer, Client, Request};
+use webhook::{Answer, Client, Request, Verdict};
 
 use crate::events::{Event, Events, Seldom};
 use crate::model::{Callback, OnFailure, check_name};
-use crate::runtime::{lock, utc_ms};
-use crate::secret;
+use crate::runtime::lock;
+use crate::{secret, signed};
 
 /// Answers that are remembered, and viewers whose credential is.
 const REMEMBERED: usize = 100_000;
@@ -332,30 +332,21 @@ impl Access {
             "agent": visitor.agent,
         });
         let body = body.to_string();
+        let headers = signed::headers(
+            callback.secret.as_deref(),
+            callback.headers.as_ref(),
+            (&secret::random(), body.as_bytes()),
+            HeaderValue::from_static("application/json"),
+        );
         let request = Request {
             url: url::Url::parse(&callback.url).map_err(|error| error.to_string())?,
-            headers: headers(callback, body.as_bytes())?,
+            headers: headers?,
             body: body.into(),
             timeout: deadline.saturating_duration_since(Instant::now()),
         };
         let answer = self.client.post(request).await;
         answer.map_err(|error| error.to_string())
     }
-}
-
-fn headers(callback: &Callback, body: &[u8]) -> Result<HeaderMap, String> {
-    let secrets: Vec<&str> = callback.secret.as_deref().into_iter().collect();
-    let now = utc_ms() / 1_000;
-    let signed = webhook::sign::headers(&secrets, &secret::random(), now, body);
-    let mut headers = signed.map_err(|error| error.to_string())?;
-    for (name, value) in callback.headers.iter().flatten() {
-        let name = HeaderName::try_from(name).map_err(|error| error.to_string())?;
-        let value = HeaderValue::try_from(value).map_err(|error| error.to_string())?;
-        headers.insert(name, value);
-    }
-    let json = HeaderValue::from_static("application/json");
-    headers.insert(header::CONTENT_TYPE, json);
-    Ok(headers)
 }
 
 /// What the body says. One that looks like JSON and is not what it should be says nothing that may
@@ -373,32 +364,23 @@ fn said(body: &[u8]) -> Result<Said, String> {
 
 /// 2xx allows, unless its body says otherwise; other 4xx than those of a server in trouble deny.
 fn read(answer: &Answer) -> Result<Decision, String> {
-    let status = answer.status;
+    let verdict = answer.verdict();
     let said = match said(&answer.body) {
-        Err(error) if status.is_success() => return Err(error),
+        Err(error) if verdict == Verdict::Taken => return Err(error),
         said => said.unwrap_or_default(),
     };
     let reason = said.reason.unwrap_or_else(|| "not allowed".to_owned());
     let reason = reason.chars().filter(|c| !c.is_control()).take(REASON);
     let denied = Decision::Deny(reason.collect());
-    if status.is_success() {
-        return match said.redirect {
-            _ if said.allow == Some(false) => Ok(denied),
-            None => Ok(Decision::Allow),
-            Some(to) => check_name(&to)
-                .map(|()| Decision::Redirect(to))
-                .map_err(|_| "redirected to what is no name of a stream".to_owned()),
-        };
+    match (verdict, said.redirect) {
+        (Verdict::Again { .. }, _) => Err(answer.status.to_string()),
+        (Verdict::Never, _) => Ok(denied),
+        (Verdict::Taken, _) if said.allow == Some(false) => Ok(denied),
+        (Verdict::Taken, None) => Ok(Decision::Allow),
+        (Verdict::Taken, Some(to)) => check_name(&to)
+            .map(|()| Decision::Redirect(to))
+            .map_err(|_| "redirected to what is no name of a stream".to_owned()),
     }
-    let troubled = [
-        StatusCode::REQUEST_TIMEOUT,
-        StatusCode::TOO_EARLY,
-        StatusCode::TOO_MANY_REQUESTS,
-    ];
-    if status.is_client_error() && !troubled.contains(&status) {
-        return Ok(denied);
-    }
-    Err(status.to_string())
 }
 
 /// What cannot be made to look like something else.
@@ -441,6 +423,7 @@ fn key(parts: &[&str]) -> Key {
 mod tests {
     use super::*;
     use bytes::Bytes;
+    use http::StatusCode;
 
     fn said(status: u16, body: &str) -> Result<Decision, String> {
         read(&Answer {

@@ -28,6 +28,7 @@ mod rtmp_server;
 mod runtime;
 mod secret;
 mod sentinel;
+mod signed;
 mod stream_metrics;
 pub mod systemd;
 mod tls;

@@ -194,10 +194,8 @@ async fn publish(request: PublishRequest, shared: &Shared) {
     };
     shared.note(Action::Publish, request.target(), request.peer(), &refusal);
     // A peer that does not wait for the answer has its own.
-    let _ = match &refusal.words {
-        Some(words) => Box::pin(request.reject_saying(refusal.why, words)).await,
-        None => Box::pin(request.reject(refusal.why)).await,
-    };
+    let words = refusal.words.as_deref();
+    let _ = Box::pin(request.reject_saying(refusal.why, words)).await;
 }
 
 async fn play(request: PlayRequest, shared: &Shared) {
@@ -210,10 +208,8 @@ async fn play(request: PlayRequest, shared: &Shared) {
         Err(refusal) => (refusal, request),
     };
     shared.note(Action::Play, request.target(), request.peer(), &refusal);
-    let _ = match &refusal.words {
-        Some(words) => Box::pin(request.reject_saying(refusal.why, words)).await,
-        None => Box::pin(request.reject(refusal.why)).await,
-    };
+    let words = refusal.words.as_deref();
+    let _ = Box::pin(request.reject_saying(refusal.why, words)).await;
 }
 
 impl Shared {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::events::{Event, Seldom};
 use crate::metrics::Metrics;
-use crate::runtime::{Manager, utc_ms};
+use crate::runtime::{Manager, millis, utc_ms};
 use crate::tls::Certificate;
 
 const DAY_MS: i64 = 86_400_000;
@@ -56,8 +56,7 @@ impl Sentinel {
             }
             Some(since) if !degraded => {
                 self.degraded = None;
-                let after = since.elapsed().as_millis();
-                let after_ms = after.try_into().unwrap_or(u64::MAX);
+                let after_ms = millis(since.elapsed());
                 self.manager
                     .events
                     .tell_all(&Event::DatabaseRecovered { after_ms });

@@ -25,17 +25,24 @@ pub enum Verdict {
 /// (a setting that points to the old place), an address that policy forbids.
 #[must_use]
 pub fn verdict(outcome: &Result<Answer, Error>) -> Verdict {
-    let Ok(answer) = outcome else {
-        return Verdict::Again { after: None };
-    };
-    let after = answer.retry_after;
-    match answer.status {
-        status if status.is_success() => Verdict::Taken,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
-            Verdict::Again { after }
+    outcome
+        .as_ref()
+        .map_or(Verdict::Again { after: None }, Answer::verdict)
+}
+
+impl Answer {
+    /// What its status means. A receiver in trouble has not decided yet.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let after = self.retry_after;
+        match self.status {
+            status if status.is_success() => Verdict::Taken,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
+                Verdict::Again { after }
+            }
+            status if status.is_client_error() => Verdict::Never,
+            _ => Verdict::Again { after },
         }
-        status if status.is_client_error() => Verdict::Never,
-        _ => Verdict::Again { after },
     }
 }
 

@@ -10,7 +10,7 @@ use super::plan::Plan;
 use super::view::etag;
 use super::{Api, Problem};
 use crate::events::{Event, StopReason};
-use crate::model::Definition;
+use crate::model::{self, Definition};
 
 /// A stream as it is kept, and what that says.
 pub(super) type Stored = (Record, Definition);
@@ -54,6 +54,30 @@ pub(super) fn editable(shown: Option<Value>) -> Result<Value, Problem> {
     let why = "what is kept cannot be read: replace it (PUT)";
     let unreadable = || Problem::new(StatusCode::CONFLICT, "unreadable", why);
     shown.ok_or_else(unreadable)
+}
+
+/// What is sent, instead of what was kept.
+pub(super) fn replacing(
+    body: Value,
+    member: &'static str,
+    name: &str,
+) -> impl FnOnce(Option<Value>) -> Result<Value, Problem> + Send + use<> {
+    let name = name.to_owned();
+    move |_| named(body, member, &name)
+}
+
+/// What is kept, with a patch merged into it (RFC 7396).
+pub(super) fn merging(
+    patch: Value,
+    member: &'static str,
+    name: &str,
+) -> impl FnOnce(Option<Value>) -> Result<Value, Problem> + Send + use<> {
+    let name = name.to_owned();
+    move |kept| {
+        let mut kept = editable(kept)?;
+        model::merge(&mut kept, &named(patch, member, &name)?);
+        Ok(kept)
+    }
 }
 
 pub(super) async fn create(api: Api, body: Value) -> Result<Stored, Problem> {
@@ -225,10 +249,9 @@ pub(super) fn check_match(headers: &HeaderMap, record: &Record) -> Result<(), Pr
 
 /// A resource keeps what it is called; its path says it, so the body need not.
 pub(super) fn named(mut body: Value, member: &str, name: &str) -> Result<Value, Problem> {
-    let Some(members) = body.as_object_mut() else {
-        let why = "a JSON object is expected";
-        return Err(Problem::invalid("not_an_object", "", why));
-    };
+    let members = body
+        .as_object_mut()
+        .ok_or_else(|| Problem::not_an_object(""))?;
     let given = members.entry(member).or_insert_with(|| json!(name));
     if given != name {
         let code = format!("{member}_fixed");

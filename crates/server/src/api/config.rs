@@ -1,7 +1,7 @@
 //! `/api/v1/config`: templates, streams and hooks as one document, which can live in git. It is
 //! applied as a whole or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
@@ -87,29 +87,11 @@ pub(super) async fn export(
     let _change = api.manager.changes.lock().await;
     let present = Present::read(&api).await?;
     let reveal = shown.reveal;
-    // A backup that leaves something out is none.
-    if let Some((_, record)) = present.unreadable.first() {
-        let why = format!("{} cannot be read: the log says why", record.name);
-        let status = http::StatusCode::INTERNAL_SERVER_ERROR;
-        return Err(Problem::new(status, "unreadable", &why));
-    }
     let document = Document {
         version: VERSION,
-        templates: present
-            .templates
-            .values()
-            .map(|(_, t)| t.shown(reveal))
-            .collect(),
-        streams: present
-            .streams
-            .values()
-            .map(|(_, s)| s.shown(reveal))
-            .collect(),
-        hooks: present
-            .hooks
-            .values()
-            .map(|(_, h)| h.shown(reveal))
-            .collect(),
+        templates: present.templates.shown(|template| template.shown(reveal))?,
+        streams: present.streams.shown(|stream| stream.shown(reveal))?,
+        hooks: present.hooks.shown(|hook| hook.shown(reveal))?,
     };
     // For people and for diffs: one member a line, always in the same order.
     let mut text = serde_json::to_string_pretty(&document).map_err(|_| Problem::internal())?;
@@ -133,21 +115,20 @@ pub(super) async fn apply(
             .map_err(|p| p.on_lines_of(&text));
         let (mut plan, mut diff) = worked?;
         diff.dry_run = asked.dry_run;
-        plan.check_cycles(&api)?;
-        if !diff.dry_run {
-            let (created, changed, removed) = diff.counts();
-            if created + changed + removed > 0 {
-                plan.tell_all(Event::ConfigApplied {
-                    created,
-                    changed,
-                    removed,
-                });
-            }
-            plan.carry_out(&api)
-                .await
-                .map_err(|p| p.on_lines_of(&text))?;
-            tracing::info!(created, changed, removed, "configuration applied");
+        if diff.dry_run {
+            plan.check_cycles(&api)?;
+            return Ok(diff);
         }
+        let (created, changed, removed) = diff.counts();
+        if created + changed + removed > 0 {
+            plan.tell_all(Event::ConfigApplied {
+                created,
+                changed,
+                removed,
+            });
+        }
+        plan.carry_out(&api).await?;
+        tracing::info!(created, changed, removed, "configuration applied");
         Ok(diff)
     });
     Ok(Json(diff.await?))
@@ -179,68 +160,98 @@ impl Problem {
 
 /// What is configured now.
 struct Present {
-    templates: BTreeMap<String, (Record, Template)>,
-    streams: BTreeMap<String, (Record, Definition)>,
-    hooks: BTreeMap<String, (Record, HookDefinition)>,
-    /// Those that cannot be read, of any kind.
-    unreadable: Vec<(Kind, Record)>,
+    templates: All<Template>,
+    streams: All<Definition>,
+    hooks: All<HookDefinition>,
 }
 
 impl Present {
     async fn read(api: &Api) -> Result<Self, Problem> {
         let store = &api.manager.store;
-        let mut unreadable = Vec::new();
-        let templates = by_name(
-            Kind::Template,
-            store.all(Kind::Template).await?,
-            &mut unreadable,
-            |r| Template::read(&r.config).ok(),
-        );
-        let streams = by_name(
-            Kind::Stream,
-            store.all(Kind::Stream).await?,
-            &mut unreadable,
-            |r| api.manager.definition_of(r),
-        );
-        let hooks = by_name(
-            Kind::Hook,
-            store.all(Kind::Hook).await?,
-            &mut unreadable,
-            |r| HookDefinition::read(&r.config).ok(),
-        );
         Ok(Self {
-            templates,
-            streams,
-            hooks,
-            unreadable,
+            templates: All::of(store.all(Kind::Template).await?, |record| {
+                Template::read(&record.config).ok()
+            }),
+            streams: All::of(store.all(Kind::Stream).await?, |record| {
+                api.manager.definition_of(record)
+            }),
+            hooks: All::of(store.all(Kind::Hook).await?, |record| {
+                HookDefinition::read(&record.config).ok()
+            }),
         })
     }
 }
 
-impl Present {
-    fn unreadable(&self, kind: Kind, name: &str) -> Option<&Record> {
-        let mut all = self.unreadable.iter();
-        let found = all.find(|(k, record)| *k == kind && record.name == name);
-        found.map(|(_, record)| record)
-    }
+/// All of a kind, by name; `None` where what is kept cannot be read.
+struct All<T>(BTreeMap<String, (Record, Option<T>)>);
+
+/// One of the changes that make them what is wanted.
+enum Step<'a, T> {
+    /// The record that is there, what it says, what it is to say.
+    Put(Option<&'a Record>, Option<&'a T>, &'a T),
+    Remove(&'a Record),
 }
 
-fn by_name<T>(
-    kind: Kind,
-    records: Vec<Record>,
-    unreadable: &mut Vec<(Kind, Record)>,
-    read: impl Fn(&Record) -> Option<T>,
-) -> BTreeMap<String, (Record, T)> {
-    let mut found = BTreeMap::new();
-    for record in records {
-        match read(&record) {
-            Some(value) => {
-                found.insert(record.name.clone(), (record, value));
-            }
-            None => unreadable.push((kind, record)),
-        }
+impl<T: PartialEq> All<T> {
+    fn of(records: Vec<Record>, read: impl Fn(&Record) -> Option<T>) -> Self {
+        let found = records.into_iter().map(|record| {
+            let value = read(&record);
+            (record.name.clone(), (record, value))
+        });
+        Self(found.collect())
     }
-    found
+
+    fn get(&self, name: &str) -> Option<&T> {
+        self.0.get(name)?.1.as_ref()
+    }
+
+    /// A backup that leaves something out is none.
+    fn shown(&self, show: impl Fn(&T) -> Value) -> Result<Vec<Value>, Problem> {
+        let each = self.0.iter().map(|(name, (_, value))| {
+            let value = value.as_ref().map(&show);
+            value.ok_or_else(|| {
+                let why = format!("{name} cannot be read: the log says why");
+                let status = http::StatusCode::INTERNAL_SERVER_ERROR;
+                Problem::new(status, "unreadable", &why)
+            })
+        });
+        each.collect()
+    }
+
+    /// What makes them the `wanted` ones, noted in `changes`.
+    fn steps<'a>(
+        &'a self,
+        wanted: &'a [T],
+        name: impl Fn(&T) -> &str,
+        changes: &mut Changes,
+        differ: impl Fn(Option<&T>, &T) -> Vec<String>,
+    ) -> Vec<Step<'a, T>> {
+        let (mut steps, mut names) = (Vec::new(), BTreeSet::new());
+        for after in wanted {
+            let name = name(after);
+            names.insert(name);
+            match self.0.get(name) {
+                Some((_, Some(before))) if before == after => {}
+                Some((record, before)) => {
+                    let before = before.as_ref();
+                    let differ = differ(before, after);
+                    changes.changed.insert(name.to_owned(), differ);
+                    steps.push(Step::Put(Some(record), before, after));
+                }
+                None => {
+                    changes.created.push(name.to_owned());
+                    steps.push(Step::Put(None, None, after));
+                }
+            }
+        }
+        for (name, (record, _)) in &self.0 {
+            if !names.contains(name.as_str()) {
+                changes.removed.push(name.clone());
+                steps.push(Step::Remove(record));
+            }
+        }
+        steps
+    }
 }
 
 /// What the document asks for.
@@ -258,27 +269,10 @@ async fn work_out(api: &Api, text: &str) -> Result<(Plan, Diff), Problem> {
     wanted.shelf.check_prefixes()?;
     let (mut plan, mut diff) = (Plan::default(), Diff::default());
     wanted.plan_streams(&present, &mut plan, &mut diff.streams);
-    plan.follow_templates(api, &[], &wanted.shelf)?;
+    plan.follow_with_born(api, &wanted.shelf)?;
     check_born(api, &wanted.shelf)?;
     wanted.plan_templates(&present, &mut plan, &mut diff.templates);
     wanted.plan_hooks(&present, &mut plan, &mut diff.hooks);
-    for (kind, record) in &present.unreadable {
-        match kind {
-            Kind::Stream if !wanted.streams.iter().any(|s| s.name() == record.name) => {
-                plan.remove_stream(record);
-                diff.streams.removed.push(record.name.clone());
-            }
-            Kind::Template if wanted.shelf.get(&record.name).is_none() => {
-                plan.remove_template(record);
-                diff.templates.removed.push(record.name.clone());
-            }
-            Kind::Hook if !wanted.hooks.iter().any(|h| h.id() == record.name) => {
-                plan.remove_hook(record);
-                diff.hooks.removed.push(record.name.clone());
-            }
-            _ => {}
-        }
-    }
     plan.set_templates(wanted.shelf);
     Ok((plan, diff))
 }
@@ -366,12 +360,17 @@ fn string<'a>(value: &'a Value, member: &str) -> &'a str {
         .unwrap_or_default()
 }
 
+/// The members that differ; which those are of what cannot be read nobody knows.
+fn shown_differ(before: Option<Value>, after: &Value) -> Vec<String> {
+    before.map_or_else(Vec::new, |before| members_that_differ(&before, after))
+}
+
 impl Wanted {
     fn of(document: Document, present: &Present) -> Result<Self, Problem> {
         let mut missed = Vec::new();
         let templates = each("templates", document.templates, &mut missed, |value| {
             let current = present.templates.get(string(&value, "name"));
-            Template::accept(value, current.map(|(_, template)| template))
+            Template::accept(value, current)
         })?;
         // Streams cannot be read with templates of which something is missed.
         if !missed.is_empty() {
@@ -382,11 +381,11 @@ impl Wanted {
         let shelf = shelf.fold(Templates::default(), |shelf, template| shelf.with(template));
         let streams = each("streams", document.streams, &mut missed, |value| {
             let current = present.streams.get(string(&value, "name"));
-            Definition::accept(value, current.map(|(_, stream)| stream), &shelf)
+            Definition::accept(value, current, &shelf)
         })?;
         let hooks = each("hooks", document.hooks, &mut missed, |value| {
             let current = present.hooks.get(string(&value, "id"));
-            HookDefinition::accept(value, current.map(|(_, hook)| hook))
+            HookDefinition::accept(value, current)
         })?;
         if !missed.is_empty() {
             return Err(Problem::missing(&missed));
@@ -403,97 +402,97 @@ impl Wanted {
     }
 
     fn plan_streams(&self, present: &Present, plan: &mut Plan, changes: &mut Changes) {
-        for stream in &self.streams {
-            let name = stream.name();
-            let unreadable = present.unreadable(Kind::Stream, name);
-            match (present.streams.get(name), unreadable) {
-                (Some((_, before)), _) if before == stream => {}
-                (Some((_, before)), _) if before.text() == stream.text() => {
-                    let differ = differences(Some(before.config()), stream.config());
-                    changes.changed.insert(name.to_owned(), differ);
+        let differ = |before: Option<&Definition>, after: &Definition| {
+            differences(before.map(Definition::config), after.config())
+        };
+        let present = &present.streams;
+        for step in present.steps(&self.streams, Definition::name, changes, differ) {
+            match step {
+                Step::Put(None, _, stream) => plan.create_stream(stream.clone()),
+                // Another template makes something else of the same words.
+                Step::Put(_, Some(before), stream) if before.text() == stream.text() => {
                     plan.follow(Some(before.config()), stream.clone());
                 }
-                (Some((record, before)), _) => {
-                    let differ = differences(Some(before.config()), stream.config());
-                    changes.changed.insert(name.to_owned(), differ);
-                    plan.update_stream(record, Some(before), stream.clone());
+                Step::Put(Some(record), before, stream) => {
+                    plan.update_stream(record, before, stream.clone());
                 }
-                (None, Some(record)) => {
-                    let differ = differences(None, stream.config());
-                    changes.changed.insert(name.to_owned(), differ);
-                    plan.update_stream(record, None, stream.clone());
-                }
-                (None, None) => {
-                    changes.created.push(name.to_owned());
-                    plan.create_stream(stream.clone());
-                }
-            }
-        }
-        for (name, (record, _)) in &present.streams {
-            if !self.streams.iter().any(|stream| stream.name() == name) {
-                changes.removed.push(name.clone());
-                plan.remove_stream(record);
+                Step::Remove(record) => plan.remove_stream(record),
             }
         }
     }
 
     fn plan_templates(&self, present: &Present, plan: &mut Plan, changes: &mut Changes) {
-        for template in &self.templates {
-            let name = template.name();
-            match present.templates.get(name) {
-                Some((_, before)) if before == template => {}
-                Some((record, before)) => {
-                    let differ = members_that_differ(&before.shown(true), &template.shown(true));
-                    changes.changed.insert(name.to_owned(), differ);
-                    plan.put_template(Some(record), template);
-                }
-                None => match present.unreadable(Kind::Template, name) {
-                    Some(record) => {
-                        changes.changed.insert(name.to_owned(), Vec::new());
-                        plan.put_template(Some(record), template);
-                    }
-                    None => {
-                        changes.created.push(name.to_owned());
-                        plan.put_template(None, template);
-                    }
-                },
-            }
-        }
-        for (name, (record, _)) in &present.templates {
-            if self.shelf.get(name).is_none() {
-                changes.removed.push(name.clone());
-                plan.remove_template(record);
+        let differ = |before: Option<&Template>, after: &Template| {
+            shown_differ(before.map(|t| t.shown(true)), &after.shown(true))
+        };
+        let present = &present.templates;
+        for step in present.steps(&self.templates, Template::name, changes, differ) {
+            match step {
+                Step::Put(record, _, template) => plan.put_template(record, template),
+                Step::Remove(record) => plan.remove_template(record),
             }
         }
     }
 
     fn plan_hooks(&self, present: &Present, plan: &mut Plan, changes: &mut Changes) {
-        for hook in &self.hooks {
-            let id = hook.id();
-            match present.hooks.get(id) {
-                Some((_, before)) if before == hook => {}
-                Some((record, before)) => {
-                    let differ = members_that_differ(&before.shown(true), &hook.shown(true));
-                    changes.changed.insert(id.to_owned(), differ);
-                    plan.put_hook(Some(record), hook.clone());
-                }
-                None => match present.unreadable(Kind::Hook, id) {
-                    Some(record) => {
-                        changes.changed.insert(id.to_owned(), Vec::new());
-                        plan.put_hook(Some(record), hook.clone());
-                    }
-                    None => {
-                        changes.created.push(id.to_owned());
-                        plan.put_hook(None, hook.clone());
-                    }
-                },
+        let differ = |before: Option<&HookDefinition>, after: &HookDefinition| {
+            shown_differ(before.map(|h| h.shown(true)), &after.shown(true))
+        };
+        let present = &present.hooks;
+        for step in present.steps(&self.hooks, HookDefinition::id, changes, differ) {
+            match step {
+                Step::Put(record, _, hook) => plan.put_hook(record, hook.clone()),
+                Step::Remove(record) => plan.remove_hook(record),
             }
         }
-        for (id, (record, _)) in &present.hooks {
-            if !self.hooks.iter().any(|hook| hook.id() == id) {
-                changes.removed.push(id.clone());
-                plan.remove_hook(record);
-            }
-        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_replaced_or_removed_as_the_rest_is() {
+        let record = |(name, config): (&str, &str)| Record {
+            name: name.to_owned(),
+            config: config.to_owned(),
+            version: 1,
+            created_ms: 0,
+            updated_ms: 0,
+        };
+        let kept = [("a", "a1"), ("b", "b1"), ("c", ""), ("d", ""), ("e", "e1")];
+        let read = |record: &Record| Some(record.config.clone()).filter(|text| !text.is_empty());
+        let present = All::of(kept.map(record).into(), read);
+        assert_eq!(present.get("a"), Some(&"a1".to_owned()));
+        assert_eq!(present.get("c"), None);
+        let refused = present.shown(|text| text.as_str().into());
+        assert!(refused.unwrap_err().detail.starts_with("c cannot be read"));
+
+        let wanted = ["a1", "b2", "c2", "f2"].map(str::to_owned);
+        let mut changes = Changes::default();
+        let differ = |before: Option<&String>, _: &String| before.cloned().into_iter().collect();
+        let steps = present.steps(&wanted, |text| &text[..1], &mut changes, differ);
+        let steps = steps.iter().map(|step| match step {
+            Step::Put(record, before, after) => format!(
+                "{:?} {before:?} {after}",
+                record.map(|record| record.name.as_str())
+            ),
+            Step::Remove(record) => format!("- {}", record.name),
+        });
+        let expected = [
+            r#"Some("b") Some("b1") b2"#,
+            r#"Some("c") None c2"#,
+            "None None f2",
+            "- d",
+            "- e",
+        ];
+        assert_eq!(steps.collect::<Vec<_>>(), expected);
+        assert_eq!(changes.created, ["f"]);
+        let changed = json!({"b": ["b1"], "c": []});
+        assert_eq!(json!(changes.changed), changed);
+        assert_eq!(changes.removed, ["d", "e"]);
     }
 }

@@ -17,7 +17,7 @@ use store::EventQuery;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use utoipa::ToSchema;
 
-use super::extract::{Asked, bad_query};
+use super::extract::{Asked, bad_query, page_limit};
 use super::{Api, Problem};
 use crate::events::{Committed, Events, any_fits};
 
@@ -232,10 +232,7 @@ pub(super) async fn history(
     State(api): State<Api>,
     Asked(sought): Asked<Sought>,
 ) -> Result<Json<EventPage>, Problem> {
-    let limit = sought.limit.unwrap_or(100);
-    if !(1..=1000).contains(&limit) {
-        return Err(bad_query("limit is 1..=1000"));
-    }
+    let limit = page_limit(sought.limit)?;
     let filter = Filter::new(&sought.kinds, &sought.stream)?;
     let newest_first = sought.order == Order::Newest;
     let (mut items, mut at, mut looked_at) = (Vec::new(), sought.cursor, 0);

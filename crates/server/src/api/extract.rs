@@ -38,6 +38,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     }
 }
 
+/// How many of a list are wanted: 1..=1000, 100 where nothing is said.
+pub(super) fn page_limit<T: From<u16> + PartialOrd>(asked: Option<T>) -> Result<T, Problem> {
+    let limit = asked.unwrap_or_else(|| T::from(100));
+    if limit < T::from(1) || limit > T::from(1_000) {
+        return Err(bad_query("limit is 1..=1000"));
+    }
+    Ok(limit)
+}
+
 pub(super) fn bad_query(why: &str) -> Problem {
     bad(StatusCode::BAD_REQUEST, "bad_query", why)
 }

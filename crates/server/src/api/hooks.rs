@@ -4,17 +4,18 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Delivery, Kind, Record};
 use utoipa::ToSchema;
 
-use super::change::{begin, check_match, editable, is_possible, named, only, to_the_end};
+use super::change::{begin, check_match, is_possible, merging, replacing, to_the_end};
 use super::document::{HookPatch, HookUpdate, HookWritten};
-use super::extract::{Asked, Named, Sent, bad_query};
+use super::extract::{Asked, Named, Sent, page_limit};
+use super::kept::{self, Document};
 use super::plan::Plan;
-use super::streams::{Shown, tagged};
+use super::streams::{Shown, created, tagged};
 use super::templates::Paged;
 use super::{Api, Problem};
 use crate::events::Committed;
@@ -126,7 +127,7 @@ pub(super) async fn list(
 ) -> Result<Json<HookPage>, Problem> {
     let (records, next) = asked.read(&api, Kind::Hook).await?;
     let readable = records.iter().filter_map(|record| {
-        let hook = read_record(record).ok()?;
+        let hook = kept::parsed(record).ok()?;
         Some(resource(&api, (record, &hook), false))
     });
     let items = readable.collect();
@@ -142,22 +143,9 @@ pub(super) async fn create(
     Asked(shown): Asked<Shown>,
     Sent(body): Sent,
 ) -> Result<Response, Problem> {
-    let own = api.clone();
-    let (record, hook) = to_the_end(async move {
-        let _change = begin(&own).await?;
-        let hook = HookDefinition::accept(body, None)?;
-        check_number(own.manager.hooks.count() + 1)?;
-        let record = put(&own, None, &hook).await?;
-        Ok((record, hook))
-    })
-    .await?;
-    let mut response = respond(&api, (&record, &hook), &shown);
-    *response.status_mut() = StatusCode::CREATED;
-    let location = format!("/api/v1/hooks/{}", record.name);
-    if let Ok(location) = HeaderValue::try_from(location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    let (record, hook) = kept::create(api.clone(), body).await?;
+    let response = respond(&api, (&record, &hook), &shown);
+    Ok(created(response, &format!("hooks/{}", record.name)))
 }
 
 /// One hook, and how its deliveries are going.
@@ -168,7 +156,7 @@ pub(super) async fn read(
     Named(HookPath { id }): Named<HookPath>,
     Asked(shown): Asked<Shown>,
 ) -> Result<Response, Problem> {
-    let (record, hook) = find(&api, &id).await?;
+    let (record, hook) = kept::find(&api, &id).await?;
     Ok(respond(&api, (&record, &hook), &shown))
 }
 
@@ -183,9 +171,8 @@ pub(super) async fn replace(
     headers: HeaderMap,
     Sent(body): Sent,
 ) -> Result<Response, Problem> {
-    let own = id.clone();
-    let edit = move |_| named(body, "id", &own);
-    let (record, hook) = change(api.clone(), id, headers, edit).await?;
+    let edit = replacing(body, "id", &id);
+    let (record, hook) = kept::change(api.clone(), id, headers, edit).await?;
     Ok(respond(&api, (&record, &hook), &shown))
 }
 
@@ -201,13 +188,8 @@ pub(super) async fn patch(
     headers: HeaderMap,
     Sent(patch): Sent,
 ) -> Result<Response, Problem> {
-    let own = id.clone();
-    let edit = move |hook| {
-        let mut hook = editable(hook)?;
-        model::merge(&mut hook, &named(patch, "id", &own)?);
-        Ok(hook)
-    };
-    let (record, hook) = change(api.clone(), id, headers, edit).await?;
+    let edit = merging(patch, "id", &id);
+    let (record, hook) = kept::change(api.clone(), id, headers, edit).await?;
     Ok(respond(&api, (&record, &hook), &shown))
 }
 
@@ -221,7 +203,7 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, Problem> {
     to_the_end(async move {
         let _change = begin(&api).await?;
-        let record = kept(&api, &id).await?;
+        let record = kept::record::<HookDefinition>(&api, &id).await?;
         check_match(&headers, &record)?;
         let mut plan = Plan::default();
         plan.remove_hook(&record);
@@ -239,7 +221,7 @@ pub(super) async fn test(
     State(api): State<Api>,
     Named(HookPath { id }): Named<HookPath>,
 ) -> Result<Json<Tested>, Problem> {
-    kept(&api, &id).await?;
+    kept::record::<HookDefinition>(&api, &id).await?;
     let tested = api.manager.hooks.test(&id).await;
     let why = "the hook is disabled";
     let disabled = || Problem::new(StatusCode::CONFLICT, "hook_disabled", why);
@@ -254,11 +236,8 @@ pub(super) async fn dead(
     Named(HookPath { id }): Named<HookPath>,
     Asked(asked): Asked<DeadPaged>,
 ) -> Result<Json<DeadPage>, Problem> {
-    let limit = asked.limit.unwrap_or(100);
-    if !(1..=1000).contains(&limit) {
-        return Err(bad_query("limit is 1..=1000"));
-    }
-    kept(&api, &id).await?;
+    let limit = page_limit(asked.limit)?;
+    kept::record::<HookDefinition>(&api, &id).await?;
     let after = asked.cursor.unwrap_or(0);
     let mut found = api.manager.store.dead(&id, after, limit + 1).await?;
     let more = found.len() > limit as usize;
@@ -278,7 +257,7 @@ pub(super) async fn replay(
 ) -> Result<Json<Counted>, Problem> {
     is_possible(&api)?;
     let Chosen { events } = model::typed(&body)?;
-    kept(&api, &id).await?;
+    kept::record::<HookDefinition>(&api, &id).await?;
     let count = api.manager.store.revive(&id, events.as_deref()).await?;
     api.manager.hooks.reload(&id).await;
     tracing::info!(hook = id, count, "dead letters are tried again");
@@ -293,7 +272,7 @@ pub(super) async fn discard(
     Named(HookPath { id }): Named<HookPath>,
 ) -> Result<Json<Counted>, Problem> {
     is_possible(&api)?;
-    kept(&api, &id).await?;
+    kept::record::<HookDefinition>(&api, &id).await?;
     let count = api.manager.store.discard(&id, None).await?;
     api.manager.hooks.reload(&id).await;
     tracing::info!(hook = id, count, "dead letters removed");
@@ -312,54 +291,30 @@ impl From<Delivery> for DeadLetter {
     }
 }
 
-async fn kept(api: &Api, id: &str) -> Result<Record, Problem> {
-    let record = api.manager.store.get(Kind::Hook, id).await?;
-    record.ok_or_else(|| Problem::not_found("hook"))
-}
+impl Document for HookDefinition {
+    const KIND: Kind = Kind::Hook;
+    const WORD: &'static str = "hook";
 
-async fn find(api: &Api, id: &str) -> Result<(Record, HookDefinition), Problem> {
-    let record = kept(api, id).await?;
-    let hook = read_record(&record)?;
-    Ok((record, hook))
-}
+    fn accept(body: Value, current: Option<&Self>) -> Result<Self, Problem> {
+        Self::accept(body, current)
+    }
 
-fn read_record(record: &Record) -> Result<HookDefinition, Problem> {
-    HookDefinition::read(&record.config).map_err(|problem| {
-        let error = problem.detail;
-        tracing::error!(hook = record.name, error, "unreadable in the database");
-        Problem::internal()
-    })
-}
+    fn read(text: &str) -> Result<Self, Problem> {
+        Self::read(text)
+    }
 
-async fn change(
-    api: Api,
-    id: String,
-    headers: HeaderMap,
-    edit: impl FnOnce(Option<Value>) -> Result<Value, Problem> + Send + 'static,
-) -> Result<(Record, HookDefinition), Problem> {
-    to_the_end(async move {
-        let _change = begin(&api).await?;
-        let record = kept(&api, &id).await?;
-        let current = read_record(&record).ok();
-        let current = current.as_ref();
-        check_match(&headers, &record)?;
-        let edited = edit(current.map(|current| current.shown(false)))?;
-        let hook = HookDefinition::accept(edited, current)?;
-        if Some(&hook) == current {
-            return Ok((record, hook));
+    fn shown(&self, reveal: bool) -> Value {
+        self.shown(reveal)
+    }
+
+    async fn plan(&self, api: &Api, before: Option<&Record>) -> Result<Plan, Problem> {
+        if before.is_none() {
+            check_number(api.manager.hooks.count() + 1)?;
         }
-        let record = put(&api, Some(&record), &hook).await?;
-        Ok((record, hook))
-    })
-    .await
-}
-
-async fn put(api: &Api, before: Option<&Record>, hook: &HookDefinition) -> Result<Record, Problem> {
-    let mut plan = Plan::default();
-    plan.put_hook(before, hook.clone());
-    let record = only(plan.carry_out(api).await?)?;
-    tracing::info!(hook = record.name, version = record.version, "kept");
-    Ok(record)
+        let mut plan = Plan::default();
+        plan.put_hook(before, self.clone());
+        Ok(plan)
+    }
 }
 
 fn resource(api: &Api, (record, hook): (&Record, &HookDefinition), reveal: bool) -> HookResource {

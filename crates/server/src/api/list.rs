@@ -7,7 +7,7 @@ use store::Kind;
 use utoipa::ToSchema;
 
 use super::change::{Stored, unsaved};
-use super::extract::{Asked, bad_query};
+use super::extract::{Asked, bad_query, page_limit};
 use super::view::{Authority, Page, Viewer};
 use super::{Api, Problem};
 use crate::model::StreamConfig;
@@ -42,14 +42,6 @@ struct Filter {
 }
 
 impl Listed {
-    fn limit(&self) -> Result<usize, Problem> {
-        let limit = self.limit.unwrap_or(100);
-        if (1..=1000).contains(&limit) {
-            return Ok(limit);
-        }
-        Err(bad_query("limit is 1..=1000"))
-    }
-
     fn filter(&self) -> Result<Filter, Problem> {
         let pair = self.label.as_deref().map(|label| {
             let pair = label.split_once('=');
@@ -85,7 +77,7 @@ pub(super) async fn list(
     Asked(asked): Asked<Listed>,
     authority: Authority,
 ) -> Result<Json<Page>, Problem> {
-    let (limit, filter) = (asked.limit()?, asked.filter()?);
+    let (limit, filter) = (page_limit(asked.limit)?, asked.filter()?);
     let viewer = Viewer {
         authority,
         reveal: false,

@@ -9,6 +9,7 @@ mod extract;
 mod failing;
 mod hooks;
 mod inputs;
+mod kept;
 mod lines;
 mod list;
 mod plan;

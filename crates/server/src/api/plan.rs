@@ -96,12 +96,7 @@ impl Plan {
 
     /// What holds of it changed, whatever was written.
     pub(super) fn follow(&mut self, before: Option<&StreamConfig>, after: Definition) {
-        let config = after.config();
-        let told = Event::StreamUpdated {
-            enabled: config.is_enabled(),
-            changed: differences(before, config),
-        };
-        self.tell(after.name(), told);
+        self.tell(after.name(), updated(before, after.config()));
         self.streams.push(after);
     }
 
@@ -136,21 +131,14 @@ impl Plan {
         self.tell("", Event::TemplateDeleted { template });
     }
 
-    /// Streams follow templates that change. Those that the plan writes anyway are left out.
+    /// Streams follow templates that change.
     pub(super) fn follow_templates(
         &mut self,
         api: &Api,
         records: &[Record],
         templates: &Templates,
     ) -> Result<(), Problem> {
-        for record in records {
-            let written = self
-                .writes
-                .iter()
-                .any(|w| w.kind == Kind::Stream && w.name == record.name);
-            if written || !names_template(record) {
-                continue;
-            }
+        for record in records.iter().filter(|record| names_template(record)) {
             let after = Definition::read(&record.config, templates)
                 .map_err(|p| p.within(&format!("streams.{}", record.name)))?;
             let before = api.manager.definition_of(record);
@@ -162,17 +150,19 @@ impl Plan {
         self.follow_with_born(api, templates)
     }
 
-    fn follow_with_born(&mut self, api: &Api, templates: &Templates) -> Result<(), Problem> {
+    /// The same of those that encoders made.
+    pub(super) fn follow_with_born(
+        &mut self,
+        api: &Api,
+        templates: &Templates,
+    ) -> Result<(), Problem> {
         for born in api.manager.all_born() {
             let before = born.definition();
             let after = before
                 .with(templates)
                 .map_err(|p| p.within(&format!("streams.{}", before.name())))?;
             if after != *before {
-                let told = Event::StreamUpdated {
-                    enabled: after.config().is_enabled(),
-                    changed: differences(Some(before.config()), after.config()),
-                };
+                let told = updated(Some(before.config()), after.config());
                 self.tell(after.name(), told);
                 self.born.push(after);
             }
@@ -271,6 +261,13 @@ impl Plan {
 fn names_template(record: &Record) -> bool {
     // Cheaper than reading them all: most streams have none.
     record.config.contains("\"template\"")
+}
+
+fn updated(before: Option<&StreamConfig>, after: &StreamConfig) -> Event {
+    Event::StreamUpdated {
+        enabled: after.is_enabled(),
+        changed: differences(before, after),
+    }
 }
 
 /// The members that differ in what holds, by name.

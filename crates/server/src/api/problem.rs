@@ -95,6 +95,11 @@ impl Problem {
         }
     }
 
+    /// Something else where an object belongs.
+    pub(crate) fn not_an_object(field: &str) -> Self {
+        Self::invalid("not_an_object", field, "a JSON object is expected")
+    }
+
     pub(crate) fn not_found(what: &str) -> Self {
         let detail = format!("no such {what}");
         Self::new(StatusCode::NOT_FOUND, &format!("{what}_not_found"), &detail)

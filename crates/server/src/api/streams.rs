@@ -7,12 +7,12 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use store::Record;
 
-use super::change::{self, Stored, change, editable, find, named};
+use super::change::{self, Stored, change, find, merging, replacing};
 use super::document::{StreamPatch, StreamUpdate};
 use super::extract::{Asked, Named, Sent};
 use super::view::{Authority, Resource, Viewer, etag};
 use super::{Api, Problem};
-use crate::model::{self, StreamConfig};
+use crate::model::StreamConfig;
 
 /// Which stream.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -43,13 +43,9 @@ pub(super) async fn create(
     Sent(body): Sent,
 ) -> Result<Response, Problem> {
     let stored = change::create(api.clone(), body).await?;
-    let mut response = respond(&api, &stored, authority, &shown);
-    *response.status_mut() = StatusCode::CREATED;
-    let location = format!("/api/v1/streams/{}", stored.0.name.replace('/', "%2F"));
-    if let Ok(location) = HeaderValue::try_from(location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    let response = respond(&api, &stored, authority, &shown);
+    let path = format!("streams/{}", stored.0.name.replace('/', "%2F"));
+    Ok(created(response, &path))
 }
 
 /// One stream, with what holds (`effective`) and what it is doing (`runtime`).
@@ -87,11 +83,8 @@ pub(super) async fn replace(
     headers: HeaderMap,
     Sent(body): Sent,
 ) -> Result<Response, Problem> {
-    let own = name.clone();
-    let stored = change(api.clone(), name, headers, move |_| {
-        named(body, "name", &own)
-    })
-    .await?;
+    let edit = replacing(body, "name", &name);
+    let stored = change(api.clone(), name, headers, edit).await?;
     Ok(respond(&api, &stored, authority, &shown))
 }
 
@@ -108,12 +101,7 @@ pub(super) async fn patch(
     headers: HeaderMap,
     Sent(patch): Sent,
 ) -> Result<Response, Problem> {
-    let own = name.clone();
-    let edit = move |stream| {
-        let mut stream = editable(stream)?;
-        model::merge(&mut stream, &named(patch, "name", &own)?);
-        Ok(stream)
-    };
+    let edit = merging(patch, "name", &name);
     let stored = change(api.clone(), name, headers, edit).await?;
     Ok(respond(&api, &stored, authority, &shown))
 }
@@ -165,6 +153,15 @@ fn respond(api: &Api, stored: &Stored, authority: Authority, shown: &Shown) -> R
     };
     let resource = viewer.stream(&api.manager, record, definition);
     tagged(Json(resource).into_response(), record)
+}
+
+/// 201, and where it is.
+pub(super) fn created(mut response: Response, path: &str) -> Response {
+    *response.status_mut() = StatusCode::CREATED;
+    if let Ok(location) = HeaderValue::try_from(format!("/api/v1/{path}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
 }
 
 pub(super) fn tagged(mut response: Response, record: &Record) -> Response {

@@ -4,19 +4,20 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Kind, Record};
 use utoipa::ToSchema;
 
-use super::change::{begin, check_match, editable, named, only, to_the_end};
+use super::change::{begin, check_match, merging, replacing, to_the_end};
 use super::document::{TemplatePatch, TemplateUpdate, TemplateWritten};
-use super::extract::{Asked, Named, Sent, bad_query};
+use super::extract::{Asked, Named, Sent, page_limit};
+use super::kept::{self, Document};
 use super::plan::Plan;
-use super::streams::{Shown, tagged};
+use super::streams::{Shown, created, tagged};
 use super::{Api, Problem};
-use crate::model::{self, Template};
+use crate::model::Template;
 
 /// Which template.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -78,10 +79,7 @@ impl Paged {
         api: &Api,
         kind: Kind,
     ) -> Result<(Vec<Record>, Option<String>), Problem> {
-        let limit = self.limit.unwrap_or(100);
-        if !(1..=1000).contains(&limit) {
-            return Err(bad_query("limit is 1..=1000"));
-        }
+        let limit = page_limit(self.limit)?;
         let store = &api.manager.store;
         let records = store.list(kind, self.cursor.as_deref(), "", limit + 1);
         let mut records = records.await?;
@@ -102,7 +100,7 @@ pub(super) async fn list(
     let (records, next) = asked.read(&api, Kind::Template).await?;
     let streams = having(&api).await?;
     let items = records.iter().filter_map(|record| {
-        let template = read_record(record).ok()?;
+        let template = kept::parsed(record).ok()?;
         Some(resource(&api, &streams, (record, &template), false))
     });
     let items = items.collect();
@@ -118,21 +116,9 @@ pub(super) async fn create(
     Asked(shown): Asked<Shown>,
     Sent(body): Sent,
 ) -> Result<Response, Problem> {
-    let own = api.clone();
-    let (record, template) = to_the_end(async move {
-        let _change = begin(&own).await?;
-        let template = Template::accept(body, None)?;
-        let record = put(&own, None, &template).await?;
-        Ok((record, template))
-    })
-    .await?;
-    let mut response = respond(&api, (&record, &template), &shown).await?;
-    *response.status_mut() = StatusCode::CREATED;
-    let location = format!("/api/v1/templates/{}", record.name);
-    if let Ok(location) = HeaderValue::try_from(location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    let (record, template) = kept::create(api.clone(), body).await?;
+    let response = respond(&api, (&record, &template), &shown).await?;
+    Ok(created(response, &format!("templates/{}", record.name)))
 }
 
 /// One template.
@@ -143,7 +129,7 @@ pub(super) async fn read(
     Named(TemplatePath { name }): Named<TemplatePath>,
     Asked(shown): Asked<Shown>,
 ) -> Result<Response, Problem> {
-    let (record, template) = find(&api, &name).await?;
+    let (record, template) = kept::find(&api, &name).await?;
     respond(&api, (&record, &template), &shown).await
 }
 
@@ -158,9 +144,8 @@ pub(super) async fn replace(
     headers: HeaderMap,
     Sent(body): Sent,
 ) -> Result<Response, Problem> {
-    let own = name.clone();
-    let edit = move |_| named(body, "name", &own);
-    let (record, template) = change(api.clone(), name, headers, edit).await?;
+    let edit = replacing(body, "name", &name);
+    let (record, template) = kept::change(api.clone(), name, headers, edit).await?;
     respond(&api, (&record, &template), &shown).await
 }
 
@@ -176,13 +161,8 @@ pub(super) async fn patch(
     headers: HeaderMap,
     Sent(patch): Sent,
 ) -> Result<Response, Problem> {
-    let own = name.clone();
-    let edit = move |template| {
-        let mut template = editable(template)?;
-        model::merge(&mut template, &named(patch, "name", &own)?);
-        Ok(template)
-    };
-    let (record, template) = change(api.clone(), name, headers, edit).await?;
+    let edit = merging(patch, "name", &name);
+    let (record, template) = kept::change(api.clone(), name, headers, edit).await?;
     respond(&api, (&record, &template), &shown).await
 }
 
@@ -197,18 +177,14 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, Problem> {
     to_the_end(async move {
         let _change = begin(&api).await?;
-        let record = kept(&api, &name).await?;
+        let record = kept::record::<Template>(&api, &name).await?;
         check_match(&headers, &record)?;
-        let mut users = having(&api).await?;
-        users.retain(|user| user.template == name);
+        let users = having(&api).await?;
+        let users = users.into_iter().filter(|user| user.template == name);
         let born = api.manager.all_born();
         let born = born.iter().filter(|born| born.template() == name);
-        if let Some(user) = users
-            .into_iter()
-            .map(|u| u.name)
-            .chain(born.map(|b| b.definition().name().to_owned()))
-            .next()
-        {
+        let born = born.map(|born| born.definition().name().to_owned());
+        if let Some(user) = users.map(|user| user.name).chain(born).next() {
             let why = format!("the stream {user} has it");
             return Err(Problem::new(StatusCode::CONFLICT, "template_in_use", &why));
         }
@@ -222,62 +198,35 @@ pub(super) async fn remove(
     .await
 }
 
-async fn kept(api: &Api, name: &str) -> Result<Record, Problem> {
-    let record = api.manager.store.get(Kind::Template, name).await?;
-    record.ok_or_else(|| Problem::not_found("template"))
-}
+impl Document for Template {
+    const KIND: Kind = Kind::Template;
+    const WORD: &'static str = "template";
 
-async fn find(api: &Api, name: &str) -> Result<(Record, Template), Problem> {
-    let record = kept(api, name).await?;
-    let template = read_record(&record)?;
-    Ok((record, template))
-}
-
-fn read_record(record: &Record) -> Result<Template, Problem> {
-    Template::read(&record.config).map_err(|problem| {
-        let error = problem.detail;
-        tracing::error!(template = record.name, error, "unreadable in the database");
-        Problem::internal()
-    })
-}
-
-async fn change(
-    api: Api,
-    name: String,
-    headers: HeaderMap,
-    edit: impl FnOnce(Option<Value>) -> Result<Value, Problem> + Send + 'static,
-) -> Result<(Record, Template), Problem> {
-    to_the_end(async move {
-        let _change = begin(&api).await?;
-        let record = kept(&api, &name).await?;
-        let current = read_record(&record).ok();
-        let current = current.as_ref();
-        check_match(&headers, &record)?;
-        let edited = edit(current.map(|current| current.shown(false)))?;
-        let template = Template::accept(edited, current)?;
-        if Some(&template) == current {
-            return Ok((record, template));
-        }
-        let record = put(&api, Some(&record), &template).await?;
-        Ok((record, template))
-    })
-    .await
-}
-
-/// Saves a template, and makes the streams that have it follow.
-async fn put(api: &Api, before: Option<&Record>, template: &Template) -> Result<Record, Problem> {
-    let templates = api.manager.templates().with(template.clone());
-    templates.check_prefixes()?;
-    let mut plan = Plan::default();
-    if before.is_some() {
-        let records = api.manager.store.all(Kind::Stream).await?;
-        plan.follow_templates(api, &records, &templates)?;
+    fn accept(body: Value, current: Option<&Self>) -> Result<Self, Problem> {
+        Self::accept(body, current)
     }
-    plan.put_template(before, template);
-    plan.set_templates(templates);
-    let record = only(plan.carry_out(api).await?)?;
-    tracing::info!(template = record.name, version = record.version, "kept");
-    Ok(record)
+
+    fn read(text: &str) -> Result<Self, Problem> {
+        Self::read(text)
+    }
+
+    fn shown(&self, reveal: bool) -> Value {
+        self.shown(reveal)
+    }
+
+    /// The streams that have it follow.
+    async fn plan(&self, api: &Api, before: Option<&Record>) -> Result<Plan, Problem> {
+        let templates = api.manager.templates().with(self.clone());
+        templates.check_prefixes()?;
+        let mut plan = Plan::default();
+        if before.is_some() {
+            let records = api.manager.store.all(Kind::Stream).await?;
+            plan.follow_templates(api, &records, &templates)?;
+        }
+        plan.put_template(before, self);
+        plan.set_templates(templates);
+        Ok(plan)
+    }
 }
 
 /// A stream that has a template.

@@ -91,7 +91,7 @@ impl Hooks {
                     let found = backlog.iter().find(|b| b.hook == record.name);
                     let found = found.filter(|_| is_new);
                     if let (Some(found), Some(running)) = (found, self.get(&record.name)) {
-                        running.tally.is_behind(found);
+                        running.tally.counted(Some(found));
                     }
                 }
                 Err(problem) => {

@@ -55,16 +55,12 @@ pub(crate) struct HookFigures {
 }
 
 impl Tally {
-    /// What the store says.
-    pub(super) fn is_behind(&self, backlog: &Backlog) {
+    /// What the store says; `None` where it has nothing.
+    pub(super) fn counted(&self, backlog: Option<&Backlog>) {
+        let (waiting, dead) = backlog.map_or((0, 0), |found| (found.pending, found.dead));
         let count = |n: i64| u64::try_from(n).unwrap_or(0);
-        self.waiting.store(count(backlog.pending), Relaxed);
-        self.dead.store(count(backlog.dead), Relaxed);
-    }
-
-    pub(super) fn is_empty(&self) {
-        self.waiting.store(0, Relaxed);
-        self.dead.store(0, Relaxed);
+        self.waiting.store(count(waiting), Relaxed);
+        self.dead.store(count(dead), Relaxed);
     }
 
     pub(super) fn more(&self) {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderValue, header};
 use serde::Serialize;
 use store::{Delivery, Store};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -23,7 +23,8 @@ use super::outbox::{Outbox, most_dead};
 use super::{Means, Tally};
 use crate::events::{Committed, Event, Events, Seldom};
 use crate::model::{Hook, Target};
-use crate::runtime::utc_ms;
+use crate::runtime::{millis, utc_ms};
+use crate::signed;
 
 /// Requests at a time to one receiver.
 const CONCURRENCY: usize = 4;
@@ -208,12 +209,11 @@ impl Worker {
                 .store
                 .pending_of(&self.hook.id, &lane, after, items)
                 .await;
-            let more = found.as_ref().map_or(true, |f| f.len() == items as usize);
-            let items = found.as_ref().map(Clone::clone).unwrap_or_default();
-            let items = items.into_iter().map(|delivery| self.item(delivery));
+            let found = found.inspect_err(|_| self.lanes.refill(&lane, Vec::new(), true))?;
+            let more = found.len() == items as usize;
+            let items = found.into_iter().map(|delivery| self.item(delivery));
             let items = items.collect();
             self.lanes.refill(&lane, items, more);
-            found?;
         }
         Ok(())
     }
@@ -293,7 +293,7 @@ impl Worker {
                 status: outcome.status,
                 body: outcome.body,
                 error: outcome.error,
-                took_ms: began.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+                took_ms: millis(began.elapsed()),
             });
             Done::Test
         })
@@ -349,10 +349,7 @@ impl Worker {
     async fn count(&self) {
         if let Ok(backlog) = self.store.backlog().await {
             let own = backlog.iter().find(|b| b.hook == self.hook.id);
-            match own {
-                Some(own) => self.tally.is_behind(own),
-                None => self.tally.is_empty(),
-            }
+            self.tally.counted(own);
         }
     }
 
@@ -409,10 +406,17 @@ impl Outcome {
 
 async fn post(hook: &Hook, means: &Means, url: url::Url, items: &[Item]) -> Outcome {
     let body = body(hook, items);
-    let headers = match headers(hook, items, &body) {
+    let signed = signed::headers(
+        hook.secret.as_deref(),
+        hook.headers.as_ref(),
+        (&delivery_id(hook, items), &body),
+        content_type(hook),
+    );
+    let mut headers = match signed {
         Ok(headers) => headers,
         Err(error) => return Outcome::failed(error),
     };
+    headers.entry(header::USER_AGENT).or_insert(AGENT);
     let request = Request {
         url,
         headers,
@@ -445,22 +449,6 @@ fn told(answer: &Answer, verdict: Verdict) -> Told {
         _ => Some(status.to_string()),
     };
     (Some(status.as_u16()), Some(body), error)
-}
-
-fn headers(hook: &Hook, items: &[Item], body: &Bytes) -> Result<HeaderMap, String> {
-    let secrets: Vec<&str> = hook.secret.as_deref().into_iter().collect();
-    let id = delivery_id(hook, items);
-    let now = utc_ms() / 1_000;
-    let signed = webhook::sign::headers(&secrets, &id, now, body);
-    let mut headers = signed.map_err(|error| error.to_string())?;
-    headers.insert(header::USER_AGENT, AGENT);
-    for (name, value) in hook.headers.iter().flatten() {
-        let name = HeaderName::try_from(name).map_err(|error| error.to_string())?;
-        let value = HeaderValue::try_from(value).map_err(|error| error.to_string())?;
-        headers.insert(name, value);
-    }
-    headers.insert(header::CONTENT_TYPE, content_type(hook));
-    Ok(headers)
 }
 
 async fn append(

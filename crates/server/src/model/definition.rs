@@ -61,9 +61,7 @@ impl Definition {
     /// # Errors
     /// What does not hold with the templates as they are now.
     pub(crate) fn read(text: &str, templates: &Templates) -> Result<Self, Problem> {
-        let written: Value = serde_json::from_str(text)
-            .map_err(|error| Problem::invalid("bad_json", "", &error.to_string()))?;
-        Self::again(written, templates)
+        Self::again(parse(text)?, templates)
     }
 
     /// The same with other templates.
@@ -106,6 +104,12 @@ impl Definition {
     }
 }
 
+/// What was kept, as it was written.
+pub(super) fn parse(text: &str) -> Result<Value, Problem> {
+    let bad = |error: serde_json::Error| Problem::invalid("bad_json", "", &error.to_string());
+    serde_json::from_str(text).map_err(bad)
+}
+
 pub(super) fn shown(mut value: Value, reveal: bool) -> Value {
     if !reveal {
         secrets::hide(&mut value);
@@ -115,10 +119,9 @@ pub(super) fn shown(mut value: Value, reveal: bool) -> Value {
 
 /// A JSON object without what the server adds.
 pub(super) fn trim(body: &mut Value) -> Result<(), Problem> {
-    let Some(members) = body.as_object_mut() else {
-        let why = "a JSON object is expected";
-        return Err(Problem::invalid("not_an_object", "", why));
-    };
+    let members = body
+        .as_object_mut()
+        .ok_or_else(|| Problem::not_an_object(""))?;
     for name in READ_ONLY {
         members.remove(name);
     }
@@ -206,15 +209,10 @@ pub(super) fn is_well_formed(written: &Value) -> Result<(), Problem> {
 /// A variable of the environment stands for a text.
 fn plain(value: Option<&mut Value>) {
     if let Some(value) = value
-        && is_from_environment(value)
+        && secrets::variable(value).is_some()
     {
         *value = json!("");
     }
-}
-
-fn is_from_environment(value: &Value) -> bool {
-    let members = value.as_object().filter(|members| members.len() == 1);
-    members.is_some_and(|members| members.get("env").is_some_and(Value::is_string))
 }
 
 fn strip(value: Option<&mut Value>) {

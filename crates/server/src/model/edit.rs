@@ -19,10 +19,7 @@ pub(crate) fn typed<T: DeserializeOwned + Serialize>(body: &Value) -> Result<T, 
     })?;
     match array_for_object(body, &json!(read), "") {
         None => Ok(read),
-        Some(field) => {
-            let why = "a JSON object is expected";
-            Err(Problem::invalid("not_an_object", &field, why))
-        }
+        Some(field) => Err(Problem::not_an_object(&field)),
     }
 }
 

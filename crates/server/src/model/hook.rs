@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::check::{check_http_url, check_id, check_secret, check_webhook_headers, within};
-use super::definition::{shown, trim};
+use super::definition::{parse, shown, trim};
 use super::edit::typed;
 use super::forms::{HookUrl, SecretForm, Words};
 use super::overlay::without_nulls;
@@ -164,9 +164,8 @@ impl HookDefinition {
 
     /// What was kept.
     pub(crate) fn read(text: &str) -> Result<Self, Problem> {
-        let written = serde_json::from_str(text)
-            .map_err(|error| Problem::invalid("bad_json", "", &error.to_string()))?;
-        let mut document = Value::clone(&written);
+        let written = parse(text)?;
+        let mut document = written.clone();
         secrets::resolve_or_close(&mut document);
         Self::of(written, &document)
     }

@@ -157,26 +157,45 @@ pub(super) fn hide(document: &mut Value) {
     });
 }
 
+/// Puts in what the environment has.
+///
+/// # Errors
+/// The first variable that is not set, or that is a setting of the server.
+pub(super) fn resolve(document: &mut Value) -> Result<(), Problem> {
+    let mut wrong = None;
+    fill_in(document, &mut |place, name| {
+        let why = format!("the environment has no {name} for it");
+        wrong.get_or_insert_with(|| Problem::invalid("secret_missing", &place.path, &why));
+        None
+    });
+    wrong.map_or(Ok(()), Err)
+}
+
 /// The same where there is nobody to tell: what is missed is in the log, a key is one that nobody
 /// knows, and a URL leads nowhere. The rest goes on.
 pub(super) fn resolve_or_close(document: &mut Value) {
+    fill_in(document, &mut |place, name| {
+        let field = &place.path;
+        tracing::error!(field, variable = name, "the environment has no such secret");
+        Some(match place.form {
+            Form::Text => secret::random(),
+            _ => "http://missing.invalid/from-environment.ts".to_owned(),
+        })
+    });
+}
+
+/// Every variable becomes what it holds, or what `missed` says, or stays.
+fn fill_in(document: &mut Value, missed: &mut dyn FnMut(&Place, &str) -> Option<String>) {
     each(document, &mut |place, value| {
-        let Some(name) = variable(value).map(str::to_owned) else {
-            return;
-        };
-        *value = json!(read(&name).unwrap_or_else(|| {
-            let field = &place.path;
-            tracing::error!(field, variable = name, "the environment has no such secret");
-            match place.form {
-                Form::Text => secret::random(),
-                _ => "http://missing.invalid/from-environment.ts".to_owned(),
-            }
-        }));
+        let found = variable(value).and_then(|name| read(name).or_else(|| missed(place, name)));
+        if let Some(found) = found {
+            *value = json!(found);
+        }
     });
 }
 
 /// The variable of the environment that stands for a secret.
-fn variable(value: &Value) -> Option<&str> {
+pub(super) fn variable(value: &Value) -> Option<&str> {
     let members = value.as_object().filter(|members| members.len() == 1)?;
     members.get("env")?.as_str()
 }
@@ -185,27 +204,6 @@ fn variable(value: &Value) -> Option<&str> {
 fn read(name: &str) -> Option<String> {
     let found = std::env::var(name).ok();
     found.filter(|found| !found.is_empty() && !is_setting(name))
-}
-
-/// Puts in what the environment has.
-///
-/// # Errors
-/// The first variable that is not set, or that is a setting of the server.
-pub(super) fn resolve(document: &mut Value) -> Result<(), Problem> {
-    let mut wrong = None;
-    each(document, &mut |place, value| {
-        let Some(name) = variable(value) else {
-            return;
-        };
-        match read(name) {
-            Some(found) => *value = json!(found),
-            None => {
-                let why = format!("the environment has no {name} for it");
-                wrong.get_or_insert_with(|| Problem::invalid("secret_missing", &place.path, &why));
-            }
-        }
-    });
-    wrong.map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::check::{check, check_template_name, within};
-use super::definition::{give_keys, is_well_formed, shown, trim};
+use super::definition::{give_keys, is_well_formed, parse, shown, trim};
 use super::edit::typed;
 use super::overlay::without_nulls;
 use super::{StreamConfig, secrets};
@@ -132,9 +132,7 @@ impl Template {
 
     /// What was kept.
     pub(crate) fn read(text: &str) -> Result<Self, Problem> {
-        let written = serde_json::from_str(text)
-            .map_err(|error| Problem::invalid("bad_json", "", &error.to_string()))?;
-        Self::of(written)
+        Self::of(parse(text)?)
     }
 
     fn of(written: Value) -> Result<Self, Problem> {

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use media::{Span, Timestamp};
 
@@ -31,6 +31,11 @@ pub(crate) fn monotonic() -> Timestamp {
 
 pub(crate) fn utc_ms() -> i64 {
     utc().as_millis()
+}
+
+/// As events and answers tell how long something took.
+pub(crate) fn millis(took: Duration) -> u64 {
+    took.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 /// How far the system's clock is ahead of the one that media goes by.

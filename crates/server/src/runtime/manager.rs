@@ -40,7 +40,7 @@ pub(crate) struct Manager {
     streams: RwLock<BTreeMap<String, Entry>>,
     /// Who is asked before a player gets media over HTTP: for as long as media is served, though the
     /// stream may have stopped.
-    guards: RwLock<BTreeMap<String, Callback>>,
+    guards: RwLock<BTreeMap<String, Arc<Callback>>>,
     pub(super) nursery: Nursery,
     /// One change at a time: a request reads, checks, saves and applies.
     pub(crate) changes: Mutex<()>,
@@ -205,13 +205,13 @@ impl Manager {
     fn set_guard(&self, name: &str, callback: Option<&Callback>) {
         let mut guards = self.guards.write().unwrap_or_else(PoisonError::into_inner);
         match callback {
-            Some(callback) => guards.insert(name.to_owned(), callback.clone()),
+            Some(callback) => guards.insert(name.to_owned(), Arc::new(callback.clone())),
             None => guards.remove(name),
         };
     }
 
     /// Who is asked before somebody plays a stream over HTTP. Every request for media comes by here.
-    pub(crate) fn on_play(&self, name: &str) -> Option<Callback> {
+    pub(crate) fn on_play(&self, name: &str) -> Option<Arc<Callback>> {
         let guards = self.guards.read().unwrap_or_else(PoisonError::into_inner);
         guards.get(name).cloned()
     }
@@ -231,8 +231,11 @@ impl Manager {
         };
         // Depth first; who is met again on the way there feeds itself.
         let mut done: BTreeSet<String> = BTreeSet::new();
-        for start in planned.keys() {
-            let mut way: Vec<(String, Vec<String>)> = vec![((*start).to_owned(), feeders(start))];
+        for &start in planned.keys() {
+            if done.contains(start) {
+                continue;
+            }
+            let mut way: Vec<(String, Vec<String>)> = vec![(start.to_owned(), feeders(start))];
             while let Some((name, ahead)) = way.last_mut() {
                 let Some(next) = ahead.pop() else {
                     done.insert(std::mem::take(name));

@@ -15,7 +15,7 @@ mod stream;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub(crate) use clock::{error as clock_error, utc, utc_ms};
+pub(crate) use clock::{error as clock_error, millis, utc, utc_ms};
 pub(crate) use input::{LastError, Line};
 pub(crate) use manager::{Manager, Ports};
 pub(crate) use nursery::Barren;

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::input::LastError;
 use super::numbering::Ledger;
-use super::{lock, utc};
+use super::{lock, millis, utc};
 use crate::events::{Event, Events};
 
 /// Where tracks are joined between their keyframes, one segment may be missed for once.
@@ -284,8 +284,7 @@ impl Watcher {
         let event = if held {
             Event::HoldStarted {}
         } else {
-            let after = since.map_or(Duration::ZERO, |since| now - since);
-            let after_ms = after.as_millis().try_into().unwrap_or(u64::MAX);
+            let after_ms = since.map_or(0, |since| millis(now - since));
             Event::HoldEnded { after_ms }
         };
         self.events.tell(&self.stream, &event);

@@ -9,6 +9,7 @@ use media::Span;
 use rtmp::{Error, Gone, PlayRequest, PlayStats};
 use tokio::time::Instant;
 
+use super::millis;
 use crate::events::{Event, Events};
 use crate::secret;
 
@@ -71,12 +72,11 @@ impl<'a> Session<'a> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        let duration = self.began.elapsed().as_millis();
         let told = Event::SessionClosed {
             session: std::mem::take(&mut self.id),
             protocol: "rtmp".to_owned(),
             address: self.address.to_string(),
-            duration_ms: duration.try_into().unwrap_or(u64::MAX),
+            duration_ms: millis(self.began.elapsed()),
             reason: std::mem::take(&mut self.reason),
         };
         self.events.tell(self.stream, &told);

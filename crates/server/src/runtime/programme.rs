@@ -13,7 +13,7 @@ use media::Span;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::{lock, utc};
+use super::{lock, millis, utc};
 use crate::events::{Event, Events};
 use crate::histogram::Histogram;
 use crate::model::{SLATE, StreamConfig};
@@ -245,7 +245,7 @@ impl Watchman {
                 self.tell(&Event::SlateStarted {});
             }
             Some(since) if !shown => {
-                let after_ms = millis(since);
+                let after_ms = millis(since.elapsed());
                 self.tell(&Event::SlateEnded { after_ms });
             }
             since => self.slate = since,
@@ -260,7 +260,7 @@ impl Watchman {
             (None, Some(Some((fault, since)))) => Event::InputRecovered {
                 input: name,
                 fault: fault.name().to_owned(),
-                after_ms: millis(since),
+                after_ms: millis(since.elapsed()),
             },
             (None, Some(None)) => return,
             (Some(fault), _) => {
@@ -281,10 +281,6 @@ impl Watchman {
             .insert(Arc::clone(input), fault.map(|fault| (fault, since)));
         self.tell(&event);
     }
-}
-
-fn millis(since: Instant) -> u64 {
-    since.elapsed().as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 impl Observer for Watchman {

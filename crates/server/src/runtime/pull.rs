@@ -16,9 +16,9 @@ use tokio::time::{Instant, sleep};
 use tokio_rustls::rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 
-use super::clock;
 use super::input::Line;
 use super::programme::Programme;
+use super::{clock, millis};
 use crate::egress::Egress;
 use crate::events::{Event, Events};
 use crate::model::{Input, Scheme, Variant};
@@ -110,7 +110,7 @@ impl Pull {
         let event = Event::InputReconnecting {
             input: self.input.id.clone(),
             error,
-            retry_in_ms: pause.as_millis().try_into().unwrap_or(u64::MAX),
+            retry_in_ms: millis(pause),
         };
         self.events.tell(&self.stream, &event);
     }

@@ -25,7 +25,7 @@ use super::programme::Programme;
 use super::publish::{self, Holder};
 use super::pull::{Means, Pull};
 use super::sessions::Totals;
-use super::{clock, lock};
+use super::{clock, lock, millis};
 use crate::events::{Event, Events};
 use crate::model::{Input, Scheme, StreamConfig};
 
@@ -307,7 +307,7 @@ impl Stream {
             protocol: "rtmp".to_owned(),
             peer: peer.to_string(),
             reason,
-            duration_ms: began.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+            duration_ms: millis(began.elapsed()),
             bytes: sent.figures().bytes,
         };
         self.events.tell(&self.name, &told);
@@ -474,7 +474,7 @@ impl Stream {
                 session: format!("{:016x}", viewer.id),
                 protocol: "http".to_owned(),
                 address: viewer.address.to_string(),
-                duration_ms: viewer.age.as_millis().try_into().unwrap_or(u64::MAX),
+                duration_ms: millis(viewer.age),
                 reason: "idle".to_owned(),
             };
             self.events.tell(&self.name, &told);

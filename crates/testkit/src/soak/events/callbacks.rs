@@ -169,15 +169,14 @@ impl Room {
             ("redirect to nothing", nowhere, false, ""),
         ] {
             self.platform.behave(move |_| reply.clone());
-            let on_failure = "deny";
-            let case = Case {
+            self.case(Case {
                 who,
                 answer,
-                on_failure,
+                on_failure: "deny",
                 enters,
                 words,
-            };
-            self.case(case).await?;
+            })
+            .await?;
         }
         Ok(())
     }
@@ -198,15 +197,14 @@ impl Room {
                     if answer == "dead" {
                         self.platform.kill();
                     }
-                    let words = "nobody can say whether you may";
-                    let case = Case {
+                    self.case(Case {
                         who,
                         answer,
                         on_failure,
                         enters,
-                        words,
-                    };
-                    self.case(case).await?;
+                        words: "nobody can say whether you may",
+                    })
+                    .await?;
                     if answer == "dead" {
                         self.platform.resume().await?;
                     }
