@@ -1,6 +1,6 @@
 //! AV1: the `AV1CodecConfigurationRecord` (AV1 ISOBMFF 2.3.3) and its sequence header (AV1 5.5).
 
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::{CodecError, VideoInfo, reduce};
 use crate::bits::Bits;
@@ -13,6 +13,7 @@ pub struct Av1Config {
 }
 
 const SEQUENCE_HEADER: u8 = 1;
+const HAS_SIZE: u8 = 2;
 
 impl Av1Config {
     /// Reads an `AV1CodecConfigurationRecord` that carries its sequence header.
@@ -27,6 +28,24 @@ impl Av1Config {
         let header = sequence_header(&record[4..]).ok_or_else(|| error("no sequence header"))?;
         let video = read(header).ok_or_else(|| error("unreadable sequence header"))?;
         Ok(Self { record, video })
+    }
+
+    /// Makes the record of a sequence header among OBUs that all tell their size.
+    ///
+    /// # Errors
+    /// No readable sequence header.
+    pub fn from_obus(obus: &[u8]) -> Result<Self, CodecError> {
+        let error = |reason: &str| CodecError::new("AV1", reason);
+        let header = sequence_header(obus).ok_or_else(|| error("no sequence header"))?;
+        let head = record_head(header).ok_or_else(|| error("unreadable sequence header"))?;
+        let mut record = BytesMut::with_capacity(header.len() + 8);
+        record.put_slice(&head);
+        // The sequence header with its size, whatever else there was.
+        record.put_u8(SEQUENCE_HEADER << 3 | HAS_SIZE);
+        let size = u8::try_from(header.len()).ok().filter(|n| *n < 0x80);
+        record.put_u8(size.ok_or_else(|| error("a sequence header over 127 bytes"))?);
+        record.put_slice(header);
+        Self::parse(record.freeze())
     }
 
     /// The `AV1CodecConfigurationRecord`.
@@ -99,6 +118,107 @@ fn read(header: &[u8]) -> Option<VideoInfo> {
         height: b.bits(height_bits)? + 1,
         frame_rate,
     })
+}
+
+/// Marker, version, profile, level, tier and the form of the samples.
+fn record_head(header: &[u8]) -> Option<[u8; 4]> {
+    let (mut b, mut level) = (Bits::new(header), Bits::new(header));
+    let profile = b.bits(3)?;
+    b.skip(1)?;
+    let reduced = b.bit()?;
+    let (level, tier) = if reduced {
+        b.skip(5)?;
+        level.skip(5)?;
+        (level.bits(5)?, false)
+    } else {
+        timing_and_operating_points(&mut b)?;
+        first_level(header)?
+    };
+    let (width_bits, height_bits) = (b.bits(4)? + 1, b.bits(4)? + 1);
+    b.skip(width_bits)?;
+    b.skip(height_bits)?;
+    skip_tools(&mut b, reduced)?;
+    let form = sample_form(&mut b, profile)?;
+    let byte = |n: u32| u8::try_from(n).ok();
+    Some([
+        0x81,
+        byte(profile << 5 | level)?,
+        u8::from(tier) << 7 | form,
+        0,
+    ])
+}
+
+/// `seq_level_idx` and `seq_tier` of the first operating point.
+fn first_level(header: &[u8]) -> Option<(u32, bool)> {
+    let mut b = Bits::new(header);
+    b.skip(5)?;
+    if b.bit()? {
+        b.skip(32)?;
+        b.skip(32)?;
+        if b.bit()? {
+            b.uvlc()?;
+        }
+        if b.bit()? {
+            b.skip(5 + 32)?;
+            b.skip(10)?;
+        }
+    }
+    b.skip(1 + 5 + 12)?;
+    let level = b.bits(5)?;
+    let tier = level > 7 && b.bit()?;
+    Some((level, tier))
+}
+
+/// From `frame_id_numbers_present_flag` to `enable_restoration` (AV1 5.5.1).
+fn skip_tools(b: &mut Bits<'_>, reduced: bool) -> Option<()> {
+    if !reduced && b.bit()? {
+        b.skip(4 + 3)?;
+    }
+    b.skip(3)?;
+    if !reduced {
+        b.skip(4)?;
+        let order_hint = b.bit()?;
+        if order_hint {
+            b.skip(2)?;
+        }
+        let chosen = b.bit()?;
+        let screen_content = chosen || b.bit()?;
+        if screen_content && !b.bit()? {
+            b.skip(1)?;
+        }
+        if order_hint {
+            b.skip(3)?;
+        }
+    }
+    b.skip(3)
+}
+
+/// `high_bitdepth` and what follows it in the record, as far as `color_config` tells (AV1 5.5.2).
+fn sample_form(b: &mut Bits<'_>, profile: u32) -> Option<u8> {
+    let high = b.bit()?;
+    let twelve = profile == 2 && high && b.bit()?;
+    let mono = profile != 1 && b.bit()?;
+    let colours = if b.bit()? { b.bits(24)? } else { 0x02_02_02 };
+    // sRGB in 4:4:4 tells nothing more.
+    let srgb = colours == 0x01_0d_00 && !mono;
+    if !srgb {
+        b.skip(1)?;
+    }
+    let (x, y) = match profile {
+        _ if mono => (true, true),
+        _ if srgb => (false, false),
+        0 => (true, true),
+        1 => (false, false),
+        _ if twelve => {
+            let x = b.bit()?;
+            (x, x && b.bit()?)
+        }
+        _ => (true, false),
+    };
+    let position = if x && y && !mono { b.bits(2)? } else { 0 };
+    let bit = |set: bool, at: u8| u8::from(set) << at;
+    let flags = bit(high, 6) | bit(twelve, 5) | bit(mono, 4) | bit(x, 3) | bit(y, 2);
+    Some(flags | u8::try_from(position).ok()?)
 }
 
 type Rate = Option<(u32, u32)>;

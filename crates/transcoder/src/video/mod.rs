@@ -1,0 +1,286 @@
+//! Pictures: decoded once, here, and shared with the threads of the rungs.
+
+mod cadence;
+mod pace;
+mod rung;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use anyhow::Result;
+use ladder::{Decision, Deinterlace, FrameRate, Job, Ladder, Report, Source};
+use media::{CodecConfig, Frame, Timestamp, Track};
+
+use crate::av::{Deinterlacer, Picture, VideoDecoder};
+use crate::link::Input;
+use crate::sending::Outbox;
+use pace::Pace;
+use rung::{RungThread, Shown, ToRung};
+
+/// Access units that wait to be decoded.
+const WAITING: usize = 64;
+/// Threads that divide a picture among them.
+const DECODERS: usize = 4;
+/// Keyframes of the source that may be within the decoder.
+const KEYFRAMES: usize = 16;
+
+/// Starts the thread.
+pub(crate) fn start(outbox: Outbox) -> Result<SyncSender<Input>> {
+    let (inputs, received) = sync_channel(WAITING);
+    std::thread::Builder::new()
+        .name("decode".to_owned())
+        .spawn(move || Pictures::new(outbox).run(&received))?;
+    Ok(inputs)
+}
+
+struct Pictures {
+    outbox: Outbox,
+    job: Option<Arc<Job>>,
+    decision: Option<Decision>,
+    rungs: Vec<RungThread>,
+    config: Option<CodecConfig>,
+    decoder: Option<VideoDecoder>,
+    deinterlacer: Deinterlacer,
+    /// Times of the source's random-access points that the decoder has not shown yet.
+    keyframes: VecDeque<i64>,
+    pace: Pace,
+    /// Pictures that came before it was known what to make of them.
+    early: Vec<Shown>,
+    decoded: Vec<Picture>,
+    whole: Vec<Picture>,
+}
+
+impl Pictures {
+    fn new(outbox: Outbox) -> Self {
+        Self {
+            outbox,
+            job: None,
+            decision: None,
+            rungs: Vec::new(),
+            config: None,
+            decoder: None,
+            deinterlacer: Deinterlacer::default(),
+            keyframes: VecDeque::new(),
+            pace: Pace::default(),
+            early: Vec::new(),
+            decoded: Vec::new(),
+            whole: Vec::new(),
+        }
+    }
+
+    fn run(mut self, inputs: &Receiver<Input>) {
+        for input in inputs {
+            match input {
+                Input::Job(job) => self.take_job(job),
+                Input::Tracks(tracks) => self.follow(tracks.first()),
+                Input::Group { spliced, lost } => self.open_group(spliced, lost),
+                Input::Unit(unit) => {
+                    self.outbox.tally().queue.fetch_sub(1, Relaxed);
+                    self.decode(&unit);
+                }
+                Input::Hold(until) => self.tell(|| ToRung::Hold(until)),
+            }
+        }
+    }
+
+    fn take_job(&mut self, job: Arc<Job>) {
+        let known = self.decision.as_ref().map(|d| d.source);
+        let decision = job.decision.clone();
+        self.decision = decision.or_else(|| Some(Decision::of(&job.ladder, known?)));
+        self.job = Some(job);
+        self.build();
+    }
+
+    /// Rungs that stay as they are go on; others end, or begin.
+    fn build(&mut self) {
+        let (Some(job), Some(decision)) = (&self.job, &self.decision) else {
+            return;
+        };
+        self.outbox.report(&Report::Decided(decision.clone()));
+        let mut before = std::mem::take(&mut self.rungs);
+        for rung in &decision.rungs {
+            let wanted = &job.ladder.video[usize::from(rung.place)];
+            let same = before
+                .iter()
+                .position(|r| r.is(wanted, rung, job.ladder.gop_ms));
+            let kept = same.map(|at| before.swap_remove(at));
+            match kept.map_or_else(|| RungThread::start(job, wanted, rung, &self.outbox), Ok) {
+                Ok(thread) => self.rungs.push(thread),
+                Err(error) => self.outbox.report(&Report::Failed(format!("{error:#}"))),
+            }
+        }
+    }
+
+    /// A decoder is made anew only where what it needs is another.
+    fn follow(&mut self, track: Option<&Track>) {
+        let config = track.map(|t| t.config.clone());
+        if self.config == config {
+            return;
+        }
+        self.drain();
+        self.config = config;
+        self.decoder = None;
+        self.deinterlacer.reset();
+        self.keyframes.clear();
+        self.outbox.tally().switches.fetch_add(1, Relaxed);
+    }
+
+    fn open_group(&mut self, spliced: bool, lost: bool) {
+        if spliced {
+            self.drain();
+            self.decoder = None;
+            self.deinterlacer.reset();
+            self.keyframes.clear();
+            self.pace.interrupt();
+            self.tell(|| ToRung::Splice);
+        }
+        if lost {
+            self.tell(|| ToRung::Lost);
+        }
+    }
+
+    /// What the decoder still holds is shown before anything else is.
+    fn drain(&mut self) {
+        if let Some(decoder) = &mut self.decoder {
+            decoder.drain(&mut self.decoded);
+            self.show_decoded();
+        }
+    }
+
+    fn decode(&mut self, unit: &Frame) {
+        if self.decoder.is_none() {
+            self.open_decoder();
+        }
+        let Some(decoder) = &mut self.decoder else {
+            self.outbox.tally().undecodable.fetch_add(1, Relaxed);
+            return;
+        };
+        if unit.random_access {
+            self.keyframes.push_back(unit.pts.as_nanos());
+            if self.keyframes.len() > KEYFRAMES {
+                self.keyframes.pop_front();
+            }
+        }
+        if decoder.decode(unit, &mut self.decoded).is_err() {
+            self.outbox.tally().undecodable.fetch_add(1, Relaxed);
+        }
+        self.show_decoded();
+    }
+
+    fn open_decoder(&mut self) {
+        let Some(config) = &self.config else {
+            return;
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        match VideoDecoder::open(config, threads.min(DECODERS)) {
+            Ok(decoder) => self.decoder = Some(decoder),
+            Err(error) => self.outbox.warn(format_args!("{error:#}")),
+        }
+    }
+
+    fn show_decoded(&mut self) {
+        let mut decoded = std::mem::take(&mut self.decoded);
+        for picture in decoded.drain(..) {
+            self.outbox.tally().decoded.fetch_add(1, Relaxed);
+            self.make_whole(picture);
+        }
+        self.decoded = decoded;
+    }
+
+    fn make_whole(&mut self, picture: Picture) {
+        let mode = self
+            .job
+            .as_ref()
+            .map_or(Deinterlace::Never, |j| j.ladder.deinterlace);
+        let interlaced = match mode {
+            Deinterlace::Auto => picture.is_interlaced(),
+            Deinterlace::Never => false,
+            Deinterlace::Always => true,
+        };
+        if !interlaced {
+            return self.show(picture);
+        }
+        let mut whole = std::mem::take(&mut self.whole);
+        if let Err(error) = self.deinterlacer.run(&picture, &mut whole) {
+            self.outbox
+                .warn(format_args!("cannot be deinterlaced: {error:#}"));
+        }
+        for picture in whole.drain(..) {
+            self.show(picture);
+        }
+        self.whole = whole;
+    }
+
+    fn show(&mut self, picture: Picture) {
+        let Some(pts) = picture.pts() else {
+            return;
+        };
+        while self.keyframes.front().is_some_and(|k| *k < pts) {
+            self.keyframes.pop_front();
+        }
+        let shown = Shown {
+            keyframe: self.keyframes.front() == Some(&pts),
+            pts: Timestamp::from_nanos(pts),
+            picture,
+        };
+        if self.decision.is_some() {
+            self.tell_picture(&shown);
+        } else {
+            self.wait_for_decision(shown);
+        }
+    }
+
+    /// The first pictures tell what the ladder is fitted to.
+    fn wait_for_decision(&mut self, shown: Shown) {
+        let told = self.decoder.as_ref().and_then(VideoDecoder::frame_rate);
+        let told = told.and_then(|(num, den)| FrameRate::new(num, den));
+        let rate = self.pace.note(shown.pts, told);
+        self.early.push(shown);
+        let (Some(rate), Some(job)) = (rate, &self.job) else {
+            return;
+        };
+        self.decision = Some(decide(&job.ladder, &self.early, rate));
+        self.build();
+        for shown in std::mem::take(&mut self.early) {
+            self.tell_picture(&shown);
+        }
+    }
+
+    fn tell_picture(&self, shown: &Shown) {
+        for rung in &self.rungs {
+            if let Some(shown) = shown.share() {
+                rung.tell(ToRung::Picture(shown));
+            }
+        }
+    }
+
+    fn tell(&self, what: impl Fn() -> ToRung) {
+        for rung in &self.rungs {
+            rung.tell(what());
+        }
+    }
+}
+
+/// In square pixels: pictures are stretched, never shrunk.
+fn decide(ladder: &Ladder, shown: &[Shown], rate: FrameRate) -> Decision {
+    let format = shown.last().map(|s| s.picture.format());
+    let (width, height, (num, den)) =
+        format.map_or((2, 2, (1, 1)), |f| (f.width, f.height, f.aspect));
+    let stretched = |n: u32, num: i32, den: i32| {
+        let part = |n: i32| u64::try_from(n).unwrap_or(1).max(1);
+        u32::try_from(u64::from(n) * part(num) / part(den)).unwrap_or(n)
+    };
+    let (width, height) = if num >= den {
+        (stretched(width, num, den), height)
+    } else {
+        (width, stretched(height, den, num))
+    };
+    let source = Source {
+        width,
+        height,
+        rate,
+    };
+    Decision::of(ladder, source)
+}
