@@ -111,6 +111,13 @@ impl VideoCodec {
         }
     }
 
+    /// Whether its encoder makes an IDR where it is told to. One that does not counts pictures from
+    /// one to the next, so it begins on the grid and cannot follow a source.
+    #[must_use]
+    pub const fn takes_orders(self) -> bool {
+        !matches!(self, Self::Av1)
+    }
+
     /// The presets that its encoder knows, fastest first.
     #[must_use]
     pub const fn presets(self) -> &'static [&'static str] {

@@ -53,9 +53,10 @@ pub(crate) fn run(socket: &UnixStream) -> Result<()> {
     std::thread::Builder::new()
         .name("send".to_owned())
         .spawn(move || {
-            // Nobody reads any more: there is nothing left to do for any thread.
-            let _ = write();
-            std::process::exit(0);
+            if write().is_err() {
+                // Nobody reads any more: there is nothing left to do for any thread.
+                std::process::exit(0);
+            }
         })?;
     let mut board = Switchboard {
         video: video::start(outbox.clone())?,

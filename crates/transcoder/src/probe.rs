@@ -89,7 +89,7 @@ fn try_video(codec: VideoCodec) -> Result<()> {
         b_frames: None,
         refs: None,
     };
-    let mut encoder = VideoEncoder::open(&wanted, &rung, (1, 25), None)?;
+    let mut encoder = VideoEncoder::open(&wanted, &rung, ((1, 25), 50), None)?;
     packets::video_config(codec, &encoder.extradata())?;
     let picture = Picture::black(rung.width, rung.height);
     let mut made = Vec::new();

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use anyhow::Result;
 use ladder::{AudioCodec, Job, Output};
-use media::{CodecConfig, Frame, Timestamp, Track, TrackId};
+use media::{CodecConfig, Frame, Span, Timestamp, Track, TrackId};
 
 use crate::av::AudioDecoder;
 use crate::link::Input;
@@ -21,6 +21,9 @@ use slots::Slots;
 
 /// Access units that wait to be decoded.
 const WAITING: usize = 256;
+
+/// What comes and cannot be decoded is waited for as long; then there is silence.
+const LATE: Span = Span::from_millis(500);
 
 /// Starts the thread.
 pub(crate) fn start(outbox: Outbox) -> Result<SyncSender<Input>> {
@@ -68,7 +71,7 @@ impl Sounds {
                     self.outbox.tally().queue.fetch_sub(1, Relaxed);
                     self.decode(&unit);
                 }
-                Input::Hold(until) => self.hold(until),
+                Input::Hold(until) => self.hold_slot(None, until),
             }
         }
     }
@@ -171,10 +174,11 @@ impl Sounds {
             .decoder
             .as_mut()
             .map(|d| d.decode(unit, &mut self.decoded));
-        if !decoded.is_some_and(|d| d.is_ok()) {
-            self.outbox.tally().undecodable.fetch_add(1, Relaxed);
-        }
         let slot = heard.slot;
+        if decoded.is_none_or(|d| d.is_err()) {
+            self.outbox.tally().undecodable.fetch_add(1, Relaxed);
+            self.hold_slot(Some(slot), unit.pts - LATE);
+        }
         for piece in self.decoded.drain(..) {
             let at = piece.pts().or_else(|| piece.timestamp());
             let at = at.map_or(unit.pts, Timestamp::from_nanos);
@@ -188,9 +192,15 @@ impl Sounds {
         }
     }
 
-    fn hold(&mut self, until: Timestamp) {
-        for lane in self.lanes.values_mut() {
-            if let Err(error) = lane.hold(until) {
+    /// Nothing of a track came up to here, or of any.
+    fn hold_slot(&mut self, slot: Option<u8>, until: Timestamp) {
+        for (output, lane) in &mut self.lanes {
+            let Output::Audio(_, of) = *output else {
+                continue;
+            };
+            if slot.is_none_or(|slot| slot == of)
+                && let Err(error) = lane.hold(until)
+            {
                 self.outbox.warn(format_args!("{}: {error:#}", lane.name()));
             }
         }

@@ -37,7 +37,7 @@ impl VideoDecoder {
 
     /// Hands it an access unit; its pictures go to `out`.
     pub(crate) fn decode(&mut self, unit: &Frame, out: &mut Vec<Picture>) -> Result<(), Error> {
-        let sent = self.0.send_packet(&packet(unit));
+        let sent = self.0.send_packet(&packet(unit)?);
         let taken = self.take(out);
         sent.and(taken)
     }
@@ -90,7 +90,7 @@ impl AudioDecoder {
         unit: &Frame,
         out: &mut Vec<frame::Audio>,
     ) -> Result<(), Error> {
-        self.0.send_packet(&packet(unit))?;
+        self.0.send_packet(&packet(unit)?)?;
         loop {
             let mut samples = frame::Audio::empty();
             match self.0.receive_frame(&mut samples) {
@@ -154,12 +154,16 @@ fn codec_of(config: &CodecConfig) -> Result<(Id, bytes::Bytes)> {
 }
 
 /// The payload is copied once, here: libavcodec reads beyond its end.
-fn packet(unit: &Frame) -> Packet {
+fn packet(unit: &Frame) -> Result<Packet, Error> {
+    if unit.payload.is_empty() {
+        // It would be taken for the end.
+        return Err(Error::InvalidData);
+    }
     let mut packet = Packet::copy(&unit.payload);
     packet.set_pts(Some(unit.pts.as_nanos()));
     packet.set_dts(Some(unit.dts.as_nanos()));
     if unit.random_access {
         packet.set_flags(codec::packet::Flags::KEY);
     }
-    packet
+    Ok(packet)
 }

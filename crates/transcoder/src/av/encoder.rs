@@ -10,6 +10,7 @@ use ffmpeg_next::{Dictionary, Error, Rational, frame};
 use ladder::{AudioCodec, AudioRung, FrameRate, RateControl, Rung, VideoCodec, VideoRung};
 
 use super::is_again;
+use super::log::aloud;
 use super::picture::{Format, Picture};
 
 /// One access unit as the encoder gave it, its times in units of the encoder's clock.
@@ -17,7 +18,6 @@ pub(crate) struct Packet {
     pub(crate) data: Vec<u8>,
     pub(crate) pts: i64,
     pub(crate) dts: i64,
-    pub(crate) duration: i64,
     pub(crate) key: bool,
 }
 
@@ -32,11 +32,12 @@ pub(crate) struct AudioEncoder {
 }
 
 impl VideoEncoder {
-    /// Opens the encoder of a rung. `clock` is the unit of its times.
+    /// Opens the encoder of a rung. `clock` is the unit of its times; IDRs are `gop` pictures apart
+    /// where they cannot be ordered.
     pub(crate) fn open(
         wanted: &VideoRung,
         rung: &Rung,
-        clock: (i32, i32),
+        (clock, gop): ((i32, i32), u32),
         colours: Option<Format>,
     ) -> Result<Self> {
         let name = wanted.codec.encoder().context("nothing to encode with")?;
@@ -55,6 +56,9 @@ impl VideoEncoder {
             video.set_colorspace(colours.space);
         }
         set_bits(&mut video, wanted.control)?;
+        if !wanted.codec.takes_orders() {
+            video.set_gop(gop);
+        }
         if let Some(frames) = wanted.b_frames {
             video.set_max_b_frames(frames.into());
         }
@@ -73,7 +77,7 @@ impl VideoEncoder {
                 (*raw).rc_buffer_size = i32::try_from(buffer_kbits)?.saturating_mul(1_000);
             }
         }
-        let opened = video.open_as_with(codec, options(wanted, rung.rate));
+        let opened = aloud(|| video.open_as_with(codec, options(wanted)));
         Ok(Self(
             opened.with_context(|| format!("{name} does not open"))?,
         ))
@@ -127,7 +131,7 @@ impl AudioEncoder {
             let raw: *mut AVCodecContext = audio.as_mut_ptr();
             av_channel_layout_default(&raw mut (*raw).ch_layout, channels.into());
         }
-        let opened = audio.open_as_with(codec, Dictionary::new());
+        let opened = aloud(|| audio.open_as_with(codec, Dictionary::new()));
         Ok(Self {
             encoder: opened.with_context(|| format!("{name} does not open"))?,
             packed,
@@ -223,7 +227,6 @@ fn take(encoder: &mut encoder::Encoder, out: &mut Vec<Packet>) -> Result<(), Err
             data: packet.data().unwrap_or_default().to_vec(),
             pts,
             dts: packet.dts().unwrap_or(pts),
-            duration: packet.duration(),
             key: packet.is_key(),
         });
     }
@@ -260,7 +263,7 @@ fn set_bits(video: &mut encoder::video::Video, control: RateControl) -> Result<(
 }
 
 /// IDRs come where they are ordered and nowhere else, and groups are closed.
-fn options(wanted: &VideoRung, rate: FrameRate) -> Dictionary<'static> {
+fn options(wanted: &VideoRung) -> Dictionary<'static> {
     let mut options = Dictionary::new();
     let mut set = |name: &str, value: Option<&str>| {
         if let Some(value) = value {
@@ -290,13 +293,12 @@ fn options(wanted: &VideoRung, rate: FrameRate) -> Dictionary<'static> {
             set("x265-params", Some(&params));
         }
         VideoCodec::Av1 | VideoCodec::Copy => {
-            set("svtav1-params", Some("scd=0:keyint=-1"));
+            set("svtav1-params", Some("scd=0"));
         }
     }
     if let RateControl::Crf { crf, .. } = wanted.control {
         set("crf", Some(&crf.to_string()));
     }
-    let _ = rate;
     options
 }
 

@@ -2,11 +2,11 @@
 
 use anyhow::{Context as _, Result};
 use ffmpeg_next::ffi::AVPixelFormat;
-use ffmpeg_next::{Error, filter, frame};
+use ffmpeg_next::{Error, Rescale as _, filter, frame};
 use ladder::Fit;
 
-use super::is_again;
 use super::picture::{Format, Picture};
+use super::{NANOS, is_again};
 
 /// One chain of filters, for pictures of one format.
 struct Chain(filter::Graph);
@@ -54,7 +54,18 @@ impl Chain {
                 .sink()
                 .frame(&mut made)
             {
-                Ok(()) => out.push(Picture::new(made)),
+                Ok(()) => {
+                    // Filters may count in other units.
+                    let unit = self
+                        .0
+                        .get("out")
+                        .ok_or(Error::FilterNotFound)?
+                        .sink()
+                        .time_base();
+                    let pts = made.pts().map(|pts| pts.rescale(unit, NANOS));
+                    made.set_pts(pts);
+                    out.push(Picture::new(made));
+                }
                 Err(Error::Eof) => return Ok(()),
                 Err(error) if is_again(error) => return Ok(()),
                 Err(error) => return Err(error),
@@ -120,7 +131,7 @@ impl Scaler {
         // In square pixels.
         let wide = u64::from(input.width.max(1)) * part(input.aspect.0);
         let high = u64::from(input.height.max(1)) * part(input.aspect.1);
-        let even = |n: u64| u32::try_from((n + 1) / 2 * 2).unwrap_or(2).max(2);
+        let even = |n: u64| u32::try_from(n.div_ceil(2) * 2).unwrap_or(2).max(2);
         let is_wider = wide * h > w * high;
         // A rounding is no bar.
         let close = (wide * h).abs_diff(w * high) * 100 <= w * high * 2;

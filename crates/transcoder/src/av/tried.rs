@@ -19,7 +19,13 @@ pub(crate) fn device(kind: &str) -> Result<(), String> {
         let mut device = ptr::null_mut();
         let made = av_hwdevice_ctx_create(&raw mut device, kind, ptr::null(), ptr::null_mut(), 0);
         if made < 0 {
-            return Err(Error::from(made).to_string());
+            let why = Error::from(made).to_string();
+            let nothing = why.is_empty();
+            return Err(if nothing {
+                "does not open".to_owned()
+            } else {
+                why
+            });
         }
         av_buffer_unref(&raw mut device);
     }

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use anyhow::Result;
 use ladder::{Decision, Deinterlace, FrameRate, Job, Ladder, Report, Source};
-use media::{CodecConfig, Frame, Timestamp, Track};
+use media::{CodecConfig, Frame, Span, Timestamp, Track};
 
 use crate::av::{Deinterlacer, Picture, VideoDecoder};
 use crate::link::Input;
@@ -23,6 +23,8 @@ use rung::{RungThread, Shown, ToRung};
 const WAITING: usize = 64;
 /// Threads that divide a picture among them.
 const DECODERS: usize = 4;
+/// What comes and cannot be decoded is waited for as long; then the picture before it is held.
+const LATE: Span = Span::from_secs(1);
 /// Keyframes of the source that may be within the decoder.
 const KEYFRAMES: usize = 16;
 
@@ -46,6 +48,8 @@ struct Pictures {
     /// Times of the source's random-access points that the decoder has not shown yet.
     keyframes: VecDeque<i64>,
     pace: Pace,
+    /// How far pictures have come.
+    reached: Option<Timestamp>,
     /// Pictures that came before it was known what to make of them.
     early: Vec<Shown>,
     decoded: Vec<Picture>,
@@ -64,6 +68,7 @@ impl Pictures {
             deinterlacer: Deinterlacer::default(),
             keyframes: VecDeque::new(),
             pace: Pace::default(),
+            reached: None,
             early: Vec::new(),
             decoded: Vec::new(),
             whole: Vec::new(),
@@ -155,7 +160,7 @@ impl Pictures {
         }
         let Some(decoder) = &mut self.decoder else {
             self.outbox.tally().undecodable.fetch_add(1, Relaxed);
-            return;
+            return self.hold_behind(unit.dts);
         };
         if unit.random_access {
             self.keyframes.push_back(unit.pts.as_nanos());
@@ -167,6 +172,16 @@ impl Pictures {
             self.outbox.tally().undecodable.fetch_add(1, Relaxed);
         }
         self.show_decoded();
+        self.hold_behind(unit.dts);
+    }
+
+    /// Access units come, but no pictures of them.
+    fn hold_behind(&mut self, dts: Timestamp) {
+        let late = dts - LATE;
+        if self.reached.is_some_and(|reached| reached < late) {
+            self.reached = Some(late);
+            self.tell(|| ToRung::Hold(late));
+        }
     }
 
     fn open_decoder(&mut self) {
@@ -225,6 +240,7 @@ impl Pictures {
             pts: Timestamp::from_nanos(pts),
             picture,
         };
+        self.reached = self.reached.max(Some(shown.pts));
         if self.decision.is_some() {
             self.tell_picture(&shown);
         } else {

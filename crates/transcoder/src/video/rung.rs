@@ -80,6 +80,7 @@ impl RungThread {
             cadence,
             scaler: Scaler::new((rung.width, rung.height), wanted.fit),
             encoder: None,
+            gop_ms: job.ladder.gop_ms,
             held: None,
             jump: false,
             places: VecDeque::new(),
@@ -135,6 +136,8 @@ struct Open {
     encoder: VideoEncoder,
     /// What its first picture's time counts from.
     base: i64,
+    /// The last picture that it was given.
+    last: i64,
 }
 
 struct Work {
@@ -144,6 +147,7 @@ struct Work {
     cadence: Cadence,
     scaler: Scaler,
     encoder: Option<Open>,
+    gop_ms: u32,
     /// The last picture, as it is encoded.
     held: Option<Picture>,
     /// What is missing is not filled.
@@ -257,6 +261,10 @@ impl Work {
         let Some(picture) = self.held.take() else {
             return Ok(());
         };
+        if !self.wanted.codec.takes_orders() && !self.counts_on(&place, keyframe) {
+            self.held = Some(picture);
+            return Ok(());
+        }
         let first = self.encoder.is_none();
         let open = match self.encoder.take() {
             Some(open) => open,
@@ -264,6 +272,7 @@ impl Work {
         };
         let open = self.encoder.insert(open);
         let count = place.count - open.base;
+        open.last = place.count;
         self.places.push_back(place);
         let encoded = open
             .encoder
@@ -276,20 +285,32 @@ impl Work {
         Ok(())
     }
 
+    /// An encoder that counts to its next IDR by itself is begun where one is due, and begun anew
+    /// where pictures are missing.
+    fn counts_on(&mut self, place: &Place, keyframe: bool) -> bool {
+        self.encoder.take_if(|open| open.last + 1 != place.count);
+        self.encoder.is_some() || keyframe
+    }
+
     fn open(&self, base: i64, format: Format) -> Result<Open> {
         let clock = match &self.cadence {
             Cadence::Grid(_) => (self.rung.rate.den, self.rung.rate.num),
             Cadence::Follow(_) => (1, CLOCK),
         };
         let clock = (i32::try_from(clock.0)?, i32::try_from(clock.1)?);
-        let encoder = VideoEncoder::open(&self.wanted, &self.rung, clock, Some(format))?;
+        let gop = self.rung.rate.per_gop(self.gop_ms).unwrap_or(1);
+        let encoder = VideoEncoder::open(&self.wanted, &self.rung, (clock, gop), Some(format))?;
         let config = packets::video_config(self.wanted.codec, &encoder.extradata())?;
         let track = Track {
             label: Some(self.rung.name.clone()),
             ..Track::new(TrackId(0), config)
         };
         self.outbox.track(self.output, track);
-        Ok(Open { encoder, base })
+        Ok(Open {
+            encoder,
+            base,
+            last: base,
+        })
     }
 
     fn send(&mut self) {
