@@ -1,0 +1,350 @@
+//! Renditions out of what a worker sends and what is copied: each has its own pictures, and all
+//! the sound.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hub::{Limits, Presentation, Publisher, Relay};
+use ladder::{AudioCodec, Decision, Ladder, Output, VideoCodec};
+use media::{Frame, Span, Timestamp, Track, TrackId, TrackKind};
+use tokio::time::Instant;
+
+use crate::queue::Queue;
+
+/// Encoders open at different times; what a rendition consists of is waited for this long.
+const PATIENCE: std::time::Duration = std::time::Duration::from_millis(1_500);
+/// The least step between two frames of a track.
+const LEAST: Span = Span::from_nanos(1_000);
+/// What the one rendition of a programme without pictures is called.
+const SOUND: &str = "audio";
+
+/// What is published of one stream.
+pub(crate) struct Assembly {
+    presentation: Presentation,
+    spawn: fn(Relay),
+    ladder: Arc<Ladder>,
+    decision: Option<Decision>,
+    /// The tracks of each output, and of what is copied.
+    tracks: BTreeMap<Output, Track>,
+    /// What the programme consists of, once that is known.
+    source: Option<Arc<[Track]>>,
+    /// In the order of the ladder.
+    renditions: Vec<Rendition>,
+    /// Since when something could be published, were all there.
+    since: Option<Instant>,
+    /// How far pictures and sound of the worker have come.
+    pub(crate) video_until: Option<Timestamp>,
+    pub(crate) audio_until: Option<Timestamp>,
+}
+
+struct Rendition {
+    /// Its place in the ladder; `None` for sound alone.
+    place: Option<u8>,
+    publisher: Publisher,
+    tracks: Arc<[Track]>,
+    queue: Queue,
+    last: BTreeMap<TrackId, Timestamp>,
+}
+
+impl Assembly {
+    pub(crate) fn new(presentation: Presentation, ladder: Arc<Ladder>, spawn: fn(Relay)) -> Self {
+        Self {
+            presentation,
+            spawn,
+            ladder,
+            decision: None,
+            tracks: BTreeMap::new(),
+            source: None,
+            renditions: Vec::new(),
+            since: None,
+            video_until: None,
+            audio_until: None,
+        }
+    }
+
+    /// Another ladder: what is no longer in it is gone at once, what is new in it comes with its
+    /// first frame.
+    pub(crate) fn set_ladder(&mut self, ladder: Arc<Ladder>, now: Instant) {
+        let before = std::mem::replace(&mut self.ladder, ladder);
+        let ladder = &self.ladder;
+        self.tracks.retain(|output, _| match output {
+            Output::Video(place) => {
+                let at = usize::from(*place);
+                before.video.get(at) == ladder.video.get(at) && at < ladder.video.len()
+            }
+            Output::Audio(rung, _) => {
+                let at = usize::from(*rung);
+                before.audio.get(at) == ladder.audio.get(at) && at < ladder.audio.len()
+            }
+        });
+        self.since = Some(now);
+        self.renditions.retain(|r| match r.place {
+            Some(place) => {
+                let at = usize::from(place);
+                let name = |ladder: &Ladder| ladder.video.get(at).map(|r| r.name.clone());
+                name(&before) == name(ladder)
+            }
+            None => ladder.video.is_empty(),
+        });
+        self.source.take();
+    }
+
+    /// What the ladder became.
+    pub(crate) fn decide(&mut self, decision: Decision, now: Instant) {
+        self.renditions.retain(|r| {
+            let made = |place| decision.rung(place).is_some();
+            let copied =
+                |place: u8| self.ladder.video[usize::from(place)].codec == VideoCodec::Copy;
+            r.place.is_none_or(|place| made(place) || copied(place))
+        });
+        self.tracks.retain(|output, _| match output {
+            Output::Video(place) => {
+                decision.rung(*place).is_some()
+                    || self.ladder.video[usize::from(*place)].codec == VideoCodec::Copy
+            }
+            Output::Audio(..) => true,
+        });
+        self.decision = Some(decision);
+        self.publish(now);
+    }
+
+    pub(crate) const fn decision(&self) -> Option<&Decision> {
+        self.decision.as_ref()
+    }
+
+    /// The programme consists of these tracks from here on.
+    pub(crate) fn follow(&mut self, tracks: &Arc<[Track]>, now: Instant) {
+        self.source = Some(Arc::clone(tracks));
+        self.publish(now);
+    }
+
+    /// What an output's decoder needs.
+    pub(crate) fn track(&mut self, output: Output, track: Track, now: Instant) {
+        self.since.get_or_insert(now);
+        self.tracks.insert(output, track);
+        self.publish(now);
+    }
+
+    /// A frame of an output.
+    pub(crate) fn frame(&mut self, output: Output, frame: &Frame, now: Instant) {
+        self.note(output, frame);
+        if self.since.is_some_and(|since| now >= since + PATIENCE) {
+            self.publish(now);
+        }
+        match output {
+            Output::Video(place) => {
+                let of = |r: &&mut Rendition| r.place == Some(place);
+                if let Some(rendition) = self.renditions.iter_mut().find(of) {
+                    rendition.picture(frame);
+                }
+            }
+            Output::Audio(..) => {
+                let Some(id) = self.sound_id(output) else {
+                    return;
+                };
+                for rendition in &mut self.renditions {
+                    rendition.sound(id, frame);
+                }
+            }
+        }
+    }
+
+    /// Media is missing.
+    pub(crate) fn note_loss(&mut self) {
+        for rendition in &mut self.renditions {
+            rendition.publisher.note_loss();
+        }
+    }
+
+    /// What is copied comes from another source now.
+    pub(crate) fn splice(&mut self) {
+        for rendition in &mut self.renditions {
+            rendition.publisher.splice();
+        }
+    }
+
+    fn note(&mut self, output: Output, frame: &Frame) {
+        let end = frame.pts + frame.duration.unwrap_or(Span::ZERO);
+        match output {
+            Output::Video(_) => self.video_until = self.video_until.max(Some(frame.pts)),
+            Output::Audio(..) => self.audio_until = self.audio_until.max(Some(end)),
+        }
+    }
+
+    /// Sound is numbered as bridges do: odd, in order.
+    fn sound_id(&self, output: Output) -> Option<TrackId> {
+        let sounds = self
+            .tracks
+            .keys()
+            .filter(|o| matches!(o, Output::Audio(..)));
+        let at = sounds.into_iter().position(|o| *o == output)?;
+        Some(container::ingest::audio_track(u16::try_from(at).ok()?))
+    }
+
+    /// Makes the renditions that can be made, and tells those that are there of their tracks.
+    fn publish(&mut self, now: Instant) {
+        if self.waits(now) {
+            return;
+        }
+        let sounds: Vec<Track> = self.sounds();
+        for place in self.places() {
+            let video = self.tracks.get(&Output::Video(place));
+            let video = video.map(|track| Track {
+                id: container::ingest::video_track(0),
+                ..track.clone()
+            });
+            if let Some(video) = video {
+                let name = self.ladder.video[usize::from(place)].name.clone();
+                let tracks = [video].into_iter().chain(sounds.iter().cloned()).collect();
+                self.show(Some(place), &name, tracks);
+            }
+        }
+        if self.places().next().is_none() && !sounds.is_empty() {
+            self.show(None, SOUND, sounds.into());
+        }
+    }
+
+    fn sounds(&self) -> Vec<Track> {
+        let sounds = self
+            .tracks
+            .iter()
+            .filter(|(o, _)| matches!(o, Output::Audio(..)));
+        let numbered = sounds.zip(0..).map(|((_, track), at)| Track {
+            id: container::ingest::audio_track(at),
+            ..track.clone()
+        });
+        numbered.collect()
+    }
+
+    /// Places of the ladder that are made of pictures, if there are any.
+    fn places(&self) -> impl Iterator<Item = u8> + use<> {
+        let pictures = self
+            .source
+            .as_ref()
+            .is_some_and(|s| s.iter().any(|t| t.kind == TrackKind::Video));
+        let seen = self.tracks.keys().any(|o| matches!(o, Output::Video(_)));
+        let made: Vec<u8> = self
+            .ladder
+            .video
+            .iter()
+            .zip(0_u8..)
+            .filter(|(rung, place)| {
+                let decided = self
+                    .decision
+                    .as_ref()
+                    .is_none_or(|d| d.rung(*place).is_some());
+                (pictures || seen) && (rung.codec == VideoCodec::Copy || decided)
+            })
+            .map(|(_, place)| place)
+            .collect();
+        made.into_iter()
+    }
+
+    /// Whether something is still to come that the first frame should not do without.
+    fn waits(&self, now: Instant) -> bool {
+        let Some(source) = &self.source else {
+            return true;
+        };
+        if self.since.is_some_and(|since| now >= since + PATIENCE) {
+            return false;
+        }
+        let pictures = self
+            .places()
+            .any(|p| !self.tracks.contains_key(&Output::Video(p)));
+        let sounds = source.iter().filter(|t| t.kind == TrackKind::Audio).count();
+        let wanted = |rung: &ladder::AudioRung| {
+            (0_u16..)
+                .zip(source.iter().filter(|t| t.kind == TrackKind::Audio))
+                .any(|(n, t)| rung.from.takes(n, t.language.as_deref()))
+        };
+        let wanted = self.ladder.audio.iter().filter(|r| wanted(r)).count();
+        let made = self
+            .tracks
+            .keys()
+            .filter(|o| matches!(o, Output::Audio(..)))
+            .count();
+        pictures || (sounds > 0 && made < wanted)
+    }
+
+    fn show(&mut self, place: Option<u8>, name: &str, tracks: Arc<[Track]>) {
+        if let Some(known) = self.renditions.iter_mut().find(|r| r.place == place) {
+            if known.tracks != tracks {
+                known.publisher.set_tracks(Arc::clone(&tracks));
+                known.tracks = tracks;
+            }
+            return;
+        }
+        let Ok((mut publisher, relay)) = self.presentation.add(name, Limits::default()) else {
+            return;
+        };
+        (self.spawn)(relay);
+        publisher.set_tracks(Arc::clone(&tracks));
+        let queue = if place.is_some() {
+            Queue::default()
+        } else {
+            Queue::without_pictures()
+        };
+        self.renditions.push(Rendition {
+            place,
+            publisher,
+            tracks,
+            queue,
+            last: BTreeMap::new(),
+        });
+        self.renditions.sort_by_key(|r| r.place);
+    }
+
+    /// Whether sound of this rung is passed on as it came.
+    pub(crate) fn copied_sounds(&self) -> Vec<u8> {
+        let copied = |(rung, _): &(&ladder::AudioRung, u8)| rung.codec == AudioCodec::Copy;
+        let rungs = self.ladder.audio.iter().zip(0_u8..).filter(copied);
+        rungs.map(|(_, at)| at).collect()
+    }
+
+    /// The rungs whose pictures are passed on as they came.
+    pub(crate) fn copied_pictures(&self) -> Vec<u8> {
+        let rungs = self.ladder.video.iter().zip(0_u8..);
+        let copied = rungs.filter(|(rung, _)| rung.codec == VideoCodec::Copy);
+        copied.map(|(_, at)| at).collect()
+    }
+
+    pub(crate) fn ladder(&self) -> &Arc<Ladder> {
+        &self.ladder
+    }
+}
+
+impl Rendition {
+    fn picture(&mut self, frame: &Frame) {
+        let due: Vec<Frame> = self.queue.picture(frame.dts).collect();
+        for sound in due {
+            self.push(sound);
+        }
+        let mut frame = frame.clone();
+        frame.track = container::ingest::video_track(0);
+        self.push(frame);
+    }
+
+    fn sound(&mut self, id: TrackId, frame: &Frame) {
+        let mut frame = frame.clone();
+        frame.track = id;
+        let due: Vec<Frame> = self.queue.sound(frame).collect();
+        for sound in due {
+            self.push(sound);
+        }
+    }
+
+    /// A worker that goes on where another stopped tells times of its own; they only go forward.
+    fn push(&mut self, mut frame: Frame) {
+        if let Some(last) = self.last.get(&frame.track) {
+            frame.dts = frame.dts.max(*last + LEAST);
+        }
+        if frame.dts > frame.pts {
+            return;
+        }
+        let (track, dts) = (frame.track, frame.dts);
+        // What begins no group is counted by the publisher.
+        if self.publisher.push(frame).is_ok() {
+            self.last.insert(track, dts);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The programme to one worker: groups and frames as they come, holds while none does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use container::wire::{self, Message};
+use hub::{Broadcast, Event, Join, Options};
+use ladder::{Job, Ladder, Order};
+use media::{Span, Timestamp, Track, TrackId, TrackKind};
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::board::Board;
+use crate::silence::Silence;
+use crate::worker::write_all;
+
+/// A worker that is further behind goes on with the newest group: whole groups are left out.
+const MAX_LATENCY: Span = Span::from_secs(4);
+/// How often silence is looked for.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Feeds one worker.
+pub(crate) struct Feed<'a, C> {
+    pub(crate) programme: &'a Broadcast,
+    pub(crate) ladder: watch::Receiver<Arc<Ladder>>,
+    pub(crate) board: &'a Board,
+    pub(crate) clock: &'a C,
+    pub(crate) hold: watch::Receiver<bool>,
+}
+
+/// What one worker was told of the programme.
+#[derive(Default)]
+struct Told {
+    tracks: Option<Arc<[Track]>>,
+    kinds: Vec<(TrackId, TrackKind)>,
+    lost: bool,
+    silence: Silence,
+}
+
+impl<C: Fn() -> Timestamp> Feed<'_, C> {
+    /// Runs until the worker takes no more.
+    pub(crate) async fn run(mut self, mut to: OwnedWriteHalf, job: Job) -> std::io::Result<()> {
+        let mut reader = self.programme.subscribe(Options {
+            join: Join::Newest,
+            max_latency: MAX_LATENCY,
+            wanted: true,
+        });
+        let mut chunks = Vec::new();
+        put_order(&Order::Job(Box::new(job)), &mut chunks);
+        let mut batch = Vec::new();
+        let mut told = Told::default();
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            write_all(&mut to, &chunks).await?;
+            chunks.clear();
+            tokio::select! {
+                biased;
+                changed = self.ladder.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    let ladder = Arc::clone(&self.ladder.borrow_and_update());
+                    put_order(&Order::Job(Box::new(edited(&ladder))), &mut chunks);
+                }
+                () = reader.next(&mut batch) => {
+                    for event in batch.drain(..) {
+                        if let Event::End(_) = event {
+                            return Ok(());
+                        }
+                        told.put(event, (self.clock)(), self.board, &mut chunks);
+                    }
+                }
+                _ = tick.tick() => self.hold(&told, &mut chunks),
+            }
+        }
+    }
+
+    fn hold(&self, told: &Told, chunks: &mut Vec<Bytes>) {
+        let copies = self.ladder.borrow().copies_video();
+        let holds = told.silence.holds((self.clock)(), copies);
+        self.board
+            .note_hold(holds.video.is_some() || holds.audio.is_some());
+        if !*self.hold.borrow() {
+            return;
+        }
+        for (kind, until) in [
+            (TrackKind::Video, holds.video),
+            (TrackKind::Audio, holds.audio),
+        ] {
+            if let Some(until) = until {
+                put_order(&Order::hold(kind, until), chunks);
+            }
+        }
+    }
+}
+
+impl Told {
+    fn put(&mut self, event: Event, now: Timestamp, board: &Board, chunks: &mut Vec<Bytes>) {
+        match event {
+            Event::Group {
+                id,
+                tracks,
+                spliced,
+            } => {
+                self.put_tracks(&tracks, chunks);
+                let lost = std::mem::take(&mut self.lost);
+                let group = Message::Group {
+                    rendition: 0,
+                    id,
+                    spliced,
+                    lost,
+                };
+                wire::put(&group, chunks);
+            }
+            Event::Frame(frame) => {
+                let kind = self.kinds.iter().find(|(id, _)| *id == frame.track);
+                if let Some((_, kind)) = kind {
+                    self.silence.note(*kind, frame.dts, now);
+                }
+                board.note_fed(frame.dts);
+                wire::put(
+                    &Message::Frame {
+                        rendition: 0,
+                        frame,
+                    },
+                    chunks,
+                );
+            }
+            Event::Skipped { groups, frames } => {
+                self.lost = true;
+                board.note_skipped(groups, frames);
+            }
+            Event::End(_) => {}
+        }
+    }
+
+    fn put_tracks(&mut self, tracks: &Arc<[Track]>, chunks: &mut Vec<Bytes>) {
+        if self.tracks.as_ref() == Some(tracks) {
+            return;
+        }
+        self.tracks = Some(Arc::clone(tracks));
+        self.kinds = tracks.iter().map(|t| (t.id, t.kind)).collect();
+        let tracks = Arc::clone(tracks);
+        wire::put(
+            &Message::Tracks {
+                rendition: 0,
+                tracks,
+            },
+            chunks,
+        );
+    }
+}
+
+/// A ladder that changed under a worker, which knows the rest.
+fn edited(ladder: &Ladder) -> Job {
+    Job {
+        ladder: ladder.clone(),
+        decision: None,
+        video_until: None,
+        audio_until: None,
+    }
+}
+
+fn put_order(order: &Order, chunks: &mut Vec<Bytes>) {
+    wire::put(&Message::Control(order.to_control()), chunks);
+}

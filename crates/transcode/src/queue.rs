@@ -1,0 +1,91 @@
+//! What of one rendition's sound waits for its pictures: encoders that look ahead give them late.
+
+use std::collections::VecDeque;
+
+use media::{Frame, Span, Timestamp};
+
+/// Sound waits no longer than this, by its own times.
+const LONGEST: Span = Span::from_secs(3);
+
+/// Puts a rendition's frames into the order of their DTS.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    sound: VecDeque<Frame>,
+    /// How far pictures have come.
+    reached: Option<Timestamp>,
+    /// There are no pictures: sound goes on at once.
+    alone: bool,
+}
+
+impl Queue {
+    /// For a rendition without pictures.
+    pub(crate) fn without_pictures() -> Self {
+        Self {
+            alone: true,
+            ..Self::default()
+        }
+    }
+
+    /// A picture with this DTS is written next: the sound that belongs before it.
+    pub(crate) fn picture(&mut self, dts: Timestamp) -> impl Iterator<Item = Frame> {
+        self.reached = Some(dts);
+        self.due()
+    }
+
+    /// A frame of sound; what is due with it.
+    pub(crate) fn sound(&mut self, frame: Frame) -> impl Iterator<Item = Frame> {
+        self.sound.push_back(frame);
+        self.due()
+    }
+
+    fn due(&mut self) -> impl Iterator<Item = Frame> {
+        let newest = self.sound.back().map(|f| f.dts);
+        let due = |f: &Frame| {
+            let reached = self.reached.is_some_and(|reached| f.dts <= reached);
+            let late = newest.is_some_and(|newest| newest - f.dts > LONGEST);
+            reached || late || self.alone
+        };
+        let count = self.sound.iter().take_while(|f| due(f)).count();
+        self.sound.drain(..count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use media::TrackId;
+
+    use super::*;
+
+    fn sound(ms: i64) -> Frame {
+        Frame {
+            track: TrackId(1),
+            dts: Timestamp::from_millis(ms),
+            pts: Timestamp::from_millis(ms),
+            duration: None,
+            random_access: true,
+            leading: false,
+            payload: Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn sound_waits_for_its_pictures() {
+        let mut queue = Queue::default();
+        for ms in [0, 20, 40, 60] {
+            assert_eq!(queue.sound(sound(ms)).count(), 0);
+        }
+        assert_eq!(queue.picture(Timestamp::from_millis(40)).count(), 3);
+        assert_eq!(queue.sound(sound(35)).count(), 0, "behind one that waits");
+        assert_eq!(queue.picture(Timestamp::from_millis(80)).count(), 2);
+        assert_eq!(queue.sound(sound(75)).count(), 1);
+    }
+
+    #[test]
+    fn sound_does_not_wait_for_ever() {
+        let mut queue = Queue::default();
+        let out: usize = (0..500).map(|n| queue.sound(sound(n * 20)).count()).sum();
+        assert_eq!(out, 500 - 151);
+        assert_eq!(Queue::without_pictures().sound(sound(0)).count(), 1);
+    }
+}

@@ -1,0 +1,325 @@
+//! Workers, one after the other, for as long as the programme runs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use container::wire::{Message, Reader};
+use hub::{Broadcast, Presentation, Relay};
+use ladder::{Job, Ladder, Output, Report};
+use media::{Frame, Timestamp};
+use parking_lot::Mutex;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::OwnedReadHalf;
+use tokio::process::{Child, ChildStderr};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::assembly::Assembly;
+use crate::backoff::Backoff;
+use crate::board::Board;
+use crate::copy;
+use crate::feed::Feed;
+use crate::lines::Lines;
+use crate::watchdog::Watchdog;
+use crate::worker::{Ended, Worker};
+
+/// The longest message: a picture of 8K that hardly compresses.
+const MOST: usize = 64 << 20;
+/// Lines of its standard error that are passed on, a second.
+const LINES: u32 = 10;
+/// How long a worker that closed its ends may take to end.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Tells UTC. The caller's, because tests own time.
+pub trait Clock: Fn() -> Timestamp + Send + Sync {}
+
+impl<F: Fn() -> Timestamp + Send + Sync> Clock for F {}
+
+/// Hears what happens to workers, as it does.
+pub trait Observer: Send + Sync {
+    /// A worker was started.
+    fn started(&self, pid: Option<u32>);
+    /// A worker ended that had lived for so long; the next one is started after `wait`.
+    fn ended(&self, ended: &Ended, lived: Duration, wait: Duration);
+    /// A worker says that something is wrong.
+    fn warned(&self, text: &str);
+    /// The ladder was fitted to its source.
+    fn decided(&self, decision: &ladder::Decision);
+}
+
+/// One stream's ladder.
+pub struct Transcode<C, O> {
+    program: PathBuf,
+    programme: Broadcast,
+    ladder: watch::Receiver<Arc<Ladder>>,
+    /// Whether the picture is held while media is away.
+    hold: watch::Receiver<bool>,
+    assembly: Mutex<Assembly>,
+    board: Arc<Board>,
+    clock: C,
+    observer: O,
+}
+
+impl<C: Clock, O: Observer> Transcode<C, O> {
+    /// Renditions of `programme`, published in `presentation` by workers of this program; `spawn`
+    /// lets a relay run beside.
+    #[must_use]
+    pub fn new(
+        program: PathBuf,
+        (programme, presentation): (Broadcast, Presentation),
+        (ladder, hold): (watch::Receiver<Arc<Ladder>>, watch::Receiver<bool>),
+        (board, spawn): (Arc<Board>, fn(Relay)),
+        (clock, observer): (C, O),
+    ) -> Self {
+        let first = Arc::clone(&ladder.borrow());
+        Self {
+            program,
+            programme,
+            ladder,
+            hold,
+            assembly: Mutex::new(Assembly::new(presentation, first, spawn)),
+            board,
+            clock,
+            observer,
+        }
+    }
+
+    /// Runs until the programme ends. Dropping it ends the worker and the renditions.
+    pub async fn run(self) {
+        // An edit comes to the assembly before the worker hears of it.
+        tokio::select! {
+            biased;
+            () = copy::follow(&self.programme, &self.assembly) => {}
+            () = self.follow_edits() => {}
+            () = self.supervise() => {}
+        }
+    }
+
+    async fn follow_edits(&self) {
+        let mut ladder = self.ladder.clone();
+        while ladder.changed().await.is_ok() {
+            let ladder = Arc::clone(&ladder.borrow_and_update());
+            self.assembly.lock().set_ladder(ladder, Instant::now());
+        }
+    }
+
+    async fn supervise(&self) {
+        let mut backoff = Backoff::default();
+        loop {
+            self.until_needed().await;
+            let began = Instant::now();
+            let ended = self.work().await;
+            let lived = began.elapsed();
+            let wait = backoff.after(lived);
+            self.board.note_ended(&ended, backoff.is_looping());
+            self.observer.ended(&ended, lived, wait);
+            self.assembly.lock().note_loss();
+            sleep(wait).await;
+        }
+    }
+
+    /// A ladder that copies everything needs no worker.
+    async fn until_needed(&self) {
+        let mut ladder = self.ladder.clone();
+        if ladder.wait_for(|ladder| ladder.encodes()).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// One worker, from its start to its end.
+    async fn work(&self) -> Ended {
+        let mut worker = match Worker::start(&self.program) {
+            Ok(worker) => worker,
+            Err(error) => {
+                self.warn(&error.to_string());
+                return Ended::Start;
+            }
+        };
+        let pid = worker.child.id();
+        self.board.note_started(pid);
+        self.observer.started(pid);
+        let job = self.job();
+        let (from, to) = worker.socket.into_split();
+        let feed = Feed {
+            programme: &self.programme,
+            ladder: self.ladder.clone(),
+            board: &self.board,
+            clock: &self.clock,
+            hold: self.hold.clone(),
+        };
+        let watchdog = Mutex::new(Watchdog::new(Instant::now()));
+        let gone = async {
+            // What cannot be written is explained by how the process ended.
+            let _ = feed.run(to, job).await;
+            std::future::pending::<Ended>().await
+        };
+        let verdict = tokio::select! {
+            ended = self.take(from, &watchdog) => ended,
+            ended = gone => Some(ended),
+            ended = watch(&watchdog) => Some(ended),
+            () = self.listen(worker.stderr.take()) => None,
+        };
+        self.bury(worker.child, verdict).await
+    }
+
+    /// Waits for the end of a process that said that it ends, and makes that of any other.
+    async fn bury(&self, mut child: Child, verdict: Option<Ended>) -> Ended {
+        let patience = if verdict.is_some() {
+            Duration::ZERO
+        } else {
+            FAREWELL
+        };
+        let status = timeout(patience, child.wait()).await;
+        let status = match status {
+            Ok(status) => status,
+            Err(_) => {
+                // It may be gone already.
+                let _ = child.start_kill();
+                child.wait().await
+            }
+        };
+        verdict.unwrap_or_else(|| status.map_or(Ended::Exit(-1), Ended::from))
+    }
+
+    fn job(&self) -> Job {
+        let assembly = self.assembly.lock();
+        let nanos = |at: Timestamp| at.as_nanos();
+        Job {
+            ladder: Ladder::clone(&self.ladder.borrow()),
+            decision: assembly.decision().cloned(),
+            video_until: assembly.video_until.map(nanos),
+            audio_until: assembly.audio_until.map(nanos),
+        }
+    }
+
+    /// Publishes what the worker sends; `None` once it sends no more.
+    async fn take(&self, mut from: OwnedReadHalf, watchdog: &Mutex<Watchdog>) -> Option<Ended> {
+        let mut reader = Reader::new(MOST);
+        loop {
+            match from.read_buf(reader.space()).await {
+                Ok(1..) => watchdog.lock().hear(Instant::now()),
+                Ok(0) | Err(_) => return None,
+            }
+            loop {
+                match reader.take() {
+                    Ok(Some(message)) => {
+                        if let Err(ended) = self.accept(message, watchdog) {
+                            return Some(ended);
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        self.warn(&error.to_string());
+                        return Some(Ended::Protocol);
+                    }
+                }
+            }
+        }
+    }
+
+    fn accept(&self, message: Message, watchdog: &Mutex<Watchdog>) -> Result<(), Ended> {
+        match message {
+            Message::Tracks { rendition, tracks } => {
+                if let (Some(output), Some(track)) = (self.output(rendition), tracks.first()) {
+                    let mut assembly = self.assembly.lock();
+                    assembly.track(output, track.clone(), Instant::now());
+                }
+                Ok(())
+            }
+            Message::Frame { rendition, frame } => {
+                if let Some(output) = self.output(rendition) {
+                    self.publish(output, frame);
+                }
+                Ok(())
+            }
+            Message::Control(text) => self.hear(&text, watchdog),
+            Message::Group { .. } => {
+                self.warn("it opens groups");
+                Err(Ended::Protocol)
+            }
+        }
+    }
+
+    /// The one exact-size copy: what was received is in one buffer with what came beside it.
+    fn publish(&self, output: Output, mut frame: Frame) {
+        frame.payload = bytes::Bytes::copy_from_slice(&frame.payload);
+        self.board
+            .note_frame(output, frame.payload.len(), frame.pts);
+        self.assembly.lock().frame(output, &frame, Instant::now());
+    }
+
+    /// One that the ladder has; another is of a ladder that was edited meanwhile.
+    fn output(&self, number: u16) -> Option<Output> {
+        let ladder = self.ladder.borrow();
+        Output::of(number).filter(|output| match output {
+            Output::Video(place) => usize::from(*place) < ladder.video.len(),
+            Output::Audio(rung, _) => usize::from(*rung) < ladder.audio.len(),
+        })
+    }
+
+    fn hear(&self, text: &[u8], watchdog: &Mutex<Watchdog>) -> Result<(), Ended> {
+        let report = Report::of_control(text).map_err(|error| {
+            self.warn(&error.to_string());
+            Ended::Protocol
+        })?;
+        match report {
+            Report::Ready => {}
+            Report::Decided(decision) => {
+                let ladder = Arc::clone(&self.ladder.borrow());
+                let names = ladder.audio.iter().map(|r| r.name.clone()).collect();
+                self.board.note_decision(&decision, names);
+                self.observer.decided(&decision);
+                self.assembly.lock().decide(decision, Instant::now());
+            }
+            Report::Health(health) => {
+                watchdog.lock().note(&health, Instant::now());
+                self.board.note_health(health);
+            }
+            Report::Warning(text) => self.warn(&text),
+            Report::Failed(text) => {
+                self.warn(&text);
+                return Err(Ended::Failed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes on what it says on its standard error, so much and no more, until it is gone.
+    async fn listen(&self, stderr: Option<ChildStderr>) {
+        let Some(stderr) = stderr else {
+            return std::future::pending().await;
+        };
+        let (mut second, mut said) = (Instant::now(), 0);
+        let mut lines = Lines::new(stderr);
+        while let Some(line) = lines.next().await {
+            if second.elapsed() >= Duration::from_secs(1) {
+                (second, said) = (Instant::now(), 0);
+            }
+            said += 1;
+            if said <= LINES {
+                self.warn(&line);
+            }
+        }
+    }
+
+    fn warn(&self, text: &str) {
+        self.board.note_warning(text);
+        self.observer.warned(text);
+    }
+}
+
+/// Waits until a worker is found to hang.
+async fn watch(watchdog: &Mutex<Watchdog>) -> Ended {
+    loop {
+        let now = Instant::now();
+        let (verdict, due) = {
+            let watchdog = watchdog.lock();
+            (watchdog.verdict(now), watchdog.due(now))
+        };
+        if let Some(why) = verdict {
+            return Ended::Stall(why);
+        }
+        sleep_until(due).await;
+    }
+}

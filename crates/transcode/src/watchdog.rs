@@ -1,0 +1,103 @@
+//! Whether a worker that lives also works.
+
+use std::time::Duration;
+
+use ladder::Health;
+use tokio::time::Instant;
+
+/// It tells four times a second how it does; one that says nothing for so long hangs.
+const SILENT: Duration = Duration::from_secs(3);
+/// With media before it and encoders open, something comes out within this time.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Watches one worker.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    heard: Instant,
+    /// What had been sent, and when there was less.
+    sent: u64,
+    moved: Instant,
+    /// What it had taken in when something last came out.
+    received: u64,
+    taken: u64,
+}
+
+impl Watchdog {
+    pub(crate) const fn new(now: Instant) -> Self {
+        Self {
+            heard: now,
+            sent: 0,
+            moved: now,
+            received: 0,
+            taken: 0,
+        }
+    }
+
+    /// It said something.
+    pub(crate) const fn hear(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
+    /// It told how it does.
+    pub(crate) fn note(&mut self, health: &Health, now: Instant) {
+        let sent = health.outputs.iter().map(|o| o.sent).sum();
+        self.taken = health.received;
+        if sent != self.sent || self.sent == 0 {
+            (self.sent, self.moved, self.received) = (sent, now, health.received);
+        }
+    }
+
+    /// What is wrong with it, if anything is.
+    pub(crate) fn verdict(&self, now: Instant) -> Option<&'static str> {
+        if now >= self.heard + SILENT {
+            return Some("it says nothing");
+        }
+        let works = self.taken == self.received || now < self.moved + IDLE;
+        (!works).then_some("nothing comes out")
+    }
+
+    /// When to look again.
+    pub(crate) fn due(&self, now: Instant) -> Instant {
+        (self.heard + SILENT).min(now + IDLE / 4)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ladder::OutputHealth;
+
+    use super::*;
+
+    fn health(received: u64, sent: u64) -> Health {
+        Health {
+            received,
+            outputs: vec![OutputHealth {
+                sent,
+                ..OutputHealth::default()
+            }],
+            ..Health::default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_and_standstill_are_noticed_and_waiting_is_neither() {
+        let start = Instant::now();
+        let mut dog = Watchdog::new(start);
+        assert_eq!(dog.verdict(start + Duration::from_secs(2)), None);
+        assert!(dog.verdict(start + SILENT).is_some());
+        for second in 0..60 {
+            let now = start + Duration::from_secs(second);
+            dog.hear(now);
+            dog.note(&health(second, 0), now);
+            assert_eq!(dog.verdict(now), None, "nothing was ever encoded");
+        }
+        let now = start + Duration::from_secs(60);
+        dog.note(&health(60, 5), now);
+        let later = now + IDLE;
+        dog.hear(later);
+        dog.note(&health(60, 5), later);
+        assert_eq!(dog.verdict(later), None, "nothing came in either");
+        dog.note(&health(90, 5), later);
+        assert!(dog.verdict(later).is_some());
+    }
+}
