@@ -204,7 +204,9 @@ impl Packager {
         let Some(rendition) = self.renditions.iter_mut().find(|r| r.id == id) else {
             return Ok(());
         };
-        let packageable = |t: &&Track| matches!(t.kind, TrackKind::Video | TrackKind::Audio);
+        // Every rendition of pictures carries the same sound: it is packaged once.
+        let packageable =
+            |t: &&Track| t.kind == TrackKind::Video || (first && t.kind == TrackKind::Audio);
         let mut result = Ok(());
         let mut kept = Vec::with_capacity(tracks.len());
         rendition.refused.retain(|known| tracks.contains(known));

@@ -201,9 +201,9 @@ async fn publish(request: PublishRequest, shared: &Shared) {
 async fn play(request: PlayRequest, shared: &Shared) {
     let found = Box::pin(seat(request.target(), request.peer(), shared)).await;
     let (refusal, request) = match found {
-        Ok(stream) => match stream.play(request).await {
+        Ok((stream, rung)) => match stream.play(request, rung.as_deref()).await {
             Ok(()) => return,
-            Err(request) => (Refusal::from(Reject::Disabled), request),
+            Err((why, request)) => (Refusal::from(why), request),
         },
         Err(refusal) => (refusal, request),
     };
@@ -304,17 +304,30 @@ fn barren(why: Barren) -> Refusal {
     }
 }
 
-/// The stream that a player gets.
-async fn seat(target: &Target, peer: SocketAddr, shared: &Shared) -> Result<Arc<Stream>, Refusal> {
+/// The stream that a player gets, and which of its renditions: `name@rung` names one.
+async fn seat(
+    target: &Target,
+    peer: SocketAddr,
+    shared: &Shared,
+) -> Result<(Arc<Stream>, Option<String>), Refusal> {
     let manager = &shared.manager;
-    let stream = find(target, manager)?;
+    let mut target = target.clone();
+    let rung = match target.name.split_once('@') {
+        Some((name, rung)) => {
+            let rung = rung.to_owned();
+            target.name = name.to_owned();
+            Some(rung)
+        }
+        None => None,
+    };
+    let stream = find(&target, manager)?;
     let callback = stream.config().on_play;
     let led = shared
-        .ask(callback.as_ref(), Action::Play, target, peer)
+        .ask(callback.as_ref(), Action::Play, &target, peer)
         .await?;
     match led {
-        Some(name) => Ok(manager.get(&name).ok_or(Reject::NotFound)?),
-        None => Ok(stream),
+        Some(name) => Ok((manager.get(&name).ok_or(Reject::NotFound)?, rung)),
+        None => Ok((stream, rung)),
     }
 }
 

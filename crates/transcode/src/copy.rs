@@ -57,7 +57,7 @@ fn open_group(assembly: &mut Assembly, tracks: &Arc<[Track]>, spliced: bool) -> 
     let places: Vec<Output> = places.collect();
     let mut outputs = Vec::new();
     if let Some(track) = pictures {
-        outputs.push((track.clone(), places.clone()));
+        outputs.push((track.clone(), places));
     }
     let sounds = tracks.iter().filter(|t| t.kind == TrackKind::Audio);
     for (track, slot) in sounds.zip(0_u8..) {

@@ -144,6 +144,19 @@ pub(crate) enum Event {
     SlateStarted {},
     #[serde(rename = "slate.ended")]
     SlateEnded { after_ms: u64 },
+    /// A worker was started for the ladder.
+    #[serde(rename = "transcoder.started")]
+    TranscoderStarted {},
+    /// A worker ended that had lived for so long; the next one is started at once, or later where
+    /// they fail as soon as they start. `reason` is one of start, exit, signal, stall, failed and
+    /// protocol.
+    #[serde(rename = "transcoder.ended")]
+    TranscoderEnded {
+        reason: String,
+        detail: String,
+        lived_ms: u64,
+        restart_after_ms: u64,
+    },
     /// The programme runs as far ahead of UTC as it may: the next switch waits for a keyframe.
     #[serde(rename = "lead.limit_reached")]
     LeadLimitReached { lead_ms: i64, max_lead_ms: i64 },
@@ -295,6 +308,8 @@ pub(crate) const KINDS: [&str; 51] = [
     "hold.ended",
     "slate.started",
     "slate.ended",
+    "transcoder.started",
+    "transcoder.ended",
     "lead.limit_reached",
     "numbering.changed",
     "segment.forced_cut",

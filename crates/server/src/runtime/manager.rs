@@ -186,6 +186,11 @@ impl Manager {
     pub(crate) async fn apply(&self, config: StreamConfig, Prepared(restored): Prepared) {
         let name = config.name.clone();
         match (self.get(&name), config.is_enabled()) {
+            (Some(stream), true) if stream.config().ladder().is_some() != config.ladder().is_some() => {
+                // Players of another presentation: what is numbered goes on, what is connected does not.
+                let restored = stream.shut_down(&self.outputs, Stop::Freeze).await;
+                self.start(config, restored).await;
+            }
             (Some(stream), true) => {
                 if stream.config() != config {
                     self.set_guard(&name, config.on_play.as_ref());

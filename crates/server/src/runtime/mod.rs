@@ -12,6 +12,7 @@ mod publish;
 mod pull;
 mod sessions;
 mod stream;
+mod transcoding;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

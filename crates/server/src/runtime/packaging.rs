@@ -136,10 +136,12 @@ impl Packaging {
         *running = self.spawn(config, restored);
     }
 
-    pub(crate) async fn stop(&self, how: Stop) {
+    /// Tells the state to go on from.
+    pub(crate) async fn stop(&self, how: Stop) -> Option<Restored> {
         let running = self.running.lock().await.take();
-        if let Some(running) = running {
-            self.finish(running, how).await;
+        match running {
+            Some(running) => self.finish(running, how).await,
+            None => *lock(&self.told.state),
         }
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct Means {
     pub(crate) egress: Arc<Egress>,
     /// Files are played from below here.
     pub(crate) files: PathBuf,
+    /// The program that encodes ladders.
+    pub(crate) transcoder: PathBuf,
 }
 
 /// One input that is fetched, for as long as its configuration holds.

@@ -7,13 +7,13 @@ use std::time::Duration;
 use container::ingest::Stats;
 use http_media::pull::hls::Played;
 use http_media::{Comings, Output, Outputs};
-use hub::{Broadcast, Demand, Hub, Limits, Presentation, Publisher};
+use hub::{Broadcast, Demand, Hub, Limits, Presentation, Publisher, Rendition};
 use media::Track;
 use packager::Restored;
 use rtmp::{PlayRequest, PublishRequest, Publishing, Reject, Target};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
@@ -25,9 +25,13 @@ use super::programme::Programme;
 use super::publish::{self, Holder};
 use super::pull::{Means, Pull};
 use super::sessions::Totals;
+use super::transcoding::Transcoding;
 use super::{clock, lock, millis};
 use crate::events::{Event, Events};
 use crate::model::{Input, Scheme, StreamConfig};
+
+/// A player of a ladder that makes nothing yet waits so long.
+const FIRST_RENDITION: Duration = Duration::from_secs(10);
 
 /// What a stream is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -59,6 +63,9 @@ pub(crate) struct Stream {
     means: Means,
     packaging: Arc<Packaging>,
     programme: Programme,
+    /// What feeds the programme's readers: the players', or the ladder's.
+    broadcast: Broadcast,
+    transcoding: Option<Transcoding>,
     players: Players,
     events: Events,
     told: Mutex<Told>,
@@ -106,7 +113,18 @@ impl Stream {
             None => Output::new(),
         });
         let stop = CancellationToken::new();
-        let (programme, demand) = start_programme(&config, presentation, (&stop, events));
+        let ladder = config.ladder();
+        let (fed, shown) = match &ladder {
+            // Players see what the ladder makes; the programme goes to it alone.
+            Some(_) => (hub.announce(&programme_name(&config.name))?, Some(presentation)),
+            None => (presentation, None),
+        };
+        let (programme, broadcast, demand) = start_programme(&config, fed, (&stop, events));
+        let transcoding = ladder.zip(shown).map(|(ladder, shown)| {
+            let ends = (broadcast.clone(), shown);
+            let program = &means.transcoder;
+            Transcoding::start(&config.name, ladder, program, ends, (&stop, events))
+        });
         let stream = Arc::new(Self {
             name: config.name.clone(),
             hub: hub.clone(),
@@ -118,6 +136,8 @@ impl Stream {
             means: means.clone(),
             packaging: Arc::new(Packaging::new(&config.name, hub, &output, (ledger, events))),
             programme,
+            broadcast,
+            transcoding,
             players: Players::default(),
             events: events.clone(),
             told: Mutex::default(),
@@ -216,6 +236,9 @@ impl Stream {
     pub(crate) async fn apply(&self, config: StreamConfig) {
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config.clone();
         self.follow(&config).await;
+        if let (Some(transcoding), Some(ladder)) = (&self.transcoding, config.ladder()) {
+            transcoding.configure(ladder);
+        }
         let patience = config.patience();
         self.patience
             .send_if_modified(|old| std::mem::replace(old, patience) != patience);
@@ -241,19 +264,23 @@ impl Stream {
         self.follow_pulls(&self.config().all_inputs());
     }
 
-    /// Ends publishers, packaging and programme. What was frozen is still served.
-    pub(crate) async fn shut_down(&self, outputs: &Outputs, how: Stop) {
+    /// Ends publishers, packaging and programme. What was frozen is still served. Tells the state
+    /// to go on from.
+    pub(crate) async fn shut_down(&self, outputs: &Outputs, how: Stop) -> Option<Restored> {
         self.kick();
-        self.packaging.stop(how).await;
+        let state = self.packaging.stop(how).await;
         if how == Stop::End {
             outputs.remove(&self.name);
         }
         self.stop.cancel();
         // One that came in meanwhile.
         self.kick();
-        if let Some(listing) = self.hub.get(&self.name) {
-            listing.closed().await;
+        for name in [self.name.clone(), programme_name(&self.name)] {
+            if let Some(listing) = self.hub.get(&name) {
+                listing.closed().await;
+            }
         }
+        state
     }
 
     /// Lets the publishers go; the rest goes on.
@@ -319,10 +346,16 @@ impl Stream {
         self.lines().iter().any(|line| line.holder().is_some())
     }
 
-    /// Carries a player to its end; it stays while media is away.
-    pub(crate) async fn play(&self, request: PlayRequest) -> Result<(), PlayRequest> {
-        let Some(broadcast) = self.programme_broadcast() else {
-            return Err(request);
+    /// Carries a player to its end; it stays while media is away. Where the stream has a ladder it
+    /// gets the rendition of that name, or the best.
+    pub(crate) async fn play(
+        &self,
+        request: PlayRequest,
+        rung: Option<&str>,
+    ) -> Result<(), (Reject, PlayRequest)> {
+        let broadcast = match self.rendition(rung).await {
+            Ok(broadcast) => broadcast,
+            Err(why) => return Err((why, request)),
         };
         tracing::info!("playing");
         let session = Session::open(&self.name, &self.events, request.peer());
@@ -339,10 +372,29 @@ impl Stream {
         Ok(())
     }
 
-    fn programme_broadcast(&self) -> Option<Broadcast> {
-        let mut listing = self.hub.get(&self.name)?;
-        let renditions = listing.renditions();
-        Some(renditions.first()?.broadcast.clone())
+    /// A rendition that players get. The first one of a ladder is waited for.
+    async fn rendition(&self, rung: Option<&str>) -> Result<Broadcast, Reject> {
+        let Some(_) = &self.transcoding else {
+            let named = rung.is_some();
+            return if named { Err(Reject::NotFound) } else { Ok(self.broadcast.clone()) };
+        };
+        let mut listing = self.hub.get(&self.name).ok_or(Reject::Disabled)?;
+        let found = async {
+            loop {
+                let renditions = listing.renditions();
+                let wanted = |r: &&Rendition| rung.is_none_or(|rung| *r.id == *rung);
+                match renditions.iter().find(wanted) {
+                    Some(rendition) => return Ok(rendition.broadcast.clone()),
+                    // What is made is there; that is not among it.
+                    None if !renditions.is_empty() => return Err(Reject::NotFound),
+                    None => listing.changed().await,
+                }
+            }
+        };
+        tokio::select! {
+            found = timeout(FIRST_RENDITION, found) => found.unwrap_or(Err(Reject::NotFound)),
+            () = self.stop.cancelled() => Err(Reject::Disabled),
+        }
     }
 
     /// The inputs that encoders push to.
@@ -426,6 +478,11 @@ impl Stream {
         &self.programme
     }
 
+    /// The ladder, where there is one.
+    pub(crate) const fn transcoding(&self) -> Option<&Transcoding> {
+        self.transcoding.as_ref()
+    }
+
     pub(crate) const fn players(&self) -> &Players {
         &self.players
     }
@@ -435,8 +492,8 @@ impl Stream {
     }
 
     /// The programme's hub counters.
-    pub(crate) fn hub_counters(&self) -> Option<hub::Counters> {
-        Some(self.programme_broadcast()?.counters())
+    pub(crate) fn hub_counters(&self) -> hub::Counters {
+        self.broadcast.counters()
     }
 
     /// Called every second or so.
@@ -520,8 +577,7 @@ impl Stream {
 
     /// What the programme is made of, or was last.
     pub(crate) fn tracks(&self) -> Arc<[Track]> {
-        let programme = self.programme_broadcast();
-        programme.map_or_else(|| Arc::from([]), |broadcast| broadcast.tracks())
+        self.broadcast.tracks()
     }
 
     /// The latest of its inputs and its packaging.
@@ -553,13 +609,13 @@ fn start_programme(
     config: &StreamConfig,
     presentation: Presentation,
     (stop, events): (&CancellationToken, &Events),
-) -> (Programme, Demand) {
+) -> (Programme, Broadcast, Demand) {
     let (publisher, relay) = match presentation.add("source", Limits::default()) {
         Ok(added) => added,
         Err(taken) => unreachable!("the presentation is new: {taken}"),
     };
     tokio::spawn(relay.run());
-    let demand = publisher.demand();
+    let (broadcast, demand) = (publisher.broadcast(), publisher.demand());
     let (programme, run) = Programme::start(config, publisher, events);
     let stopped = stop.clone().cancelled_owned();
     tokio::spawn(async move {
@@ -569,5 +625,10 @@ fn start_programme(
             () = stopped => {}
         }
     });
-    (programme, demand)
+    (programme, broadcast, demand)
+}
+
+/// Where a ladder finds the programme that it is made of. No stream is called so.
+fn programme_name(stream: &str) -> String {
+    format!("{stream}@programme")
 }

@@ -1,0 +1,132 @@
+//! The ladder of one stream: its workers, and what they tell.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub::{Broadcast, Presentation};
+use ladder::{Decision, Ladder};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use transcode::{Board, Ended, Observer, State, Transcode};
+
+use super::{millis, utc};
+use crate::events::{Event, Events};
+
+/// A ladder that runs, as the rest of the server holds it.
+#[derive(Debug)]
+pub(crate) struct Transcoding {
+    ladder: watch::Sender<Arc<Ladder>>,
+    hold: watch::Sender<bool>,
+    board: Arc<Board>,
+}
+
+impl Transcoding {
+    /// Publishes renditions of `programme` in `presentation` until `stop`.
+    pub(super) fn start(
+        stream: &str,
+        ladder: Ladder,
+        program: &Path,
+        (programme, presentation): (Broadcast, Presentation),
+        (stop, events): (&CancellationToken, &Events),
+    ) -> Self {
+        let (ladder, wanted) = watch::channel(Arc::new(ladder));
+        let (hold, held) = watch::channel(true);
+        let board = Arc::new(Board::default());
+        let watcher = Watcher {
+            stream: stream.to_owned(),
+            events: events.clone(),
+        };
+        let transcode = Transcode::new(
+            PathBuf::from(program),
+            (programme, presentation),
+            (wanted, held),
+            (Arc::clone(&board), |relay| {
+                tokio::spawn(relay.run());
+            }),
+            (utc, watcher),
+        );
+        let stopped = stop.clone().cancelled_owned();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = transcode.run() => {}
+                () = stopped => {}
+            }
+        });
+        Self {
+            ladder,
+            hold,
+            board,
+        }
+    }
+
+    /// Another ladder: rungs that stay as they are go on undisturbed.
+    pub(super) fn configure(&self, ladder: Ladder) {
+        let ladder = Arc::new(ladder);
+        self.ladder.send_if_modified(|old| {
+            let changed = *old != ladder;
+            *old = ladder;
+            changed
+        });
+    }
+
+    /// Whether the picture is held while media is away.
+    pub(super) fn set_hold(&self, hold: bool) {
+        self.hold.send_if_modified(|old| std::mem::replace(old, hold) != hold);
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.board.state()
+    }
+}
+
+struct Watcher {
+    stream: String,
+    events: Events,
+}
+
+impl Observer for Watcher {
+    fn started(&self, pid: Option<u32>) {
+        tracing::info!(stream = self.stream, pid, "transcoder started");
+        self.events.tell(&self.stream, &Event::TranscoderStarted {});
+    }
+
+    fn ended(&self, ended: &Ended, lived: Duration, wait: Duration) {
+        let (lived_ms, wait_ms) = (millis(lived), millis(wait));
+        tracing::warn!(
+            stream = self.stream,
+            %ended,
+            lived_ms,
+            wait_ms,
+            "transcoder ended"
+        );
+        let told = Event::TranscoderEnded {
+            reason: ended.name().to_owned(),
+            detail: ended.to_string(),
+            lived_ms,
+            restart_after_ms: wait_ms,
+        };
+        self.events.tell(&self.stream, &told);
+    }
+
+    fn warned(&self, text: &str) {
+        tracing::warn!(stream = self.stream, "transcoder: {text}");
+    }
+
+    fn decided(&self, decision: &Decision) {
+        let source = decision.source;
+        let rungs: Vec<String> = decision
+            .rungs
+            .iter()
+            .map(|r| format!("{} {}x{}@{:.3}", r.name, r.width, r.height, r.rate.as_f64()))
+            .collect();
+        tracing::info!(
+            stream = self.stream,
+            width = source.width,
+            height = source.height,
+            fps = source.rate.as_f64(),
+            rungs = rungs.join(", "),
+            "ladder"
+        );
+    }
+}
