@@ -44,6 +44,16 @@ pub enum From {
 }
 
 impl AudioCodec {
+    /// As [`crate::Capabilities`] call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Copy => "copy",
+            Self::Aac => "aac",
+            Self::Opus => "opus",
+        }
+    }
+
     /// The encoder in libavcodec; `None` where nothing is encoded.
     #[must_use]
     pub const fn encoder(self) -> Option<&'static str> {

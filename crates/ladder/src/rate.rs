@@ -28,6 +28,8 @@ pub struct FrameRate {
 const NANOS: i128 = 1_000_000_000;
 /// Whole rates that sources have also at 1000/1001.
 const BROADCAST: [u32; 4] = [24, 30, 60, 120];
+/// 23.98 is written for 23.976.
+const ROUNDED: f64 = 0.005;
 /// The most that is believed.
 const MOST: f64 = 240.0;
 
@@ -44,6 +46,27 @@ impl FrameRate {
             den: den / a,
         })?;
         (rate.as_f64() <= MOST).then_some(rate)
+    }
+
+    /// The rate that a number means: 29.97 and the like are 1000/1001 of a whole rate, others are
+    /// taken to a thousandth. `None` where it is none, or above 240.
+    #[must_use]
+    pub fn of(number: f64) -> Option<Self> {
+        let ntsc = BROADCAST.map(|whole| Self {
+            num: whole * 1000,
+            den: 1001,
+        });
+        let meant = |rate: &Self| (rate.as_f64() - number).abs() < ROUNDED;
+        if let Some(ntsc) = ntsc.into_iter().find(meant) {
+            return Some(ntsc);
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at most 240000"
+        )]
+        let thousandths = (number.clamp(0.0, MOST + 1.0) * 1e3).round() as u32;
+        Self::new(thousandths, 1_000)
     }
 
     /// Of whole pictures per second.
@@ -163,6 +186,28 @@ mod tests {
                 let before = rate.time(slot) - Span::from_nanos(2);
                 assert_eq!(rate.slot(before), slot - 1, "{rate:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_number_means_a_rate() {
+        let rate = |num, den| Some(FrameRate { num, den });
+        for (number, meant) in [
+            (25.0, rate(25, 1)),
+            (12.5, rate(25, 2)),
+            (29.97, rate(30_000, 1_001)),
+            (59.94, rate(60_000, 1_001)),
+            (23.976, rate(24_000, 1_001)),
+            (23.98, rate(24_000, 1_001)),
+            (119.88, rate(120_000, 1_001)),
+            (29.9, rate(299, 10)),
+            (240.0, rate(240, 1)),
+            (240.1, None),
+            (0.0, None),
+            (-25.0, None),
+            (f64::NAN, None),
+        ] {
+            assert_eq!(FrameRate::of(number), meant, "{number}");
         }
     }
 

@@ -99,7 +99,43 @@ pub enum Deinterlace {
     Always,
 }
 
+impl VideoRung {
+    /// One that passes the pictures on as they came.
+    #[must_use]
+    pub const fn copy(name: String) -> Self {
+        Self {
+            name,
+            codec: VideoCodec::Copy,
+            width: None,
+            height: None,
+            fit: Fit::Fit,
+            rate: Rate::Source,
+            control: RateControl::Crf {
+                crf: 0.0,
+                max: None,
+            },
+            preset: String::new(),
+            tune: None,
+            profile: None,
+            level: None,
+            b_frames: None,
+            refs: None,
+        }
+    }
+}
+
 impl VideoCodec {
+    /// As [`crate::Capabilities`] call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Copy => "copy",
+            Self::H264 => "h264",
+            Self::H265 => "h265",
+            Self::Av1 => "av1",
+        }
+    }
+
     /// The encoder in libavcodec; `None` where nothing is encoded.
     #[must_use]
     pub const fn encoder(self) -> Option<&'static str> {
@@ -171,6 +207,52 @@ impl VideoCodec {
             Self::Copy => &[],
             Self::H264 => &["baseline", "main", "high"],
             Self::H265 | Self::Av1 => &["main"],
+        }
+    }
+
+    /// The levels that it can be told. x265 does not open where size or rate is beyond the level,
+    /// and SVT-AV1 is not told: both find it themselves.
+    #[must_use]
+    pub const fn levels(self) -> &'static [&'static str] {
+        match self {
+            Self::Copy | Self::H265 | Self::Av1 => &[],
+            Self::H264 => &[
+                "1.0", "1.1", "1.2", "1.3", "2.0", "2.1", "2.2", "3.0", "3.1", "3.2", "4.0", "4.1",
+                "4.2", "5.0", "5.1", "5.2", "6.0", "6.1", "6.2",
+            ],
+        }
+    }
+
+    /// The highest number that stands for a quality; the best one is 1.
+    #[must_use]
+    pub const fn most_crf(self) -> u32 {
+        match self {
+            Self::Copy => 0,
+            Self::H264 | Self::H265 => 51,
+            Self::Av1 => 63,
+        }
+    }
+
+    /// The most B-frames in a row that its encoder takes with every preset; `None` where it is not
+    /// told how many. x265 looks ahead by five pictures at its fastest, and needs one more than
+    /// that.
+    #[must_use]
+    pub const fn most_b_frames(self) -> Option<u8> {
+        match self {
+            Self::Copy | Self::Av1 => None,
+            Self::H264 => Some(16),
+            Self::H265 => Some(4),
+        }
+    }
+
+    /// The most pictures that one may refer to; `None` where its encoder is not told how many.
+    /// Beyond six x265 does not open where there are B-frames.
+    #[must_use]
+    pub const fn most_refs(self) -> Option<u8> {
+        match self {
+            Self::Copy | Self::Av1 => None,
+            Self::H264 => Some(16),
+            Self::H265 => Some(6),
         }
     }
 }
