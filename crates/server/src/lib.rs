@@ -33,3 +33,4 @@ mod stream_metrics;
 pub mod systemd;
 mod tls;
 mod tokens;
+mod transcoder_metrics;

@@ -4,6 +4,7 @@ use http_media::Figures;
 
 use crate::families::{Families, Label, float};
 use crate::runtime::{Manager, Status, Stream};
+use crate::transcoder_metrics;
 
 const LATENCY: &str = "From the arrival of a change's last frame to its publication";
 
@@ -24,6 +25,9 @@ pub(crate) fn read(families: &mut Families, manager: &Manager) {
         page.packager(stream);
         page.output(&stream.output.figures());
         page.players(stream);
+        if let Some(transcoding) = stream.transcoding() {
+            transcoder_metrics::write(page.families, stream.name(), &transcoding.state());
+        }
     }
 }
 
@@ -111,9 +115,7 @@ impl Page<'_> {
     }
 
     fn hub(&mut self, stream: &Stream) {
-        let Some(c) = stream.hub_counters() else {
-            return;
-        };
+        let c = stream.hub_counters();
         self.gauges([
             (
                 "weir_hub_subscribers",

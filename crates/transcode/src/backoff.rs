@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// One that lived for so long did not fail at once.
-const LIVED: Duration = Duration::from_secs(30);
+const LIVED: Duration = Duration::from_secs(5);
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(30);
 

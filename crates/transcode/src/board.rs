@@ -54,6 +54,8 @@ pub struct State {
     pub last_warning: Option<String>,
     /// Media is away: the picture is held and silence filled in.
     pub held: bool,
+    /// For how long so far.
+    pub held_for: Option<Duration>,
     /// Groups of the programme were left out of late, because the machine is too slow.
     pub overloaded: bool,
     /// Groups that ever were.
@@ -106,7 +108,7 @@ struct Inner {
     restarts: BTreeMap<&'static str, u64>,
     last_ended: Option<String>,
     last_warning: Option<String>,
-    held: bool,
+    held: Option<Instant>,
     skipped: (u64, u64),
     skipped_at: Option<Instant>,
     fed: Option<Timestamp>,
@@ -143,7 +145,8 @@ impl Board {
             restarts: inner.restarts.iter().map(|(why, n)| (*why, *n)).collect(),
             last_ended: inner.last_ended.clone(),
             last_warning: inner.last_warning.clone(),
-            held: inner.held,
+            held: inner.held.is_some(),
+            held_for: inner.held.map(|since| now - since),
             overloaded: inner.skipped_at.is_some_and(|at| now < at + OVERLOADED),
             skipped_groups: inner.skipped.0,
             skipped_frames: inner.skipped.1,
@@ -197,7 +200,8 @@ impl Board {
     }
 
     pub(crate) fn note_hold(&self, held: bool) {
-        self.inner.lock().held = held;
+        let mut inner = self.inner.lock();
+        inner.held = held.then(|| inner.held.unwrap_or_else(Instant::now));
     }
 
     pub(crate) fn note_skipped(&self, groups: u64, frames: u64) {

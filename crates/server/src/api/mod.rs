@@ -19,6 +19,7 @@ mod streams;
 mod switch;
 mod templates;
 mod tokens;
+mod transcoding;
 mod view;
 
 use std::sync::Arc;
@@ -91,6 +92,7 @@ fn described() -> (Router<Api>, utoipa::openapi::OpenApi) {
             inputs::remove
         ))
         .routes(routes!(streams::promote))
+        .routes(routes!(transcoding::capabilities))
         .routes(routes!(templates::list, templates::create))
         .routes(routes!(
             templates::read,

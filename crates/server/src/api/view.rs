@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::document::StreamWritten;
 use super::failing::{InputView, SwitchView, inputs};
+use super::transcoding::TranscoderView;
 use crate::http_server::Scheme;
 use crate::model::{Definition, StreamConfig};
 use crate::runtime::{LastError, Manager, Ports, Status, Stream};
@@ -72,6 +73,8 @@ pub(crate) struct Runtime {
     rtmp_players: u64,
     /// The number of the newest segment.
     segment: Option<u64>,
+    /// How its ladder is doing, where it has one.
+    transcoder: Option<TranscoderView>,
     /// What went wrong last, with a publisher or with its media.
     last_error: Option<LastError>,
     /// `onMetaData` of the publisher.
@@ -312,6 +315,7 @@ fn runtime(stream: Option<&Stream>) -> Runtime {
         viewers: stream.output.figures().viewers,
         rtmp_players: stream.players().figures().now,
         segment: lead.and_then(|m| m.edge()).map(|edge| edge.msn),
+        transcoder: stream.transcoding().map(TranscoderView::from),
         last_error: stream.last_error(),
         metadata: metadata.filter(|m| !m.is_empty()),
     }
@@ -336,6 +340,7 @@ impl Runtime {
             viewers: 0,
             rtmp_players: 0,
             segment: None,
+            transcoder: None,
             last_error: None,
             metadata: None,
         }

@@ -271,7 +271,7 @@ pub(crate) enum StopReason {
 }
 
 /// All types.
-pub(crate) const KINDS: [&str; 51] = [
+pub(crate) const KINDS: [&str; 53] = [
     "server.started",
     "server.stopping",
     "database.degraded",

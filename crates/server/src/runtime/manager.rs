@@ -18,10 +18,13 @@ use super::nursery::{Born, Nursery};
 use super::packaging::Stop;
 use super::pull::Means;
 use super::stream::Stream;
+use super::transcoding::Probed;
 use crate::api::Problem;
 use crate::events::{Event, Events, StopReason};
 use crate::hooks::Hooks;
-use crate::model::{Callback, Definition, StreamConfig, Template, Templates};
+use crate::model::{
+    Callback, Definition, StreamConfig, Template, Templates, check_capabilities,
+};
 
 /// All streams of this node.
 #[derive(Debug)]
@@ -34,6 +37,7 @@ pub(crate) struct Manager {
     pub(crate) events: Events,
     pub(crate) hooks: Arc<Hooks>,
     means: Means,
+    probed: Probed,
     templates: RwLock<Arc<Templates>>,
     /// Every stream of the store, and those that encoders brought. So a name is known without
     /// asking SQL.
@@ -84,6 +88,7 @@ impl Manager {
             ports,
             events,
             hooks,
+            probed: Probed::new(means.transcoder.clone()),
             means,
             templates: RwLock::default(),
             streams: RwLock::default(),
@@ -170,8 +175,22 @@ impl Manager {
         }
     }
 
+    /// What this machine can encode with.
+    pub(crate) async fn capabilities(&self) -> Result<Arc<ladder::Capabilities>, Problem> {
+        self.probed.capabilities().await
+    }
+
+    /// A ladder that this machine cannot make is refused.
+    async fn check_ladder(&self, config: &StreamConfig) -> Result<(), Problem> {
+        match config.ladder().filter(ladder::Ladder::encodes) {
+            Some(ladder) => check_capabilities(&ladder, &*self.capabilities().await?),
+            None => Ok(()),
+        }
+    }
+
     /// Reads what a stream goes on from, if this configuration will start it.
     pub(crate) async fn prepare(&self, config: &StreamConfig) -> Result<Prepared, Problem> {
+        self.check_ladder(config).await?;
         if !config.is_enabled() || self.get(&config.name).is_some() {
             return Ok(Prepared::default());
         }

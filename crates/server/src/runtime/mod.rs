@@ -23,6 +23,7 @@ pub(crate) use nursery::Barren;
 pub(crate) use publish::check_key;
 pub(crate) use pull::Means;
 pub(crate) use stream::{Status, Stream};
+pub(crate) use transcoding::Transcoding;
 
 /// What a panic left behind is as good as what was there before: all locks guard plain values.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

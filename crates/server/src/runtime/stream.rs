@@ -129,7 +129,7 @@ impl Stream {
             name: config.name.clone(),
             hub: hub.clone(),
             output: Arc::clone(&output),
-            patience: watch::Sender::new(config.patience()),
+            patience: watch::Sender::new(packaging_patience(&config)),
             lines: RwLock::default(),
             past: Mutex::default(),
             pulls: Mutex::default(),
@@ -239,7 +239,7 @@ impl Stream {
         if let (Some(transcoding), Some(ladder)) = (&self.transcoding, config.ladder()) {
             transcoding.configure(ladder);
         }
-        let patience = config.patience();
+        let patience = packaging_patience(&config);
         self.patience
             .send_if_modified(|old| std::mem::replace(old, patience) != patience);
         self.packaging.configure(config.packaging()).await;
@@ -501,6 +501,9 @@ impl Stream {
         for line in self.lines() {
             line.sample(now);
         }
+        if let Some(transcoding) = &self.transcoding {
+            transcoding.limit_hold(self.config().patience());
+        }
         self.tell_connections();
         self.tell_viewers();
         self.tell_cuts();
@@ -597,7 +600,8 @@ impl Stream {
         if ended || !snapshot.is_live() {
             return Status::Waiting;
         }
-        if self.packaging.is_held() || self.programme.state().active.is_none() {
+        let held = self.transcoding.as_ref().is_some_and(|t| t.state().held);
+        if held || self.packaging.is_held() || self.programme.state().active.is_none() {
             return Status::Hold;
         }
         Status::Live
@@ -626,6 +630,14 @@ fn start_programme(
         }
     });
     (programme, broadcast, demand)
+}
+
+/// How long playlists may stand still. Where a worker holds the picture it does so for all that
+/// time, and what follows is the end.
+fn packaging_patience(config: &StreamConfig) -> Option<Duration> {
+    let holds = config.ladder().is_some_and(|ladder| !ladder.copies_video());
+    let patience = config.patience();
+    if holds { patience.map(|_| Duration::from_secs(1)) } else { patience }
 }
 
 /// Where a ladder finds the programme that it is made of. No stream is called so.

@@ -4,14 +4,45 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use hub::{Broadcast, Presentation};
-use ladder::{Decision, Ladder};
-use tokio::sync::watch;
+use ladder::{Capabilities, Decision, Ladder};
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use transcode::{Board, Ended, Observer, State, Transcode};
 
 use super::{millis, utc};
+use crate::api::Problem;
 use crate::events::{Event, Events};
+
+/// What this machine can encode with, found out once.
+#[derive(Debug)]
+pub(super) struct Probed {
+    program: PathBuf,
+    found: Mutex<Option<Arc<Capabilities>>>,
+}
+
+impl Probed {
+    pub(super) fn new(program: PathBuf) -> Self {
+        Self {
+            program,
+            found: Mutex::default(),
+        }
+    }
+
+    /// What could not be found out is tried again the next time.
+    pub(super) async fn capabilities(&self) -> Result<Arc<Capabilities>, Problem> {
+        let mut found = self.found.lock().await;
+        if let Some(found) = &*found {
+            return Ok(Arc::clone(found));
+        }
+        let probed = transcode::probe(&self.program).await.map_err(|error| {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Problem::new(status, "transcoder_unavailable", &error.to_string())
+        })?;
+        Ok(Arc::clone(found.insert(Arc::new(probed))))
+    }
+}
 
 /// A ladder that runs, as the rest of the server holds it.
 #[derive(Debug)]
@@ -70,8 +101,10 @@ impl Transcoding {
         });
     }
 
-    /// Whether the picture is held while media is away.
-    pub(super) fn set_hold(&self, hold: bool) {
+    /// The picture is held while media is away, but no longer than `most`. Called every second or so.
+    pub(super) fn limit_hold(&self, most: Option<Duration>) {
+        let held = self.board.state().held_for;
+        let hold = held.zip(most).is_none_or(|(held, most)| held < most);
         self.hold.send_if_modified(|old| std::mem::replace(old, hold) != hold);
     }
 
