@@ -87,6 +87,7 @@ fn holds(made: &Definition) {
     let effective = made.effective(true);
     assert!(accept(effective, None).is_ok(), "defaults are in range");
     let _ = made.config().packaging();
+    let _ = made.config().ladder();
     let _ = made.config().patience();
 }
 

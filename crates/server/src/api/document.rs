@@ -34,7 +34,7 @@ const SENT: [StatusCode; 3] = [
 ];
 
 /// Objects of a stream that a merge patch goes into.
-const NESTED: [(&str, &str); 8] = [
+const NESTED: [(&str, &str); 9] = [
     ("failover", "Failover"),
     ("hls", "Hls"),
     ("labels", "Labels"),
@@ -42,6 +42,7 @@ const NESTED: [(&str, &str); 8] = [
     ("on_publish", "Callback"),
     ("publish", "Publish"),
     ("slate", "Slate"),
+    ("transcode", "Transcode"),
     ("auto_publish", "AutoPublish"),
 ];
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use http::{HeaderName, HeaderValue, header};
 
 use crate::api::Problem;
-use crate::model::{Callback, Failover, Hls, Input, SLATE, Scheme, Slate, StreamConfig, rules};
+use crate::model::{
+    Callback, Failover, Hls, Input, SLATE, Scheme, Slate, StreamConfig, rules, transcode,
+};
 
 const NAME: usize = 128;
 const LABELS: usize = 32;
@@ -75,7 +77,8 @@ pub(super) fn check(config: &StreamConfig) -> Result<(), Problem> {
             check_callback(callback).map_err(|p| p.within(name))?;
         }
     }
-    config.hls.as_ref().map_or(Ok(()), check_hls)
+    config.hls.as_ref().map_or(Ok(()), check_hls)?;
+    transcode::check(config)
 }
 
 fn check_failover(failover: &Failover) -> Result<(), Problem> {

@@ -12,6 +12,7 @@ mod rules;
 mod scheme;
 mod secrets;
 mod template;
+mod transcode;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub(crate) use input::{Input, Variant};
 use rules::Rule;
 pub(crate) use scheme::Scheme;
 pub(crate) use template::{AutoPublish, Template, Templates};
+use transcode::Transcode;
 
 /// The input that the slate is.
 pub(crate) const SLATE: &str = "slate";
@@ -68,6 +70,8 @@ pub(crate) struct StreamConfig {
     pub(crate) slate: Option<Slate>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) hls: Option<Hls>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) transcode: Option<Transcode>,
     /// Asked before an encoder is let in, which its key must have let in already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) on_publish: Option<Callback>,
@@ -202,14 +206,23 @@ impl StreamConfig {
             }),
             slate: self.slate.clone(),
             hls: Some(Hls {
-                segment_ms: Some(hls.and_then(|h| h.segment_ms).unwrap_or(2_000)),
+                segment_ms: Some(self.segment_ms()),
                 part_ms: Some(hls.and_then(|h| h.part_ms).unwrap_or(200)),
                 window_s: Some(hls.and_then(|h| h.window_s).unwrap_or(60)),
                 container: Some(Container::Cmaf),
             }),
+            transcode: self
+                .transcode
+                .as_ref()
+                .map(|t| t.effective(self.segment_ms())),
             on_publish: self.on_publish.as_ref().map(Callback::effective),
             on_play: self.on_play.as_ref().map(Callback::effective),
         }
+    }
+
+    fn segment_ms(&self) -> u32 {
+        let given = self.hls.as_ref().and_then(|hls| hls.segment_ms);
+        given.unwrap_or(2_000)
     }
 
     /// How long playlists hold still without media before they end; `None` is for ever.
