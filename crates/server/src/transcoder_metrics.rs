@@ -49,7 +49,12 @@ pub(crate) fn write(families: &mut Families, stream: &str, state: &State) {
     }
     let help = "Frames of the input that were left out because the machine is too slow";
     let skipped = state.skipped_frames;
-    families.counter("weir_transcoder_skipped_frames_total", help, &labels, skipped);
+    families.counter(
+        "weir_transcoder_skipped_frames_total",
+        help,
+        &labels,
+        skipped,
+    );
     let help = "Access units that the present worker could not decode";
     let undecodable = float(state.health.undecodable);
     families.gauge("weir_transcoder_undecodable", help, &labels, undecodable);
@@ -70,8 +75,18 @@ pub(crate) fn write(families: &mut Families, stream: &str, state: &State) {
         families.gauge("weir_transcoder_rendition_fps", help, &labels, fps);
         let help = "Rate of the rendition of late";
         let rate = rung.bits_per_second;
-        families.gauge("weir_transcoder_rendition_bits_per_second", help, &labels, rate);
+        families.gauge(
+            "weir_transcoder_rendition_bits_per_second",
+            help,
+            &labels,
+            rate,
+        );
         let help = "Frames of the rendition";
-        families.counter("weir_transcoder_rendition_frames_total", help, &labels, rung.frames);
+        families.counter(
+            "weir_transcoder_rendition_frames_total",
+            help,
+            &labels,
+            rung.frames,
+        );
     }
 }

@@ -165,7 +165,9 @@ impl From<ladder::Capabilities> for CapabilitiesView {
 /// What ladders can be made here: every encoder and device is tried once, when it is first asked.
 #[utoipa::path(get, path = "/transcoder/capabilities", operation_id = "transcoder_capabilities", tag = "streams", responses(
     (status = 200, body = CapabilitiesView)))]
-pub(super) async fn capabilities(State(api): State<Api>) -> Result<Json<CapabilitiesView>, Problem> {
+pub(super) async fn capabilities(
+    State(api): State<Api>,
+) -> Result<Json<CapabilitiesView>, Problem> {
     let found = api.manager.capabilities().await?;
     Ok(Json(ladder::Capabilities::clone(&found).into()))
 }

@@ -31,6 +31,7 @@ use rules::Rule;
 pub(crate) use scheme::Scheme;
 pub(crate) use template::{AutoPublish, Template, Templates};
 use transcode::Transcode;
+pub(crate) use transcode::check_capabilities;
 
 /// The input that the slate is.
 pub(crate) const SLATE: &str = "slate";

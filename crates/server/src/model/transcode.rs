@@ -16,6 +16,7 @@ use self::words::{DeinterlaceWord, PresetName};
 use super::StreamConfig;
 
 pub(super) use check::check;
+pub(crate) use check::check_capabilities;
 
 /// What is encoded; absent, or empty: nothing is, and the programme is passed on as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -53,10 +54,6 @@ type Rungs = (Vec<VideoRung>, Vec<AudioRung>);
 
 impl StreamConfig {
     /// What a worker is to make; `None` where nothing is encoded.
-    #[cfg_attr(
-        not(any(test, fuzzing)),
-        expect(dead_code, reason = "streams have no workers yet")
-    )]
     pub(crate) fn ladder(&self) -> Option<ladder::Ladder> {
         let effective = self.transcode.as_ref()?.effective(self.segment_ms());
         Some(effective.ladder()).filter(ladder::Ladder::encodes)

@@ -22,9 +22,7 @@ use super::transcoding::Probed;
 use crate::api::Problem;
 use crate::events::{Event, Events, StopReason};
 use crate::hooks::Hooks;
-use crate::model::{
-    Callback, Definition, StreamConfig, Template, Templates, check_capabilities,
-};
+use crate::model::{Callback, Definition, StreamConfig, Template, Templates, check_capabilities};
 
 /// All streams of this node.
 #[derive(Debug)]
@@ -205,7 +203,9 @@ impl Manager {
     pub(crate) async fn apply(&self, config: StreamConfig, Prepared(restored): Prepared) {
         let name = config.name.clone();
         match (self.get(&name), config.is_enabled()) {
-            (Some(stream), true) if stream.config().ladder().is_some() != config.ladder().is_some() => {
+            (Some(stream), true)
+                if stream.config().ladder().is_some() != config.ladder().is_some() =>
+            {
                 // Players of another presentation: what is numbered goes on, what is connected does not.
                 let restored = stream.shut_down(&self.outputs, Stop::Freeze).await;
                 self.start(config, restored).await;

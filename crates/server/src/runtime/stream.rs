@@ -116,7 +116,10 @@ impl Stream {
         let ladder = config.ladder();
         let (fed, shown) = match &ladder {
             // Players see what the ladder makes; the programme goes to it alone.
-            Some(_) => (hub.announce(&programme_name(&config.name))?, Some(presentation)),
+            Some(_) => (
+                hub.announce(&programme_name(&config.name))?,
+                Some(presentation),
+            ),
             None => (presentation, None),
         };
         let (programme, broadcast, demand) = start_programme(&config, fed, (&stop, events));
@@ -376,7 +379,11 @@ impl Stream {
     async fn rendition(&self, rung: Option<&str>) -> Result<Broadcast, Reject> {
         let Some(_) = &self.transcoding else {
             let named = rung.is_some();
-            return if named { Err(Reject::NotFound) } else { Ok(self.broadcast.clone()) };
+            return if named {
+                Err(Reject::NotFound)
+            } else {
+                Ok(self.broadcast.clone())
+            };
         };
         let mut listing = self.hub.get(&self.name).ok_or(Reject::Disabled)?;
         let found = async {
@@ -637,7 +644,11 @@ fn start_programme(
 fn packaging_patience(config: &StreamConfig) -> Option<Duration> {
     let holds = config.ladder().is_some_and(|ladder| !ladder.copies_video());
     let patience = config.patience();
-    if holds { patience.map(|_| Duration::from_secs(1)) } else { patience }
+    if holds {
+        patience.map(|_| Duration::from_secs(1))
+    } else {
+        patience
+    }
 }
 
 /// Where a ladder finds the programme that it is made of. No stream is called so.

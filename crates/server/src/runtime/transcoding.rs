@@ -105,7 +105,8 @@ impl Transcoding {
     pub(super) fn limit_hold(&self, most: Option<Duration>) {
         let held = self.board.state().held_for;
         let hold = held.zip(most).is_none_or(|(held, most)| held < most);
-        self.hold.send_if_modified(|old| std::mem::replace(old, hold) != hold);
+        self.hold
+            .send_if_modified(|old| std::mem::replace(old, hold) != hold);
     }
 
     pub(crate) fn state(&self) -> State {

@@ -30,10 +30,6 @@ pub(in crate::model) fn check(config: &StreamConfig) -> Checked {
 }
 
 /// Whether this machine has an encoder for each rung.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "nobody asks a worker what it has yet")
-)]
 pub(crate) fn check_capabilities(ladder: &Ladder, capabilities: &Capabilities) -> Checked {
     let video = ladder.video.iter().map(|rung| rung.codec).enumerate();
     let video = video.filter(|(_, codec)| *codec != VideoCodec::Copy);
