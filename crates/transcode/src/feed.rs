@@ -18,6 +18,8 @@ use crate::worker::write_all;
 
 /// A worker that is further behind goes on with the newest group: whole groups are left out.
 const MAX_LATENCY: Span = Span::from_secs(4);
+/// Groups that one may have stopped in.
+const GROUPS: usize = 4;
 /// How often silence is looked for.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -42,8 +44,9 @@ struct Told {
 impl<C: Fn() -> Timestamp> Feed<'_, C> {
     /// Runs until the worker takes no more.
     pub(crate) async fn run(mut self, mut to: OwnedWriteHalf, job: Job) -> std::io::Result<()> {
+        let until = job.video_until.or(job.audio_until);
         let mut reader = self.programme.subscribe(Options {
-            join: Join::Newest,
+            join: self.join(until.map(Timestamp::from_nanos)),
             max_latency: MAX_LATENCY,
             wanted: true,
         });
@@ -76,6 +79,14 @@ impl<C: Fn() -> Timestamp> Feed<'_, C> {
                 _ = tick.tick() => self.hold(&told, &mut chunks),
             }
         }
+    }
+
+    /// A worker that goes on where another stopped begins with the group that it stopped in: what
+    /// is there of it already is only decoded.
+    fn join(&self, until: Option<Timestamp>) -> Join {
+        let groups = self.programme.recent(GROUPS);
+        let before = groups.iter().rev().find(|g| Some(g.id) <= until);
+        before.map_or(Join::Newest, |group| Join::From(group.id))
     }
 
     fn hold(&self, told: &Told, chunks: &mut Vec<Bytes>) {
