@@ -36,6 +36,8 @@ pub struct Config {
     pub events: Events,
     /// Where events are delivered in files.
     pub hooks: Hooks,
+    /// The child processes that transcode.
+    pub transcoder: Transcoder,
     /// What is said of it all.
     pub log: Log,
     /// Who may use the API.
@@ -157,6 +159,14 @@ pub struct Hooks {
     pub files_root: Option<PathBuf>,
 }
 
+/// `[transcoder]`
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Transcoder {
+    /// The worker's binary; by default `weir-transcoder` beside the server's own, else on the PATH.
+    pub worker: Option<PathBuf>,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -203,6 +213,16 @@ impl std::fmt::Debug for Auth {
 pub struct Shutdown {
     /// Seconds that open requests have to end.
     pub drain_s: u64,
+}
+
+impl Transcoder {
+    /// The worker's binary, where the server's own is `own`.
+    fn worker(&self, own: Option<&Path>) -> PathBuf {
+        let beside = own.and_then(|own| Some(own.parent()?.join(WORKER)));
+        let beside = || beside.filter(|path| path.is_file());
+        let found = self.worker.clone().or_else(beside);
+        found.unwrap_or_else(|| PathBuf::from(WORKER))
+    }
 }
 
 fn anywhere(port: u16) -> SocketAddr {
@@ -275,6 +295,8 @@ impl Default for Shutdown {
     }
 }
 
+/// What the worker's binary is called.
+const WORKER: &str = "weir-transcoder";
 /// The file that is read where none is named, if it is there.
 const DEFAULT_FILE: &str = "weir.toml";
 
@@ -321,6 +343,9 @@ impl Config {
         store::Store::check_url(&self.database_url()).context("database.url")?;
         if let Some(tls) = &self.tls {
             tls.check()?;
+        }
+        if self.transcoder.worker == Some(PathBuf::new()) {
+            bail!("transcoder.worker: a path, or a name on the PATH");
         }
         let (http, rtmp) = (&self.http, &self.rtmp);
         let events = &self.events;
@@ -373,6 +398,13 @@ impl Config {
     pub fn hooks_root(&self) -> PathBuf {
         let default = || self.data.dir.join("events");
         self.hooks.files_root.clone().unwrap_or_else(default)
+    }
+
+    /// What transcodes: a path, or a name that is looked up on the PATH.
+    #[must_use]
+    pub fn worker(&self) -> PathBuf {
+        let own = std::env::current_exe().ok();
+        self.transcoder.worker(own.as_deref())
     }
 
     /// The database's URL.
@@ -507,6 +539,8 @@ mod tests {
             ),
             ("WEIR_HTTP__MAX_CONNECTIONS", "0", "http.max_connections"),
             ("WEIR_LOG__FORMAT", "xml", "log.format"),
+            ("WEIR_TRANSCODER__WORKERS", "x", "workers"),
+            ("WEIR_TRANSCODER__WORKER", "", "transcoder.worker"),
             ("WEIR_LOG__LEVEL", "weir=loud", "log.level"),
             ("WEIR_DATABASE__URL", "mysql://db/weir", "database.url"),
             ("WEIR_DATABASE__URL", "postgres://db:x/weir", "database.url"),
@@ -526,6 +560,22 @@ mod tests {
         assert!(!format!("{config:?}").contains("s3cret"));
         let wrong = error(&[], &["database.url=postgres://weir:s3cret?@db/weir"]);
         assert!(!wrong.contains("s3cret"), "{wrong}");
+    }
+
+    #[test]
+    fn the_worker_is_the_named_one_or_beside_the_server_or_on_the_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().join("weir");
+        let none = load(&[], &[]).unwrap().transcoder;
+        let on_path = Path::new("weir-transcoder");
+        assert_eq!(none.worker(Some(&own)), on_path);
+        assert_eq!(none.worker(None), on_path);
+        let beside = dir.path().join("weir-transcoder");
+        std::fs::write(&beside, "").unwrap();
+        assert_eq!(none.worker(Some(&own)), beside);
+        let named = load(&[("WEIR_TRANSCODER__WORKER", "/opt/w")], &[]).unwrap();
+        assert_eq!(named.transcoder.worker(Some(&own)), Path::new("/opt/w"));
+        assert_eq!(named.worker(), Path::new("/opt/w"));
     }
 
     #[test]

@@ -71,6 +71,7 @@ fn every_setting_is_in_the_operators_guide_or_the_sample() {
         "request_timeout_s",
         "trust_loopback",
         "drain_s",
+        "worker",
     ] {
         assert!(sample.contains(key), "{key}");
     }

@@ -26,3 +26,4 @@ mod standing;
 mod systemd;
 mod templates;
 mod tokens;
+mod transcode;

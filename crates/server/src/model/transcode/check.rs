@@ -111,7 +111,7 @@ impl Transcode {
 
 fn check_rate(field: &str, rate: FrameRate, first: FrameRate, gop_ms: u32) -> Checked {
     if rate.per_gop(gop_ms).is_none() {
-        let why = format!("gop_ms is {gop_ms}, which has no whole number of such pictures");
+        let why = format!("no whole number of such pictures lasts as long as gop_ms, {gop_ms}");
         return fps_invalid(field, &why);
     }
     if rate.is_ntsc() != first.is_ntsc() {

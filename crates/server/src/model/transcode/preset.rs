@@ -106,6 +106,17 @@ mod tests {
     }
 
     #[test]
+    fn each_is_in_the_guide() {
+        let guide = include_str!("../../../../../docs/transcoding.md");
+        for (name, fps, layers) in LIVEKIT {
+            let layers = layers.iter().map(|(w, h, kbps)| format!("{w}x{h} {kbps}"));
+            let layers: Vec<_> = layers.collect();
+            let row = format!("| `{name}` | {fps} | {} |", layers.join(", "));
+            assert!(guide.contains(&row), "not in docs/transcoding.md: {row}");
+        }
+    }
+
+    #[test]
     fn each_name_is_a_ladder() {
         assert_eq!(names().len(), 11);
         for name in names() {

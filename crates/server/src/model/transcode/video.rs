@@ -132,7 +132,7 @@ impl VideoRung {
         let mean = self.mean();
         let max = self
             .max_bitrate_kbps
-            .or(mean.map(|mean| mean.saturating_mul(3) / 2));
+            .or_else(|| mean.map(|mean| mean.saturating_mul(3) / 2));
         let usual = mean.or(max).map(|kbps| kbps.saturating_mul(2));
         Self {
             codec: Some(self.codec()),
