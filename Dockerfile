@@ -8,18 +8,23 @@ FROM rust:1.95.0-bookworm AS build
 # The image has this toolchain; without the line rustup would fetch rustfmt and clippy too.
 ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /weir
+RUN apt-get update && apt-get install -y --no-install-recommends pkg-config libclang-dev libavcodec-dev \
+    libavfilter-dev libavformat-dev libavutil-dev libswresample-dev libswscale-dev && rm -rf /var/lib/apt/lists/*
 COPY . .
 COPY --from=web /web/node_modules crates/server/web/node_modules
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/weir/target \
-    cargo build --locked --profile dist --bin weir && cp target/dist/weir /usr/local/bin/weir
+    cargo build --locked --profile dist --bin weir --bin weir-transcoder \
+    && cp target/dist/weir target/dist/weir-transcoder /usr/local/bin/
 
 FROM debian:bookworm-slim
 # The uid is fixed so that a volume's owner can be set from outside.
 RUN groupadd --gid 10001 weir && useradd --uid 10001 --gid weir --home-dir /data --no-create-home weir \
     && install -d -m 0700 -o weir -g weir /data
+# What the transcoder links.
+RUN apt-get update && apt-get install -y --no-install-recommends libavcodec59 libavfilter8 && rm -rf /var/lib/apt/lists/*
 # Whom to trust over TLS: databases.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=build /usr/local/bin/weir /usr/local/bin/weir
+COPY --from=build /usr/local/bin/weir /usr/local/bin/weir-transcoder /usr/local/bin/
 USER 10001:10001
 WORKDIR /data
 ENV WEIR_DATA__DIR=/data

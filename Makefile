@@ -37,6 +37,7 @@ demo: ## Live programme in your browser: builds, starts the server, pushes a pic
 
 run: ## Run the server from this checkout, data in ./data
 	@deploy/setup.sh demo
+	$(CARGO) build --release --locked --bin weir --bin weir-transcoder
 	$(CARGO) run --release --locked --bin weir -- serve
 
 fmt: ## Format the sources
@@ -79,17 +80,17 @@ fuzz: ## Property tests of the pure crates and the hub, CASES each; then the fuz
 
 soak: ## The long scenarios (over an hour), or one of them: make soak SCENARIO=absence, SCENARIO="events hooks"
 	@deploy/setup.sh test
-	$(CARGO) build --release --locked --bin weir --bin weir-soak
+	$(CARGO) build --release --locked --bin weir --bin weir-transcoder --bin weir-soak
 	$(CARGO) run --release --locked --bin weir-soak -- $(SCENARIO)
 
 failover: ## Inputs fail in every way that inputs do, TRIALS each (hours), or some: make failover ROOMS="kill stop" TRIALS=10; root
 	@deploy/setup.sh test
-	$(CARGO) build --release --locked --bin weir --bin weir-soak
+	$(CARGO) build --release --locked --bin weir --bin weir-transcoder --bin weir-soak
 	$(CARGO) run --release --locked --bin weir-soak -- failover --trials $(TRIALS) $(ROOMS)
 
-dist: ## Build the binary that is installed: optimised as a whole, stripped
+dist: ## Build the binaries that are installed: optimised as a whole, stripped
 	@deploy/setup.sh demo
-	$(CARGO) build --locked --profile dist --bin weir
+	$(CARGO) build --locked --profile dist --bin weir --bin weir-transcoder
 
 install: ## Install what `make dist` built, with manual, completions and systemd units (PREFIX, DESTDIR)
 	@deploy/install.sh

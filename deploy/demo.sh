@@ -42,7 +42,7 @@ port_free() {
 build() {
   deploy/setup.sh demo
   say "Building Weir (the first time takes some minutes)"
-  cargo build --release --locked --bin weir
+  cargo build --release --locked --bin weir --bin weir-transcoder
   WEIR=${CARGO_TARGET_DIR:-target}/release/weir
 }
 

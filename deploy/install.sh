@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what `make dist` built: binary, manual, completions, systemd units. PREFIX is /usr/local where it is not set;
+# Installs what `make dist` built: binaries, manual, completions, systemd units. PREFIX is /usr/local where it is not set;
 # DESTDIR goes before it, for packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,6 +14,7 @@ to=${DESTDIR:-}$PREFIX
 put() { install -D -m 0644 /dev/stdin "$to/$1"; }
 
 install -D -m 0755 "$WEIR" "$to/bin/weir"
+install -D -m 0755 "$(dirname "$WEIR")/weir-transcoder" "$to/bin/weir-transcoder"
 install -d "$to/share/man/man1"
 "$WEIR" man "$to/share/man/man1"
 "$WEIR" completions bash | put share/bash-completion/completions/weir

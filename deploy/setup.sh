@@ -41,6 +41,8 @@ missing_packages() {
     have curl || wanted+=(curl)
     have jq || wanted+=(jq)
     { have ffmpeg && have ffprobe; } || wanted+=(ffmpeg)
+    # What the transcoder links, and what reads its headers.
+    wanted+=(pkg-config libclang-dev libav{codec,filter,format,util}-dev libsw{resample,scale}-dev)
   fi
   if [ "$1" = test ]; then
     { have chromium || have google-chrome; } || wanted+=(chromium)

@@ -164,9 +164,7 @@ impl Server {
         let means = Means {
             egress,
             files: config.files_root(),
-            transcoder: std::env::current_exe()
-                .unwrap_or_default()
-                .with_file_name("weir-transcoder"),
+            transcoder: config.worker(),
         };
         let manager = Arc::new(Manager::new(store, outputs, ports, means, told));
         manager

@@ -1,6 +1,7 @@
 //! What a worker may do: decode what anybody sent, and nothing else.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use anyhow::Result;
 use rustix::process::{
@@ -32,18 +33,21 @@ const REFUSED: [i64; 15] = [
     libc::SYS_mount,
 ];
 
-/// From here on this process dies with its parent, and reaches nobody else.
+/// From here on this process dies with its parent, and reaches nobody else. A service manager that
+/// forbids limits and filters has set its own.
 pub(crate) fn enter() -> Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let at_most = |n| Rlimit {
         current: Some(n),
         maximum: Some(n),
     };
-    setrlimit(Resource::Core, at_most(0))?;
-    setrlimit(Resource::As, at_most(MEMORY))?;
-    // Where it may not be nice it works all the same.
+    let _ = setrlimit(Resource::Core, at_most(0));
+    let _ = setrlimit(Resource::As, at_most(MEMORY));
     let _ = setpriority_process(None, NICE);
-    refuse_calls()
+    if let Err(error) = refuse_calls() {
+        writeln!(std::io::stderr(), "no filter of system calls: {error:#}")?;
+    }
+    Ok(())
 }
 
 fn refuse_calls() -> Result<()> {

@@ -21,7 +21,7 @@ pub(crate) async fn ffmpeg(args: &str) -> String {
 }
 
 /// Ten seconds of pictures with a keyframe each second, and a tone.
-async fn make_file(path: &Path, size: &str) {
+pub(crate) async fn make_file(path: &Path, size: &str) {
     ffmpeg(&format!(
         "-v error -f lavfi -i testsrc2=s={size}:r=25 -f lavfi -i sine=r=48000 -t 10 -c:v libx264 \
          -preset ultrafast -tune zerolatency -g 25 -c:a aac -b:a 64k {}",
@@ -30,7 +30,7 @@ async fn make_file(path: &Path, size: &str) {
     .await;
 }
 
-fn push(s: &Running, file: &Path, key: &str) -> Child {
+pub(crate) fn push(s: &Running, file: &Path, key: &str) -> Child {
     let url = format!("rtmp://{}/live/n?key={key}", s.rtmp);
     let args = "-v error -re -stream_loop -1 -i";
     Command::new("ffmpeg")

@@ -15,6 +15,7 @@ mod events;
 mod failover;
 mod hooks;
 mod ingest;
+mod ladders;
 mod players;
 mod playing;
 mod renditions;

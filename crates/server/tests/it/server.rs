@@ -47,10 +47,21 @@ impl Answer {
     }
 }
 
+/// The transcoder's worker lies beside the folder of the tests.
+fn worker() -> String {
+    let own = std::env::current_exe().unwrap();
+    let folder = own.parent().and_then(std::path::Path::parent).unwrap();
+    let worker = folder.join("weir-transcoder");
+    assert!(worker.is_file(), "`cargo build -p transcoder` first");
+    worker.display().to_string()
+}
+
 /// Ports and data of our own, and what else is said.
 pub(crate) fn config(dir: &TempDir, more: &[(&str, &str)]) -> Config {
     let data = dir.path().display().to_string();
+    let worker = worker();
     let environment = [
+        ("WEIR_TRANSCODER__WORKER", worker.as_str()),
         ("WEIR_DATA__DIR", data.as_str()),
         ("WEIR_HTTP__LISTEN", "127.0.0.1:0"),
         ("WEIR_RTMP__LISTEN", "127.0.0.1:0"),
