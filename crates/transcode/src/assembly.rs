@@ -15,6 +15,8 @@ use crate::queue::Queue;
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(1_500);
 /// The least step between two frames of a track.
 const LEAST: Span = Span::from_nanos(1_000);
+/// How exact keyframes lie on their grid: as their times are rounded.
+const EXACT: Span = Span::from_millis(1);
 /// What the one rendition of a programme without pictures is called.
 const SOUND: &str = "audio";
 
@@ -44,6 +46,9 @@ struct Rendition {
     tracks: Arc<[Track]>,
     queue: Queue,
     last: BTreeMap<TrackId, Timestamp>,
+    /// From one keyframe to the next, where the worker makes them on a grid.
+    gop: Option<Span>,
+    keyframe: Option<Timestamp>,
 }
 
 impl Assembly {
@@ -290,8 +295,24 @@ impl Assembly {
             tracks,
             queue,
             last: BTreeMap::new(),
+            gop: place.and_then(|place| self.gop(place)),
+            keyframe: None,
         });
         self.renditions.sort_by_key(|r| r.place);
+    }
+
+    /// From one keyframe of a rung to the next, where that is exact.
+    fn gop(&self, place: u8) -> Option<Span> {
+        let rung = self.decision.as_ref()?.rung(place)?;
+        if self.ladder.copies_video() {
+            return None;
+        }
+        let gop = Span::from_millis(self.ladder.gop_ms.into());
+        Some(if rung.rate.is_ntsc() {
+            Span::from_nanos(gop.as_nanos() / 1_000 * 1_001)
+        } else {
+            gop
+        })
     }
 
     /// Whether sound of this rung is passed on as it came.
@@ -321,7 +342,21 @@ impl Rendition {
         }
         let mut frame = frame.clone();
         frame.track = container::ingest::video_track(0);
+        if frame.random_access {
+            self.note_keyframe(frame.pts);
+        }
         self.push(frame);
+    }
+
+    /// A worker's first keyframe lies off the grid: how far from its neighbours shapes no segment.
+    fn note_keyframe(&mut self, at: Timestamp) {
+        let before = self.keyframe.replace(at);
+        let interval = before.map(|before| at - before);
+        if let (Some(gop), Some(interval)) = (self.gop, interval)
+            && (interval - gop).abs() > EXACT
+        {
+            self.publisher.splice();
+        }
     }
 
     fn sound(&mut self, id: TrackId, frame: &Frame) {
