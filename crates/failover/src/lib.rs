@@ -25,6 +25,6 @@ pub use history::{Class, History, REMEMBERED, Switch};
 pub use programme::{Clock, Observer, Order, Programme};
 pub use selector::{Choice, Failback, InputId, NotFit, Policy, Reason, Role, Selector};
 pub use splice::Splice;
-pub use timeline::{Config, Counters, Entry, Timeline};
+pub use timeline::{Config, Continuity, Counters, Entry, Timeline};
 pub use tolerance::{Limit, Tolerance};
 pub use wall::{Belief, Held, Step, Wall};
