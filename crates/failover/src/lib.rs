@@ -11,6 +11,7 @@ mod fault;
 mod feed;
 mod health;
 mod history;
+mod overlap;
 mod programme;
 mod selector;
 mod splice;

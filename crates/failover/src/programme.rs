@@ -2,6 +2,7 @@
 
 mod by_bytes;
 mod by_clock;
+mod by_utc;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
@@ -242,12 +243,16 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         let wrote = self.splice.forward(&mut self.batch, now);
         if wrote && let Some(mut switch) = self.entered.take() {
             switch.at = now;
-            switch.wall_silence = silent_since.map_or(Span::ZERO, |since| now - since);
-            switch.lead = self.splice.timeline().lead();
-            let switch = self.board.lock().history.add(switch);
-            self.observer.switched(&switch);
+            self.record(switch, silent_since, now);
         }
         news
+    }
+
+    fn record(&mut self, mut switch: Switch, silent_since: Option<Timestamp>, now: Timestamp) {
+        switch.wall_silence = silent_since.map_or(Span::ZERO, |since| now - since);
+        switch.lead = self.splice.timeline().lead();
+        let switch = self.board.lock().history.add(switch);
+        self.observer.switched(&switch);
     }
 
     fn obey(&mut self, order: Order, now: Timestamp) {
@@ -500,7 +505,8 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             pending.decided = now;
             return Some(pending);
         }
-        if let Some(manner) = self.by_bytes(&pending.choice.to, now) {
+        let to = &pending.choice.to;
+        if let Some(manner) = self.by_bytes(to, now).or_else(|| self.by_utc(to, now)) {
             self.enter(pending, &manner, now);
             return None;
         }
@@ -560,6 +566,8 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         let Some(feed) = self.feeds.get(&choice.to) else {
             return;
         };
+        // The one before was left before anything of it was shown.
+        let unseen = self.entered.take_if(|s| s.class == Class::Overlap);
         self.early.clear();
         self.pace = manner.pace;
         self.left = None;
@@ -582,6 +590,9 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             lead: Span::ZERO,
             gap: manner.gap,
         });
+        if let Some(unseen) = unseen {
+            self.record(unseen, self.splice.wrote(), now);
+        }
         self.remains.clear();
         self.selector.entered(&choice, now);
         self.catch_up(now);
