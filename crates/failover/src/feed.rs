@@ -41,6 +41,8 @@ pub(crate) struct Feed {
     lead: Option<TrackId>,
     /// DTS of the newest frame of its lead track.
     edge: Timestamp,
+    /// When that came.
+    came: Timestamp,
     ended: bool,
     /// What it had lost when it was looked at last.
     losses: u64,
@@ -82,6 +84,7 @@ impl Feed {
             delay: Span::ZERO,
             lead: None,
             edge: Timestamp::ZERO,
+            came: Timestamp::ZERO,
             ended: false,
             batch: Vec::new(),
         }
@@ -140,7 +143,7 @@ impl Feed {
             self.point(frame, now);
         }
         if self.lead == Some(frame.track) {
-            self.edge = frame.dts;
+            (self.edge, self.came) = (frame.dts, now);
         }
         let track = self.tracks.iter().find(|t| t.id == frame.track);
         let kind = track.map_or(TrackKind::Data, |t| t.kind);
@@ -225,6 +228,11 @@ impl Feed {
     /// DTS of the newest frame of its lead track.
     pub(crate) const fn edge(&self) -> Timestamp {
         self.edge
+    }
+
+    /// When that frame came.
+    pub(crate) const fn came(&self) -> Timestamp {
+        self.came
     }
 
     /// Whether the last keyframes say that both carry the same bytes.

@@ -32,6 +32,7 @@ const CLOCK: Span = Span::from_secs(3);
 #[derive(Debug)]
 pub struct Health {
     floor: Span,
+    kind_floor: Span,
     tolerance: Tolerance,
     silences: Silences,
     bursts: Bursts,
@@ -51,6 +52,7 @@ impl Health {
     pub fn new(floor: Span) -> Self {
         Self {
             floor,
+            kind_floor: floor,
             tolerance: Tolerance::default(),
             silences: Silences::default(),
             bursts: Bursts::default(),
@@ -64,9 +66,10 @@ impl Health {
         }
     }
 
-    /// The shortest silence that is a fault: less where a switch costs nothing.
-    pub fn set_floor(&mut self, floor: Span) {
-        self.floor = floor;
+    /// The shortest silence that is a fault, less where a switch costs nothing; and what counts as
+    /// that for sound or pictures alone, of which there may be few in a second.
+    pub fn set_floors(&mut self, all: Span, kind: Span) {
+        (self.floor, self.kind_floor) = (all, kind);
     }
 
     /// Other limits, from now on.
@@ -136,13 +139,11 @@ impl Health {
     }
 
     fn learned(&self) -> Span {
-        self.silences
-            .bound
-            .clamp(self.floor, LONGEST.max(self.floor))
+        self.silences.above(self.floor)
     }
 
     fn kind_silence(&self) -> Option<Span> {
-        let learned = self.learned().times(KIND);
+        let learned = self.silences.above(self.kind_floor).times(KIND);
         self.tolerance.track_silent.or(Some(learned))
     }
 
@@ -267,6 +268,10 @@ impl Silences {
             self.steps.pop_front();
         }
         self.bound = self.measure();
+    }
+
+    fn above(&self, floor: Span) -> Span {
+        self.bound.clamp(floor, LONGEST.max(floor))
     }
 
     /// Twice the longest, or the mean of the steps' longest and six deviations.

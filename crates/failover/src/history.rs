@@ -21,6 +21,9 @@ pub enum Class {
     /// Both tell the time of one clock: at the random-access point at or before the point of equal
     /// time.
     Clock,
+    /// A transcoder reads the programme: on UTC, from a group on that was there before the programme
+    /// ended. What lies before that end is decoded and not shown.
+    Overlap,
 }
 
 impl Class {
@@ -32,6 +35,7 @@ impl Class {
             Self::Cached => "cached",
             Self::Next => "next",
             Self::Clock => "clock",
+            Self::Overlap => "overlap",
         }
     }
 }
@@ -55,7 +59,7 @@ pub struct Switch {
     pub class: Class,
     /// From the last frame of the one before to the decision; zero where it still delivered.
     pub detection: Span,
-    /// For how long nothing was written to the programme.
+    /// For how long nothing was written to the programme, at or behind its end.
     pub wall_silence: Span,
     /// Media of the new input that was there already and is replayed: at most so much is repeated;
     /// just so much, but for reordered pictures, where it was entered by the clock.

@@ -2,6 +2,7 @@
 
 mod by_bytes;
 mod by_clock;
+mod by_utc;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
@@ -21,14 +22,14 @@ use crate::feed::{Cached, Feed};
 use crate::history::{Class, Switch};
 use crate::selector::{Choice, InputId, NotFit, Policy, Reason, Role, Selector};
 use crate::splice::Splice;
-use crate::timeline::{Config, Entry, Timeline};
+use crate::timeline::{Config, Continuity, Entry, Timeline};
 use crate::tolerance::Tolerance;
 use by_clock::Way;
 
 /// The shortest silence that is a fault: a switch to another encode costs the viewer a step back
-/// of up to a group, one to the same bytes nothing.
+/// of up to a group, one to the same bytes nothing, nor any where a transcoder reads the programme.
 const FLOOR: Span = Span::from_millis(450);
-const FLOOR_EQUAL: Span = Span::from_millis(170);
+const FLOOR_FREE: Span = Span::from_millis(170);
 /// A timer that is later than this says that we were away ourselves.
 const AWAY: Duration = Duration::from_millis(50);
 /// A lead below this is not worth a wait.
@@ -64,7 +65,7 @@ pub enum Order {
     Policy(Policy),
     /// What is a fault of each input; those that are not named are as they teach themselves.
     Tolerate(BTreeMap<InputId, Tolerance>),
-    /// Other bounds of its time.
+    /// Other bounds of its time, and who reads it.
     Bounds(Config),
     /// An input is connected; what it sent before is over.
     Feed(InputId, Broadcast),
@@ -242,12 +243,16 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         let wrote = self.splice.forward(&mut self.batch, now);
         if wrote && let Some(mut switch) = self.entered.take() {
             switch.at = now;
-            switch.wall_silence = silent_since.map_or(Span::ZERO, |since| now - since);
-            switch.lead = self.splice.timeline().lead();
-            let switch = self.board.lock().history.add(switch);
-            self.observer.switched(&switch);
+            self.record(switch, silent_since, now);
         }
         news
+    }
+
+    fn record(&mut self, mut switch: Switch, silent_since: Option<Timestamp>, now: Timestamp) {
+        switch.wall_silence = silent_since.map_or(Span::ZERO, |since| now - since);
+        switch.lead = self.splice.timeline().lead();
+        let switch = self.board.lock().history.add(switch);
+        self.observer.switched(&switch);
     }
 
     fn obey(&mut self, order: Order, now: Timestamp) {
@@ -268,7 +273,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
                     feed.health.set_tolerance(tolerance);
                 }
             }
-            Order::Bounds(bounds) => self.splice.timeline_mut().configure(bounds),
+            Order::Bounds(bounds) => self.bound(bounds),
             Order::Feed(id, broadcast) => self.connect(id, broadcast, now),
             Order::Lost(id) => self.lose(&id, now),
             Order::Viewed(viewed) => self.selector.set_viewed(viewed),
@@ -278,6 +283,13 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             Order::Release(answer) => {
                 let _ = answer.send(self.selector.release());
             }
+        }
+    }
+
+    fn bound(&mut self, bounds: Config) {
+        self.splice.timeline_mut().configure(bounds);
+        if let Some(active) = self.selector.active().cloned() {
+            self.set_floors(&active);
         }
     }
 
@@ -386,7 +398,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         before.is_some_and(|before| before != fault)
     }
 
-    /// A switch between equal inputs costs nothing, so it may be made sooner.
+    /// A switch that costs nothing may be made sooner.
     fn set_floors(&mut self, opened: &InputId) {
         let Some(active) = self.selector.active().cloned() else {
             return;
@@ -396,14 +408,16 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         };
         let mut others = self.feeds.iter().filter(|(id, _)| **id != active);
         let equal = others.any(|(_, other)| other.seems_equal(feed));
-        let floor = if equal { FLOOR_EQUAL } else { FLOOR };
+        let transcoded = self.splice.timeline().continuity() == Continuity::Transcoded;
+        let floor = |free| if free { FLOOR_FREE } else { FLOOR };
+        let all = floor(equal || transcoded && self.selector.has_other(&active));
         if let Some(feed) = self.feeds.get_mut(&active) {
-            feed.health.set_floor(floor);
+            feed.health.set_floors(all, floor(equal));
         }
         if *opened != active
             && let Some(feed) = self.feeds.get_mut(opened)
         {
-            feed.health.set_floor(FLOOR);
+            feed.health.set_floors(FLOOR, FLOOR);
         }
     }
 
@@ -491,7 +505,8 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             pending.decided = now;
             return Some(pending);
         }
-        if let Some(manner) = self.by_bytes(&pending.choice.to, now) {
+        let to = &pending.choice.to;
+        if let Some(manner) = self.by_bytes(to, now).or_else(|| self.by_utc(to, now)) {
             self.enter(pending, &manner, now);
             return None;
         }
@@ -551,6 +566,8 @@ impl<C: Clock, O: Observer> Programme<C, O> {
         let Some(feed) = self.feeds.get(&choice.to) else {
             return;
         };
+        // The one before was left before anything of it was shown.
+        let unseen = self.entered.take_if(|s| s.class == Class::Overlap);
         self.early.clear();
         self.pace = manner.pace;
         self.left = None;
@@ -573,6 +590,9 @@ impl<C: Clock, O: Observer> Programme<C, O> {
             lead: Span::ZERO,
             gap: manner.gap,
         });
+        if let Some(unseen) = unseen {
+            self.record(unseen, self.splice.wrote(), now);
+        }
         self.remains.clear();
         self.selector.entered(&choice, now);
         self.catch_up(now);

@@ -320,6 +320,12 @@ impl Selector {
         self.inputs.iter().map(|i| (&i.id, i.fault, i.since))
     }
 
+    /// Whether another source than this one delivers.
+    #[must_use]
+    pub fn has_other(&self, id: &str) -> bool {
+        self.sources().any(|(_, i)| *i.id != *id && i.delivers())
+    }
+
     /// Whether the slate is shown.
     #[must_use]
     pub fn shows_slate(&self) -> bool {

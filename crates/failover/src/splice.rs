@@ -71,7 +71,7 @@ impl Splice {
         self.cut
     }
 
-    /// When the programme was written last.
+    /// When the programme was written last, at or behind its end.
     #[must_use]
     pub const fn wrote(&self) -> Option<Timestamp> {
         self.wrote
@@ -82,7 +82,8 @@ impl Splice {
         self.programme.note_loss();
     }
 
-    /// Writes what came from the input. Whether any frame was written.
+    /// Writes what came from the input. Whether any frame was written at or behind the programme's
+    /// end: viewers wait for that, whatever a transcoder gets of the time before.
     pub fn forward(&mut self, batch: &mut Vec<Event>, now: Timestamp) -> bool {
         let mut any = false;
         for event in batch.drain(..) {
@@ -103,7 +104,8 @@ impl Splice {
                     }
                     if let Some(frame) = self.timeline.map(frame, opens, now) {
                         // A frame that begins no group is counted by the publisher itself.
-                        any |= self.programme.push(frame).is_ok();
+                        let written = self.programme.push(frame).is_ok();
+                        any |= written && !self.timeline.overlaps();
                     }
                 }
                 Event::Skipped { .. } | Event::End(_) => {}

@@ -1,4 +1,5 @@
-//! Programme time: UTC plus a bounded lead, monotonic whatever the source's clock does.
+//! Programme time: UTC plus a bounded lead, monotonic whatever the source's clock does. Only where a
+//! transcoder reads it may another source begin before the end of the one before.
 
 use std::collections::VecDeque;
 
@@ -20,6 +21,18 @@ const LEAST: Span = Span::from_millis(1);
 /// How much earlier than the earliest so far a frame may come.
 const JITTER: Span = Span::from_millis(100);
 
+/// What those who read the programme make of another source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Continuity {
+    /// They get its frames as they are: time never goes back, and what is there of another source
+    /// is replayed with lead.
+    #[default]
+    Passthrough,
+    /// They decode them, show none that lies before what they have shown, and fill holes: another
+    /// source is on UTC, with frames from before the end of the one before.
+    Transcoded,
+}
+
 /// Bounds of the programme timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
@@ -27,6 +40,8 @@ pub struct Config {
     pub max_lead: Span,
     /// Silence longer than this is declared a gap: one segment.
     pub gap: Span,
+    /// What those who read it make of another source.
+    pub continuity: Continuity,
 }
 
 impl Default for Config {
@@ -34,6 +49,7 @@ impl Default for Config {
         Self {
             max_lead: Span::from_millis(2_000),
             gap: Span::from_millis(2_000),
+            continuity: Continuity::default(),
         }
     }
 }
@@ -60,10 +76,64 @@ struct Progress {
     last: Timestamp,
     /// From the frame before the last to the last: how long the last will be, presumably.
     interval: Span,
+    /// The newest of the present source: before the last one where they overlap, `None` where all
+    /// of it is taken.
+    taken: Option<Timestamp>,
     /// From DTS to PTS of the last random-access point.
     delay: Span,
     /// The latest PTS since then.
     shown: Timestamp,
+}
+
+impl Progress {
+    fn new(id: TrackId, dts: Timestamp, pts: Timestamp) -> Self {
+        Self {
+            id,
+            last: dts,
+            interval: Span::from_millis(1),
+            taken: Some(dts),
+            delay: pts - dts,
+            shown: pts,
+        }
+    }
+
+    fn end(&self) -> Timestamp {
+        self.last + self.interval
+    }
+
+    /// Half a frame: how exact all that is.
+    const fn half(&self) -> Span {
+        Span::from_nanos(self.interval.as_nanos() / 2)
+    }
+
+    /// DTS from which on frames are missing.
+    fn missing(&self) -> Timestamp {
+        // A later picture came before those that it is shown after: these are missing.
+        let ragged = self.shown > self.last + self.delay + self.half();
+        if ragged {
+            self.end() - self.delay
+        } else {
+            self.end()
+        }
+    }
+
+    /// Whether a frame of this DTS is there already.
+    fn holds(&self, dts: Timestamp) -> bool {
+        // A frame that is read again may lie a little later: the clock was led since.
+        self.taken.is_some_and(|taken| dts < taken + LEAST)
+    }
+
+    fn advance(&mut self, dts: Timestamp, pts: Timestamp, opens_group: bool) {
+        let before = self.taken.replace(dts).unwrap_or(self.last);
+        if dts > self.last {
+            self.interval = (dts - before).min(LONGEST_FRAME);
+            self.last = dts;
+        }
+        self.shown = self.shown.max(pts);
+        if opens_group {
+            (self.delay, self.shown) = (pts - dts, pts);
+        }
+    }
 }
 
 /// Where a source would enter the programme.
@@ -75,6 +145,8 @@ pub struct Entry {
     pub lead: Span,
     /// Whether a silence longer than a segment lies before it.
     pub gap: bool,
+    /// Whether its frames are taken, too, that lie before the programme's end.
+    pub overlaps: bool,
 }
 
 /// Maps one input's frames onto the programme.
@@ -87,6 +159,8 @@ pub struct Timeline {
     lead_track: Option<TrackId>,
     /// A handful, so a list.
     tracks: Vec<Progress>,
+    /// Where the source before ended, until the present one that overlaps it has come so far.
+    awaited: Option<Timestamp>,
     watch: Watch,
     slewed: Option<Timestamp>,
     skipping: bool,
@@ -102,6 +176,7 @@ impl Timeline {
             offset: None,
             lead_track: None,
             tracks: Vec::new(),
+            awaited: None,
             watch: Watch::default(),
             slewed: None,
             skipping: true,
@@ -115,8 +190,8 @@ impl Timeline {
     }
 
     /// Where a source would enter now that holds `cached` of media behind its random-access point:
-    /// where the programme ends, or at UTC where that leaves a gap. A shorter hole is none, and what
-    /// hole, and what the programme lags then is caught up with by slewing.
+    /// where the programme ends, or at UTC where that leaves a gap. A shorter hole is none: what the
+    /// programme lags then is caught up with by slewing.
     #[must_use]
     pub fn entry(&self, cached: Span, now: Timestamp) -> Entry {
         let on_utc = now - cached;
@@ -129,7 +204,28 @@ impl Timeline {
             at,
             lead: at + cached - now,
             gap,
+            overlaps: false,
         }
+    }
+
+    /// Where a source enters whose random-access point belongs at `at`, with `cached` of media behind
+    /// it, whatever the programme holds of that time: for those alone who leave out what they have
+    /// shown.
+    #[must_use]
+    pub fn overlap(&self, at: Timestamp, cached: Span, now: Timestamp) -> Entry {
+        let gap = |end| at - end > self.config.gap;
+        Entry {
+            at,
+            lead: at + cached - now,
+            gap: self.end().is_some_and(gap),
+            overlaps: true,
+        }
+    }
+
+    /// What those who read the programme make of another source.
+    #[must_use]
+    pub const fn continuity(&self) -> Continuity {
+        self.config.continuity
     }
 
     /// Whether the programme may run ahead of UTC by so much.
@@ -150,22 +246,45 @@ impl Timeline {
     /// are missing in the programme. Half a frame is how exact that is.
     #[must_use]
     pub fn missing(&self) -> Option<(Timestamp, Span)> {
-        let offset = self.offset?;
-        let leads = |t: &&Progress| self.lead_track == Some(t.id);
-        let track = self.tracks.iter().find(leads)?;
-        let half = Span::from_nanos(track.interval.as_nanos() / 2);
-        let end = track.last + track.interval;
-        // A later picture came before those that it is shown after: these are missing.
-        let ragged = track.shown > track.last + track.delay + half;
-        let from = if ragged { end - track.delay } else { end };
-        Some((from - offset, half))
+        let track = self.track(self.lead_track?)?;
+        Some((track.missing() - self.offset?, track.half()))
+    }
+
+    /// PTS from which on nothing of the track is there to be shown.
+    #[must_use]
+    pub fn shown_until(&self, track: TrackId) -> Option<Timestamp> {
+        let leads = self.lead_track == Some(track);
+        let track = self.track(track)?;
+        // What the present source has of the time before is no news.
+        let awaited = self.awaited.filter(|_| leads);
+        awaited.or_else(|| Some(track.missing() + track.delay))
+    }
+
+    /// The track whose end is the programme's.
+    #[must_use]
+    pub const fn lead_track(&self) -> Option<TrackId> {
+        self.lead_track
+    }
+
+    fn track(&self, id: TrackId) -> Option<&Progress> {
+        self.tracks.iter().find(|t| t.id == id)
     }
 
     /// Another source: the frame with this DTS comes at `entry`.
     pub fn enter(&mut self, dts: Timestamp, entry: Entry) {
         self.counters.sources += 1;
         self.counters.declared_gaps += u64::from(entry.gap);
+        self.awaited = self.end().filter(|_| entry.overlaps);
+        for track in &mut self.tracks {
+            track.taken = (!entry.overlaps).then_some(track.last);
+        }
         self.set_offset(entry.at - dts);
+    }
+
+    /// Whether the present source has not come yet to where the one before ended.
+    #[must_use]
+    pub const fn overlaps(&self) -> bool {
+        self.awaited.is_some()
     }
 
     /// Another source whose frames are the present one's, `shift` earlier on its own clock.
@@ -192,6 +311,11 @@ impl Timeline {
     /// New bounds, from the next frame on.
     pub fn configure(&mut self, config: Config) {
         self.config = config;
+        if config.continuity == Continuity::Passthrough {
+            for track in &mut self.tracks {
+                track.taken = Some(track.last);
+            }
+        }
     }
 
     /// The frame in programme time; `None` drops it. `opens_group` tells that it is the
@@ -267,10 +391,8 @@ impl Timeline {
     #[must_use]
     pub fn end(&self) -> Option<Timestamp> {
         let leads = |t: &&Progress| self.lead_track.is_none_or(|lead| lead == t.id);
-        let mut ends = self.tracks.iter().filter(leads);
-        let first = ends.next()?;
-        let end = |t: &Progress| t.last + t.interval;
-        Some(ends.map(end).fold(end(first), Timestamp::max))
+        let ends = self.tracks.iter().filter(leads).map(Progress::end);
+        ends.max().max(self.awaited)
     }
 
     /// The latest DTS of any track.
@@ -282,24 +404,13 @@ impl Timeline {
     fn advance(&mut self, frame: &Frame, offset: Span, opens_group: bool) -> bool {
         let (dts, pts) = (frame.dts + offset, frame.pts + offset);
         match self.tracks.iter_mut().find(|t| t.id == frame.track) {
-            // A frame that is read again may lie a little later: the clock was led since.
-            Some(track) if dts < track.last + LEAST => return false,
-            Some(track) => {
-                track.interval = (dts - track.last).min(LONGEST_FRAME);
-                track.last = dts;
-                track.shown = track.shown.max(pts);
-                if opens_group {
-                    (track.delay, track.shown) = (pts - dts, pts);
-                }
-            }
-            None => self.tracks.push(Progress {
-                id: frame.track,
-                last: dts,
-                interval: Span::from_millis(1),
-                delay: pts - dts,
-                shown: pts,
-            }),
+            Some(track) if track.holds(dts) => return false,
+            Some(track) => track.advance(dts, pts, opens_group),
+            None => self.tracks.push(Progress::new(frame.track, dts, pts)),
         }
+        let leads = self.lead_track.is_none_or(|lead| lead == frame.track);
+        // Clocks of whole milliseconds are that exact.
+        self.awaited.take_if(|end| leads && dts + LEAST >= *end);
         true
     }
 

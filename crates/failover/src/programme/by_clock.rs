@@ -41,7 +41,7 @@ impl<C: Clock, O: Observer> Programme<C, O> {
     }
 
     /// What added to this input's times gives those of equal wall time of what feeds the programme.
-    fn shift_by_clock(&self, to: &InputId) -> Option<Span> {
+    pub(super) fn shift_by_clock(&self, to: &InputId) -> Option<Span> {
         let ours = match self.selector.active() {
             Some(active) => self.clock_of(active),
             None => self.left,

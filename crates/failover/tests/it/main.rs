@@ -4,6 +4,7 @@
 mod by_clock;
 mod damage;
 mod health;
+mod overlap;
 mod programme;
 mod selector;
 mod timeline;

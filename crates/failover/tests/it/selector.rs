@@ -210,6 +210,10 @@ impl Model {
             None => assert!(!lives, "on none, or the slate, while one delivers"),
             Some(_) => {}
         }
+        for (i, name) in NAMES.iter().enumerate() {
+            let other = (0..4).any(|j| j != i && delivers(self.faults[j]));
+            assert_eq!(self.selector.has_other(name), other);
+        }
     }
 
     /// One that has just fallen silent may be back before the others have proved themselves.

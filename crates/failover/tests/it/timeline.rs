@@ -1,6 +1,6 @@
 //! The programme timeline under sources of every temper.
 
-use failover::{Config, Timeline};
+use failover::{Config, Continuity, Timeline};
 use media::{Frame, Span, Timestamp, TrackId};
 use proptest::prelude::*;
 
@@ -213,6 +213,140 @@ proptest! {
                 prop_assert!(f.dts <= now + ms(2_000));
                 last[usize::from(track)] = f.dts;
             }
+        }
+    }
+}
+
+const TRANSCODED: Config = Config {
+    max_lead: ms(2_000),
+    gap: ms(2_000),
+    continuity: Continuity::Transcoded,
+};
+
+/// Another source, of which this much of its own time is there behind its random-access point; its
+/// newest frame came now.
+fn overlap(t: &mut Timeline, (from, cached_ms): (i64, i64), now: Timestamp) {
+    let entry = t.overlap(now - ms(cached_ms), ms(cached_ms), now);
+    t.enter(Timestamp::from_millis(from), entry);
+}
+
+fn transcoded() -> Timeline {
+    let mut t = Timeline::new(TRANSCODED);
+    t.set_lead_track(Some(VIDEO));
+    t
+}
+
+#[test]
+fn what_a_source_has_of_the_time_before_is_taken_and_moves_no_end() {
+    let mut t = transcoded();
+    let old = play(&mut t, 0, EPOCH, 4_000);
+    let (end, now) = (t.end().unwrap(), EPOCH + ms(4_000));
+    assert_eq!(end, *old.last().unwrap() + ms(40));
+    // What it has comes at once.
+    overlap(&mut t, (500_000, 600), now);
+    let mut out = Vec::new();
+    for i in 0..=15 {
+        assert_eq!((t.overlaps(), t.end()), (true, Some(end)));
+        assert_eq!(
+            t.shown_until(VIDEO),
+            Some(end),
+            "as what follows is as if it were not there"
+        );
+        let at = Timestamp::from_millis(500_000 + i * 40);
+        out.extend(t.map(frame(VIDEO, at), i == 0, now));
+    }
+    assert_eq!((out[0].dts, out.len()), (now - ms(600), 16));
+    assert!(out.windows(2).all(|f| f[1].dts - f[0].dts == ms(40)));
+    assert_eq!(out[15].dts, end);
+    assert_eq!((t.overlaps(), t.end()), (false, Some(end + ms(40))));
+    assert_eq!((t.lead(), t.counters().overlapped), (Span::ZERO, 0));
+    assert_eq!((t.counters().sources, t.counters().declared_gaps), (2, 0));
+}
+
+#[test]
+fn of_one_source_time_never_goes_back() {
+    let mut t = transcoded();
+    play(&mut t, 0, EPOCH, 4_000);
+    let now = EPOCH + ms(4_000);
+    overlap(&mut t, (0, 400), now);
+    let mut map = |at| t.map(frame(VIDEO, Timestamp::from_millis(at)), at == 0, now);
+    assert!(map(0).is_some() && map(40).is_some());
+    assert!(map(40).is_none() && map(20).is_none());
+    assert!(map(80).is_some());
+    assert_eq!(t.counters().overlapped, 2);
+}
+
+#[test]
+fn readers_of_frames_as_they_are_get_none_from_before() {
+    let mut t = transcoded();
+    let old = play(&mut t, 0, EPOCH, 4_000);
+    let now = EPOCH + ms(4_000);
+    overlap(&mut t, (0, 2_000), now);
+    let before = t.map(frame(VIDEO, Timestamp::ZERO), true, now);
+    assert!(before.unwrap().dts < *old.last().unwrap());
+    t.configure(Config::default());
+    assert_eq!(t.continuity(), Continuity::Passthrough);
+    let out = play(&mut t, 40, now, 2_000);
+    assert!(out[0] > *old.last().unwrap());
+}
+
+#[test]
+fn a_hole_longer_than_a_segment_is_declared_wherever_the_source_enters() {
+    for (hole, declared) in [(1_900, 0), (2_100, 1)] {
+        let mut t = transcoded();
+        play(&mut t, 0, EPOCH, 4_000);
+        overlap(&mut t, (0, 500), EPOCH + ms(4_000 + hole + 500));
+        assert_eq!(t.counters().declared_gaps, declared, "{hole} ms");
+    }
+}
+
+#[test]
+fn what_pictures_that_were_reordered_leave_out_is_not_shown() {
+    let mut t = transcoded();
+    let mut map = |at: i64, pts: i64, opens| {
+        let f = frame(VIDEO, Timestamp::from_millis(at));
+        let pts = Timestamp::from_millis(pts);
+        t.map(Frame { pts, ..f }, opens, EPOCH + ms(at));
+        t.shown_until(VIDEO).unwrap() - EPOCH
+    };
+    // One is shown after the two that come next.
+    map(0, 80, true);
+    let shown = [(40, 200), (80, 120), (120, 160), (160, 320)];
+    let until = shown.map(|(at, pts)| map(at, pts, false).as_millis());
+    assert_eq!(until, [80, 120, 240, 200]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    /// Whatever overlaps: of each source time goes on, the end never goes back for another one, and
+    /// a reader that keeps what lies behind what it has sees the rest once.
+    #[test]
+    fn overlapping_sources_are_bounded(
+        steps in prop::collection::vec((1_i64..60, 0_i64..60, 0_u16..2, 0_u8..60), 1..500),
+        cached in 0_i64..3_000,
+    ) {
+        let mut t = transcoded();
+        let (mut source, mut now) = (Timestamp::ZERO, EPOCH);
+        let mut last = [Timestamp::from_nanos(i64::MIN); 2];
+        let (mut end, mut reached) = (None, true);
+        for (step, pause, track, kind) in steps {
+            source += ms(step);
+            now += ms(pause);
+            if kind == 0 {
+                let origin = i64::from(track) * 77_777;
+                source = Timestamp::from_millis(origin);
+                (end, reached) = (t.end(), t.end().is_none());
+                overlap(&mut t, (origin, cached), now);
+                last = [now - ms(cached + 1); 2];
+            }
+            if let Some(f) = t.map(frame(TrackId(track), source), kind < 4, now) {
+                prop_assert!(f.dts > last[usize::from(track)]);
+                prop_assert!(f.dts <= now + ms(2_000));
+                last[usize::from(track)] = f.dts;
+                reached |= track == 0 && Some(f.dts + ms(1)) >= end;
+            }
+            prop_assert!(t.end() >= end);
+            prop_assert_eq!(t.overlaps(), !reached);
         }
     }
 }

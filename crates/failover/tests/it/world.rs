@@ -18,14 +18,18 @@ const VIDEO: TrackId = TrackId(0);
 const AUDIO: TrackId = TrackId(1);
 pub(crate) const PICTURE_MS: i64 = 40;
 pub(crate) const SOUND_MS: i64 = 20;
+/// 30 pictures per second; those of [`Encoder::new`] are 25.
+pub(crate) const FASTER_US: i64 = 33_333;
 const EPOCH: Timestamp = Timestamp::from_millis(1_795_228_844_000);
 
-/// An encoder of 25 pictures and 50 packets of sound per second.
+/// An encoder of pictures and of 50 packets of sound per second.
 pub(crate) struct Encoder {
     pub(crate) id: &'static str,
     /// Encoders of the same `encode` send the same bytes.
     pub(crate) encode: u8,
     pub(crate) gop_ms: i64,
+    /// From one picture to the next; times are told in whole milliseconds.
+    pub(crate) picture_us: i64,
     /// Where its keyframes lie.
     pub(crate) phase_ms: i64,
     /// How late its frames come.
@@ -55,6 +59,7 @@ impl Encoder {
             id,
             encode,
             gop_ms: 1_000,
+            picture_us: PICTURE_MS * 1_000,
             phase_ms: i64::from(encode) * 360,
             delay_ms: 0,
             origin_ms: i64::from(encode) * 1_000_000,
@@ -104,6 +109,16 @@ impl Encoder {
         (dts, dts + pictures * PICTURE_MS)
     }
 
+    /// The pictures of the last packet of sound, and whether each is a keyframe.
+    fn pictures(&self, at_ms: i64) -> Vec<(i64, bool)> {
+        let until = |ms: i64| (ms * 1_000).div_euclid(self.picture_us);
+        let at = |n: i64| n * self.picture_us / 1_000;
+        let group = |ms: i64| (ms - self.phase_ms).div_euclid(self.gop_ms);
+        let key = |n| group(at(n)) != group(at(n - 1));
+        let numbers = until(at_ms - SOUND_MS) + 1..=until(at_ms);
+        numbers.map(|n| (at(n), key(n))).collect()
+    }
+
     /// Stops its sound, and says so if it is `declared`.
     pub(crate) fn mute(&mut self, declared: bool) {
         self.mute = true;
@@ -121,13 +136,17 @@ impl Encoder {
         while self.sent_ms < due {
             self.sent_ms += SOUND_MS;
             let at = self.sent_ms;
-            let key = (at - self.phase_ms).rem_euclid(self.gop_ms) == 0;
-            let picture = (at % PICTURE_MS == 0).then(|| self.frame(VIDEO, at, key));
+            let pictures = self.pictures(at);
+            let key = pictures.iter().any(|(_, key)| *key);
+            let pictures: Vec<_> = pictures
+                .into_iter()
+                .map(|(at, key)| self.frame(VIDEO, at, key))
+                .collect();
             let sound = (!self.mute).then(|| self.frame(AUDIO, at - self.sound_lags_ms, true));
             let Some((_, publisher)) = self.line.as_mut().filter(|_| !self.silent) else {
                 continue;
             };
-            for frame in picture.into_iter().chain(sound) {
+            for frame in pictures.into_iter().chain(sound) {
                 if self.damaged && frame.track == VIDEO {
                     publisher.note_loss();
                 }
@@ -161,6 +180,9 @@ pub(crate) fn tracks(encode: u8) -> Arc<[Track]> {
 pub(crate) struct Shown {
     pub(crate) wall_ms: i64,
     pub(crate) dts: Timestamp,
+    pub(crate) pts: Timestamp,
+    /// How many times another input was entered before.
+    pub(crate) source: usize,
     pub(crate) sound: bool,
     pub(crate) encode: u8,
     pub(crate) key: bool,
@@ -272,6 +294,10 @@ impl World {
         told.await.unwrap()
     }
 
+    pub(crate) fn now(&self) -> Timestamp {
+        EPOCH + Span::from(self.start.elapsed())
+    }
+
     pub(crate) fn now_ms(&self) -> i64 {
         i64::try_from(self.start.elapsed().as_millis()).unwrap()
     }
@@ -329,6 +355,8 @@ impl World {
                 self.shown.push(Shown {
                     wall_ms,
                     dts: frame.dts,
+                    pts: frame.pts,
+                    source: self.splices,
                     sound: frame.payload[1] == 1,
                     encode: frame.payload[0],
                     key: frame.random_access,

@@ -264,6 +264,7 @@ impl StreamConfig {
         failover::Config {
             max_lead: packaging.max_lead,
             gap: packaging.segment,
+            ..failover::Config::default()
         }
     }
 
