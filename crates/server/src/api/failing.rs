@@ -55,7 +55,8 @@ pub(super) struct SwitchView {
     reason: &'static str,
     /// Of free will: the one before still delivered.
     voluntary: bool,
-    /// `equal`: both carry the same bytes, nothing is lost or repeated. `cached`: entered with what
+    /// `equal`: both carry the same bytes, nothing is lost or repeated. `overlap`: what it shows goes
+    /// on where the one before stopped, as a ladder encodes it anew. `cached`: entered with what
     /// was there of its newest group. `next`: entered at its next random-access point. `clock`: both
     /// tell the time of one clock, nothing is lost and at most a group is repeated.
     class: &'static str,

@@ -119,7 +119,7 @@ pub(crate) enum Event {
         reason: String,
         /// Of free will, rather than because the one before failed.
         voluntary: bool,
-        /// `equal`, `clock` or `cut`: how it was entered.
+        /// `equal`, `overlap`, `cached`, `next` or `clock`: how it was entered.
         class: String,
         /// From the last frame of the one before to the decision.
         detection_ms: i64,

@@ -261,10 +261,15 @@ impl StreamConfig {
     /// What its programme's time keeps to.
     pub(crate) fn bounds(&self) -> failover::Config {
         let packaging = self.packaging();
+        let encoded = self.ladder().is_some_and(|ladder| !ladder.copies_video());
         failover::Config {
             max_lead: packaging.max_lead,
             gap: packaging.segment,
-            ..failover::Config::default()
+            continuity: if encoded {
+                failover::Continuity::Transcoded
+            } else {
+                failover::Continuity::Passthrough
+            },
         }
     }
 

@@ -21,6 +21,7 @@ const TARGETS: &[(&str, Run)] = &[
     ("flv_tags", testkit::fuzz::flv::tags),
     ("flv_file", testkit::fuzz::ingest::flv_file),
     ("ts", testkit::fuzz::ingest::ts),
+    ("wire", testkit::fuzz::wire::messages),
     ("fmp4", testkit::fuzz::ingest::fmp4),
     ("mp4_index", testkit::fuzz::ingest::mp4_index),
     ("avc_config", testkit::fuzz::codec::avc),

@@ -10,6 +10,7 @@
 pub mod codec;
 pub mod flv;
 pub mod ingest;
+pub mod wire;
 
 use std::path::Path;
 
@@ -31,7 +32,7 @@ pub fn replay(target: &str, run: fn(&[u8])) {
 
 #[cfg(test)]
 mod tests {
-    use super::{codec, flv, ingest, replay};
+    use super::{codec, flv, ingest, replay, wire};
 
     #[test]
     fn codec_configurations() {
@@ -47,6 +48,11 @@ mod tests {
     #[test]
     fn flv_tags() {
         replay("flv_tags", flv::tags);
+    }
+
+    #[test]
+    fn messages_between_processes() {
+        replay("wire", wire::messages);
     }
 
     #[test]
