@@ -28,6 +28,8 @@ pub(crate) struct Assembly {
     decision: Option<Decision>,
     /// The tracks of each output, and of what is copied.
     tracks: BTreeMap<Output, Track>,
+    /// The numbers of sound in every rendition: none is given twice.
+    numbers: BTreeMap<Output, TrackId>,
     /// What the programme consists of, once that is known.
     source: Option<Arc<[Track]>>,
     /// In the order of the ladder.
@@ -59,6 +61,7 @@ impl Assembly {
             ladder,
             decision: None,
             tracks: BTreeMap::new(),
+            numbers: BTreeMap::new(),
             source: None,
             renditions: Vec::new(),
             since: None,
@@ -127,6 +130,7 @@ impl Assembly {
     pub(crate) fn track(&mut self, output: Output, track: Track, now: Instant) {
         self.since.get_or_insert(now);
         self.tracks.insert(output, track);
+        self.number(output);
         self.publish(now);
     }
 
@@ -144,7 +148,7 @@ impl Assembly {
                 }
             }
             Output::Audio(..) => {
-                let Some(id) = self.sound_id(output) else {
+                let Some(id) = self.numbers.get(&output).copied() else {
                     return;
                 };
                 for rendition in &mut self.renditions {
@@ -176,14 +180,13 @@ impl Assembly {
         }
     }
 
-    /// Sound is numbered as bridges do: odd, in order.
-    fn sound_id(&self, output: Output) -> Option<TrackId> {
-        let sounds = self
-            .tracks
-            .keys()
-            .filter(|o| matches!(o, Output::Audio(..)));
-        let at = sounds.into_iter().position(|o| *o == output)?;
-        Some(container::ingest::audio_track(u16::try_from(at).ok()?))
+    /// Sound is numbered as bridges do: odd, in the order in which it came.
+    fn number(&mut self, output: Output) {
+        let next = u16::try_from(self.numbers.len()).unwrap_or(u16::MAX);
+        if let Output::Audio(..) = output {
+            let id = container::ingest::audio_track(next);
+            self.numbers.entry(output).or_insert(id);
+        }
     }
 
     /// Makes the renditions that can be made, and tells those that are there of their tracks.
@@ -210,13 +213,12 @@ impl Assembly {
     }
 
     fn sounds(&self) -> Vec<Track> {
-        let sounds = self
-            .tracks
-            .iter()
-            .filter(|(o, _)| matches!(o, Output::Audio(..)));
-        let numbered = sounds.zip(0..).map(|((_, track), at)| Track {
-            id: container::ingest::audio_track(at),
-            ..track.clone()
+        let numbered = self.tracks.iter().filter_map(|(output, track)| {
+            let id = *self.numbers.get(output)?;
+            Some(Track {
+                id,
+                ..track.clone()
+            })
         });
         numbered.collect()
     }

@@ -203,19 +203,9 @@ impl Manager {
     pub(crate) async fn apply(&self, config: StreamConfig, Prepared(restored): Prepared) {
         let name = config.name.clone();
         match (self.get(&name), config.is_enabled()) {
-            (Some(stream), true)
-                if stream.config().ladder().is_some() != config.ladder().is_some() =>
-            {
-                // Players of another presentation: what is numbered goes on, what is connected does not.
-                let restored = stream.shut_down(&self.outputs, Stop::Freeze).await;
-                self.start(config, restored).await;
-            }
             (Some(stream), true) => {
-                if stream.config() != config {
-                    self.set_guard(&name, config.on_play.as_ref());
-                    stream.apply(config).await;
-                }
-                self.set(&name, Some(stream));
+                let stream = self.adapt(stream, config).await;
+                self.set(&name, stream);
             }
             (Some(stream), false) => {
                 self.set(&name, None);
@@ -224,6 +214,23 @@ impl Manager {
             (None, true) => self.start(config, restored).await,
             (None, false) => self.set(&name, None),
         }
+    }
+
+    /// A stream that runs follows another configuration. With a ladder that comes or goes players
+    /// see another presentation: what is numbered goes on, what is connected does not.
+    async fn adapt(&self, stream: Arc<Stream>, config: StreamConfig) -> Option<Arc<Stream>> {
+        let name = config.name.clone();
+        let before = stream.config();
+        if before.ladder().is_some() != config.ladder().is_some() {
+            let restored = stream.shut_down(&self.outputs, Stop::Freeze).await;
+            self.start(config, restored).await;
+            return self.get(&name);
+        }
+        if before != config {
+            self.set_guard(&name, config.on_play.as_ref());
+            stream.apply(config).await;
+        }
+        Some(stream)
     }
 
     fn set_guard(&self, name: &str, callback: Option<&Callback>) {
@@ -406,10 +413,9 @@ impl Manager {
         if !definition.config().is_enabled() {
             return self.remove(&name, StopReason::Disabled).await;
         }
-        self.set_guard(&name, definition.config().on_play.as_ref());
-        stream.apply(definition.config().clone()).await;
+        let stream = self.adapt(stream, definition.config().clone()).await;
         let entry = Entry {
-            stream: Some(stream),
+            stream,
             born: Some(Arc::new(born.following(definition))),
         };
         self.write().insert(name, entry);
