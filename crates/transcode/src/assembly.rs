@@ -13,6 +13,8 @@ use crate::queue::Queue;
 
 /// Encoders open at different times; what a rendition consists of is waited for this long.
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(1_500);
+/// Frames that are kept until renditions can be made of them.
+const EARLY: usize = 1_024;
 /// The least step between two frames of a track.
 const LEAST: Span = Span::from_nanos(1_000);
 /// How exact keyframes lie on their grid: as their times are rounded.
@@ -34,8 +36,10 @@ pub(crate) struct Assembly {
     source: Option<Arc<[Track]>>,
     /// In the order of the ladder.
     renditions: Vec<Rendition>,
-    /// Since when something could be published, were all there.
-    since: Option<Instant>,
+    /// Until when what is still missing is waited for.
+    deadline: Option<Instant>,
+    /// What came before there was any rendition.
+    early: Vec<(Output, Frame)>,
     /// How far pictures and sound of the worker have come.
     pub(crate) video_until: Option<Timestamp>,
     pub(crate) audio_until: Option<Timestamp>,
@@ -64,7 +68,8 @@ impl Assembly {
             numbers: BTreeMap::new(),
             source: None,
             renditions: Vec::new(),
-            since: None,
+            deadline: None,
+            early: Vec::new(),
             video_until: None,
             audio_until: None,
         }
@@ -85,7 +90,7 @@ impl Assembly {
                 before.audio.get(at) == ladder.audio.get(at) && at < ladder.audio.len()
             }
         });
-        self.since = Some(now);
+        self.deadline = Some(now + PATIENCE);
         self.renditions.retain(|r| match r.place {
             Some(place) => {
                 let at = usize::from(place);
@@ -94,22 +99,16 @@ impl Assembly {
             }
             None => ladder.video.is_empty(),
         });
-        self.source.take();
     }
 
     /// What the ladder became.
     pub(crate) fn decide(&mut self, decision: Decision, now: Instant) {
-        self.renditions.retain(|r| {
-            let made = |place| decision.rung(place).is_some();
-            let copied =
-                |place: u8| self.ladder.video[usize::from(place)].codec == VideoCodec::Copy;
-            r.place.is_none_or(|place| made(place) || copied(place))
-        });
+        let ladder = &self.ladder;
+        let stays =
+            |place: u8| decision.rung(place).is_some() || copies(ladder, Output::Video(place));
+        self.renditions.retain(|r| r.place.is_none_or(stays));
         self.tracks.retain(|output, _| match output {
-            Output::Video(place) => {
-                decision.rung(*place).is_some()
-                    || self.ladder.video[usize::from(*place)].codec == VideoCodec::Copy
-            }
+            Output::Video(place) => stays(*place),
             Output::Audio(..) => true,
         });
         self.decision = Some(decision);
@@ -128,7 +127,9 @@ impl Assembly {
 
     /// What an output's decoder needs.
     pub(crate) fn track(&mut self, output: Output, track: Track, now: Instant) {
-        self.since.get_or_insert(now);
+        if self.tracks.is_empty() {
+            self.deadline = Some(now + PATIENCE);
+        }
         self.tracks.insert(output, track);
         self.number(output);
         self.publish(now);
@@ -137,9 +138,17 @@ impl Assembly {
     /// A frame of an output.
     pub(crate) fn frame(&mut self, output: Output, frame: &Frame, now: Instant) {
         self.note(output, frame);
-        if self.since.is_some_and(|since| now >= since + PATIENCE) {
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
             self.publish(now);
         }
+        if self.renditions.is_empty() && self.early.len() < EARLY {
+            self.early.push((output, frame.clone()));
+        } else {
+            self.pass(output, frame);
+        }
+    }
+
+    fn pass(&mut self, output: Output, frame: &Frame) {
         match output {
             Output::Video(place) => {
                 let of = |r: &&mut Rendition| r.place == Some(place);
@@ -172,7 +181,11 @@ impl Assembly {
         }
     }
 
+    /// How far the worker has come; what is copied does not pass through it.
     fn note(&mut self, output: Output, frame: &Frame) {
+        if copies(&self.ladder, output) {
+            return;
+        }
         let end = frame.pts + frame.duration.unwrap_or(Span::ZERO);
         match output {
             Output::Video(_) => self.video_until = self.video_until.max(Some(frame.pts)),
@@ -194,6 +207,7 @@ impl Assembly {
         if self.waits(now) {
             return;
         }
+        self.deadline.take_if(|deadline| now >= *deadline);
         let sounds: Vec<Track> = self.sounds();
         for place in self.places() {
             let video = self.tracks.get(&Output::Video(place));
@@ -209,6 +223,11 @@ impl Assembly {
         }
         if self.places().next().is_none() && !sounds.is_empty() {
             self.show(None, SOUND, sounds.into());
+        }
+        if !self.renditions.is_empty() {
+            for (output, frame) in std::mem::take(&mut self.early) {
+                self.pass(output, &frame);
+            }
         }
     }
 
@@ -252,7 +271,7 @@ impl Assembly {
         let Some(source) = &self.source else {
             return true;
         };
-        if self.since.is_some_and(|since| now >= since + PATIENCE) {
+        if self.deadline.is_none_or(|deadline| now >= deadline) {
             return false;
         }
         let pictures = self
@@ -336,6 +355,20 @@ impl Assembly {
     }
 }
 
+/// Whether an output is passed on as it came.
+fn copies(ladder: &Ladder, output: Output) -> bool {
+    match output {
+        Output::Video(place) => {
+            let rung = ladder.video.get(usize::from(place));
+            rung.is_some_and(|rung| rung.codec == VideoCodec::Copy)
+        }
+        Output::Audio(rung, _) => {
+            let rung = ladder.audio.get(usize::from(rung));
+            rung.is_some_and(|rung| rung.codec == AudioCodec::Copy)
+        }
+    }
+}
+
 impl Rendition {
     fn picture(&mut self, frame: &Frame) {
         let due: Vec<Frame> = self.queue.picture(frame.dts).collect();
@@ -385,3 +418,6 @@ impl Rendition {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hub::{Event, Hub, Options};
+use ladder::{
+    AudioCodec, AudioRung, Decision, Deinterlace, Fit, FrameRate, From, Ladder, Output, Rate,
+    RateControl, Rung, Source, VideoCodec, VideoRung,
+};
+use media::codec::{AacConfig, H264Config};
+use media::{CodecConfig, Frame, Span, Timestamp, Track, TrackId};
+use tokio::time::Instant;
+
+use super::Assembly;
+
+const AVCC: &[u8] = b"\x01\x42\xc0\x1e\xff\xe1\x00\x19\x67\x42\xc0\x1e\xda\x02\x80\xbf\xe5\xc0\x44\x00\x00\x03\x00\x04\x00\x00\x03\x00\xf0\x3c\x58\xba\x80\x01\x00\x04\x68\xce\x0f\xc8";
+
+fn rung(name: &str, codec: VideoCodec) -> VideoRung {
+    VideoRung {
+        codec,
+        fit: Fit::Fit,
+        rate: Rate::Source,
+        control: RateControl::Crf {
+            crf: 23.0,
+            max: None,
+        },
+        preset: "veryfast".to_owned(),
+        ..VideoRung::copy(name.to_owned())
+    }
+}
+
+fn ladder(video: Vec<VideoRung>) -> Arc<Ladder> {
+    let audio = vec![AudioRung {
+        name: "aac".to_owned(),
+        codec: AudioCodec::Aac,
+        from: From::All,
+        kbps: 64,
+        sample_rate: None,
+        channels: None,
+    }];
+    Arc::new(Ladder {
+        gop_ms: 1_000,
+        deinterlace: Deinterlace::Auto,
+        video,
+        audio,
+    })
+}
+
+fn decision(ladder: &Ladder) -> Decision {
+    let rungs = ladder
+        .video
+        .iter()
+        .zip(0..)
+        .filter(|(r, _)| r.codec != VideoCodec::Copy);
+    let rungs = rungs.map(|(r, place)| Rung {
+        name: r.name.clone(),
+        place,
+        width: 320,
+        height: 180,
+        rate: FrameRate::whole(25),
+    });
+    Decision {
+        source: Source {
+            width: 320,
+            height: 180,
+            rate: FrameRate::whole(25),
+        },
+        rungs: rungs.collect(),
+    }
+}
+
+fn picture() -> Track {
+    let config = H264Config::parse(Bytes::from_static(AVCC)).expect("a configuration");
+    Track::new(TrackId(0), CodecConfig::H264(config))
+}
+
+fn tone() -> Track {
+    let config = AacConfig::parse(Bytes::from_static(&[0x11, 0x90])).expect("a configuration");
+    Track::new(TrackId(1), CodecConfig::Aac(config))
+}
+
+fn frame(ms: i64, random_access: bool) -> Frame {
+    Frame {
+        track: TrackId(0),
+        dts: Timestamp::from_millis(ms),
+        pts: Timestamp::from_millis(ms),
+        duration: Some(Span::from_millis(20)),
+        random_access,
+        leading: false,
+        payload: Bytes::from_static(b"x"),
+    }
+}
+
+fn assembly(ladder: &Arc<Ladder>) -> (Hub, Assembly) {
+    let hub = Hub::new();
+    let presentation = hub.announce("n").expect("a free name");
+    (hub, Assembly::new(presentation, Arc::clone(ladder), drop))
+}
+
+fn names(hub: &Hub) -> Vec<String> {
+    let listing = hub.get("n").map(|mut l| l.renditions());
+    listing.map_or_else(Vec::new, |r| r.iter().map(|r| r.id.to_string()).collect())
+}
+
+/// Tracks and times of what a reader of this rendition gets.
+fn read(hub: &Hub, name: &str) -> Vec<(u16, i64)> {
+    let renditions = hub.get("n").expect("announced").renditions();
+    let found = renditions
+        .iter()
+        .find(|r| *r.id == *name)
+        .expect("a rendition");
+    let mut batch = Vec::new();
+    found
+        .broadcast
+        .subscribe(Options::default())
+        .try_next(&mut batch);
+    let frames = batch.into_iter().filter_map(|event| match event {
+        Event::Frame(frame) => Some((frame.track.0, frame.dts.as_millis())),
+        _ => None,
+    });
+    frames.collect()
+}
+
+const TOP: Output = Output::Video(0);
+const LOW: Output = Output::Video(1);
+const AAC: Output = Output::Audio(0, 0);
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_before_all_is_there_is_kept() {
+    let ladder = ladder(vec![
+        rung("high", VideoCodec::H264),
+        rung("low", VideoCodec::H264),
+    ]);
+    let (hub, mut assembly) = assembly(&ladder);
+    let now = Instant::now();
+    assembly.follow(&[picture(), tone()].into(), now);
+    assembly.track(AAC, tone(), now);
+    assembly.decide(decision(&ladder), now);
+    assembly.track(TOP, picture(), now);
+    assembly.frame(TOP, &frame(0, true), now);
+    assembly.frame(AAC, &frame(0, true), now);
+    assert!(names(&hub).is_empty(), "the other rung is still to come");
+    assembly.track(LOW, picture(), now);
+    assembly.frame(LOW, &frame(0, true), now);
+    assert_eq!(names(&hub), ["high", "low"]);
+    for name in ["high", "low"] {
+        assert_eq!(read(&hub, name), [(0, 0), (1, 0)], "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_come_is_not_waited_for_for_ever() {
+    let ladder = ladder(vec![
+        rung("high", VideoCodec::H264),
+        rung("low", VideoCodec::H264),
+    ]);
+    let (hub, mut assembly) = assembly(&ladder);
+    let now = Instant::now();
+    assembly.follow(&[picture(), tone()].into(), now);
+    assembly.decide(decision(&ladder), now);
+    assembly.track(TOP, picture(), now);
+    assembly.frame(TOP, &frame(0, true), now);
+    assembly.frame(TOP, &frame(40, false), now + super::PATIENCE);
+    assert_eq!(names(&hub), ["high"]);
+    assert_eq!(read(&hub, "high"), [(0, 0), (0, 40)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_is_no_measure_of_the_worker() {
+    let ladder = ladder(vec![
+        rung("source", VideoCodec::Copy),
+        rung("low", VideoCodec::H264),
+    ]);
+    let (hub, mut assembly) = assembly(&ladder);
+    let now = Instant::now();
+    assembly.follow(&[picture(), tone()].into(), now);
+    assembly.decide(decision(&ladder), now);
+    for output in [TOP, LOW, AAC] {
+        let track = if output == AAC { tone() } else { picture() };
+        assembly.track(output, track, now);
+    }
+    assembly.frame(LOW, &frame(0, true), now);
+    assembly.frame(TOP, &frame(0, true), now);
+    assembly.frame(TOP, &frame(400, false), now);
+    assert_eq!(names(&hub), ["source", "low"]);
+    assert_eq!(assembly.video_until, Some(Timestamp::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_takes_away_what_it_changes_and_nothing_else() {
+    let first = ladder(vec![
+        rung("high", VideoCodec::H264),
+        rung("low", VideoCodec::H264),
+    ]);
+    let (hub, mut assembly) = assembly(&first);
+    let now = Instant::now();
+    assembly.follow(&[picture(), tone()].into(), now);
+    assembly.decide(decision(&first), now);
+    for output in [TOP, LOW, AAC] {
+        let track = if output == AAC { tone() } else { picture() };
+        assembly.track(output, track, now);
+        assembly.frame(output, &frame(0, true), now);
+    }
+    let second = ladder(vec![
+        rung("high", VideoCodec::H264),
+        rung("other", VideoCodec::H264),
+    ]);
+    assembly.set_ladder(Arc::clone(&second), now);
+    assert_eq!(names(&hub), ["high"]);
+    assembly.decide(decision(&second), now);
+    assembly.frame(TOP, &frame(40, false), now);
+    assembly.frame(AAC, &frame(20, true), now);
+    assembly.track(LOW, picture(), now);
+    assembly.frame(LOW, &frame(40, true), now);
+    assert_eq!(names(&hub), ["high", "other"]);
+    assert_eq!(read(&hub, "high"), [(0, 0), (1, 0), (0, 40), (1, 20)]);
+    assert_eq!(read(&hub, "other"), [(0, 40)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_worker_never_goes_back() {
+    let ladder = ladder(vec![rung("high", VideoCodec::H264)]);
+    let (hub, mut assembly) = assembly(&ladder);
+    let now = Instant::now();
+    assembly.follow(&[picture()].into(), now);
+    assembly.decide(decision(&ladder), now);
+    assembly.track(TOP, picture(), now);
+    assembly.frame(TOP, &frame(0, true), now);
+    assembly.frame(TOP, &frame(40, false), now);
+    assembly.frame(TOP, &frame(20, false), now);
+    // Its first DTS lies before what is there, its PTS behind.
+    let late = Frame {
+        dts: Timestamp::from_millis(30),
+        ..frame(80, false)
+    };
+    assembly.frame(TOP, &late, now);
+    assert_eq!(read(&hub, "high"), [(0, 0), (0, 40), (0, 40)]);
+}
