@@ -8,6 +8,8 @@ FROM rust:1.95.0-bookworm AS build
 # The image has this toolchain; without the line rustup would fetch rustfmt and clippy too.
 ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /weir
+# Security updates replace versions: a pin would break the build with each.
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends pkg-config libclang-dev libavcodec-dev \
     libavfilter-dev libavformat-dev libavutil-dev libswresample-dev libswscale-dev && rm -rf /var/lib/apt/lists/*
 COPY . .
@@ -21,6 +23,7 @@ FROM debian:bookworm-slim
 RUN groupadd --gid 10001 weir && useradd --uid 10001 --gid weir --home-dir /data --no-create-home weir \
     && install -d -m 0700 -o weir -g weir /data
 # What the transcoder links.
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends libavcodec59 libavfilter8 && rm -rf /var/lib/apt/lists/*
 # Whom to trust over TLS: databases.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

@@ -137,13 +137,14 @@ async fn what_comes_before_all_is_there_is_kept() {
     assembly.decide(decision(&ladder), now);
     assembly.track(TOP, picture(), now);
     assembly.frame(TOP, &frame(0, true), now);
-    assembly.frame(AAC, &frame(0, true), now);
+    assembly.frame(AAC, &frame(20, true), now);
     assert!(names(&hub).is_empty(), "the other rung is still to come");
     assembly.track(LOW, picture(), now);
     assembly.frame(LOW, &frame(0, true), now);
     assert_eq!(names(&hub), ["high", "low"]);
-    for name in ["high", "low"] {
-        assert_eq!(read(&hub, name), [(0, 0), (1, 0)], "{name}");
+    for (output, name) in [(TOP, "high"), (LOW, "low")] {
+        assembly.frame(output, &frame(40, false), now);
+        assert_eq!(read(&hub, name), [(0, 0), (1, 20), (0, 40)], "{name}");
     }
 }
 
