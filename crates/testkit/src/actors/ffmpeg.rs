@@ -34,6 +34,24 @@ pub(super) fn start(mut command: Command) -> anyhow::Result<Child> {
     child.context(".tools/ffmpeg cannot be run: `make setup`")
 }
 
+/// Runs ffmpeg with these words to its end.
+///
+/// # Errors
+/// Where `make setup` did not run, or it failed.
+pub async fn ffmpeg_done(args: &str) -> anyhow::Result<()> {
+    let done = start(ffmpeg(args))?.wait().await?;
+    anyhow::ensure!(done.success(), "ffmpeg {args}: {done}");
+    Ok(())
+}
+
+/// Starts ffmpeg with these words; it is killed when this is dropped.
+///
+/// # Errors
+/// Where `make setup` did not run.
+pub fn ffmpeg_started(args: &str) -> anyhow::Result<Child> {
+    start(ffmpeg(args))
+}
+
 /// Starts one whose lines are told as they come.
 ///
 /// # Errors

@@ -22,6 +22,7 @@ pub use self::counted::{Counted, Kind, Look, Number, Numbers};
 pub use self::decoder::{Decoded, Decoder};
 pub use self::detour::Detour;
 pub use self::encoder::Encoder;
+pub use self::ffmpeg::{ffmpeg_done, ffmpeg_started};
 pub use self::pebble::Pebble;
 pub use self::players::{After, PlayerReport, Players};
 pub use self::postgres::Postgres;

@@ -7,6 +7,7 @@ mod failover;
 mod flood;
 mod kills;
 mod knock;
+mod ladder;
 mod lint;
 mod players;
 mod siege;
@@ -53,6 +54,8 @@ pub enum Scenario {
     Failover(failover::Args),
     /// Hooks, kills, bursts, templates, streams that encoders make, callbacks: what is told is never lost.
     Events(events::Args),
+    /// A ladder: workers die and hang, inputs change beneath it, the machine is too slow for it.
+    Ladder(ladder::Args),
     /// Readers that stall and publishers that say nothing slow nobody.
     Crowd,
     /// Garbage on every port, half-open connections, slow readers, a storm of publishers: nobody notices.
@@ -103,6 +106,7 @@ impl Scenario {
             Self::ServerKills { rounds } => kills::server(weir, rounds).await,
             Self::Failover(args) => failover::run(weir, args).await,
             Self::Events(args) => events::run(weir, args).await,
+            Self::Ladder(args) => ladder::run(weir, args).await,
             Self::Crowd => crowd::run(weir).await,
             Self::Siege { connections, storm } => siege::run(weir, connections, storm).await,
             Self::Database { seconds } => database::run(weir, seconds).await,

@@ -1,0 +1,132 @@
+//! A server with a ladder, sources that were encoded beforehand, and who looks.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+use tokio::process::Child;
+use tokio::time::{Instant, sleep};
+
+use crate::actors::{Weir, ffmpeg_done, ffmpeg_started};
+
+pub(super) const NAME: &str = "n";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A source: what it is called, and the words that encode it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source {
+    pub(super) id: &'static str,
+    /// Pictures and sound.
+    pub(super) made: &'static str,
+}
+
+pub(super) const HD: Source = Source {
+    id: "hd",
+    made: "-f lavfi -i testsrc2=s=1280x720:r=30 -f lavfi -i sine=f=440:r=48000 -t 20 -c:v libx264 -preset veryfast \
+           -tune zerolatency -b:v 2500k -maxrate 2500k -bufsize 2500k -g 60 -sc_threshold 0 -c:a aac -ac 2 -b:a 96k",
+};
+pub(super) const SD: Source = Source {
+    id: "sd",
+    made: "-f lavfi -i testsrc2=s=854x480:r=25 -f lavfi -i sine=f=880:r=44100 -t 20 -c:v libx264 -preset veryfast \
+           -tune zerolatency -b:v 1200k -g 50 -sc_threshold 0 -c:a aac -ac 1 -ar 44100 -b:a 64k",
+};
+pub(super) const HEVC: Source = Source {
+    id: "hevc",
+    made: "-f lavfi -i testsrc2=s=1280x720:r=50 -f lavfi -i sine=f=660:r=48000 -t 20 -c:v libx265 -preset ultrafast \
+           -x265-params log-level=error:keyint=100:scenecut=0:open-gop=0 -b:v 2000k -c:a aac -ac 2 -b:a 96k",
+};
+
+impl Source {
+    /// Encodes it, once.
+    pub(super) async fn record(self, folder: &Path) -> anyhow::Result<PathBuf> {
+        let file = folder.join(format!("{}.flv", self.id));
+        if !file.is_file() {
+            ffmpeg_done(&format!(
+                "-v error -y {} -f flv {}",
+                self.made,
+                file.display()
+            ))
+            .await?;
+        }
+        Ok(file)
+    }
+}
+
+/// Pushes a file at its own pace, over and over.
+pub(super) fn push(file: &Path, url: &str) -> anyhow::Result<Child> {
+    let file = file.display();
+    ffmpeg_started(&format!(
+        "-v error -re -stream_loop -1 -i {file} -c copy -f flv {url}"
+    ))
+}
+
+/// A rung of H.264 that costs little.
+pub(super) fn rung(name: &str, height: u32, kbps: u32) -> Value {
+    json!({"name": name, "height": height, "bitrate_kbps": kbps, "preset": "ultrafast", "tune": "zerolatency"})
+}
+
+pub(super) fn copy() -> Value {
+    json!({"name": "source", "codec": "copy"})
+}
+
+/// A stream with these inputs and this ladder.
+pub(super) fn stream(inputs: &Value, video: &[Value]) -> Value {
+    json!({
+        "name": NAME,
+        "inputs": inputs,
+        "failover": {"failback": "never"},
+        "transcode": {"video": video, "audio": [{"name": "aac"}]},
+    })
+}
+
+/// Of one input that an encoder pushes.
+pub(super) fn pushed() -> Value {
+    json!([{"id": "main", "url": "publish://", "key": null}])
+}
+
+pub(super) async fn runtime(weir: &Weir) -> anyhow::Result<Value> {
+    Ok(weir.stream(NAME).await?["runtime"].clone())
+}
+
+/// Waits until what runs is so.
+pub(super) async fn until(
+    weir: &Weir,
+    what: &str,
+    good: impl Fn(&Value) -> bool,
+) -> anyhow::Result<Value> {
+    let start = Instant::now();
+    loop {
+        let now = runtime(weir).await?;
+        if good(&now) {
+            return Ok(now);
+        }
+        ensure!(start.elapsed() < PATIENCE, "{what}, in vain: {now}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The worker's process, and how often one ended.
+pub(super) fn worker(runtime: &Value) -> Option<(u64, u64)> {
+    let told = &runtime["transcoder"];
+    Some((told["pid"].as_u64()?, told["restarts"].as_u64()?))
+}
+
+pub(super) async fn signal(pid: u64, signal: &str) -> anyhow::Result<()> {
+    let done = tokio::process::Command::new("kill")
+        .args([&format!("-{signal}"), &pid.to_string()])
+        .status()
+        .await?;
+    ensure!(done.success(), "kill -{signal} {pid}");
+    Ok(())
+}
+
+/// Resident memory of a process, in KiB.
+pub(super) fn resident(pid: u64) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    let kib = line
+        .and_then(|l| l.split_whitespace().next())
+        .context("no VmRSS")?;
+    Ok(kib.parse()?)
+}
