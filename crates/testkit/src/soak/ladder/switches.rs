@@ -50,6 +50,7 @@ pub(super) async fn run(binary: &Path, switches: u32) -> anyhow::Result<()> {
     let ready = |r: &Value| (0..3).all(|at| r["inputs"][at]["fault"].is_null());
     until(&weir, "three inputs", ready).await?;
     until(&weir, "a ladder", |r| r["transcoder"]["state"] == "running").await?;
+    weir.until_growing(NAME).await?;
     let mut rungs = [
         Pictures::play(&format!("{base}@360p"), 30)?,
         Pictures::play(&format!("{base}@180p"), 30)?,
