@@ -123,9 +123,18 @@ fn check_rate(field: &str, rate: FrameRate, first: FrameRate, gop_ms: u32) -> Ch
 
 fn check_copies(video: &[VideoRung]) -> Checked {
     let copies = video.iter().enumerate().filter(|(_, rung)| rung.copies());
-    match copies.map(|(i, _)| i).nth(1) {
-        None => Ok(()),
-        Some(i) => invalid(&format!("video[{i}].codec"), "another rung is a copy"),
+    let copies: Vec<usize> = copies.map(|(i, _)| i).collect();
+    if let Some(i) = copies.get(1) {
+        return invalid(&format!("video[{i}].codec"), "another rung is a copy");
+    }
+    // Keyframes beside a copy are those of the source, which come when they will.
+    let counts = |rung: &VideoRung| !rung.copies() && !rung.codec().takes_orders();
+    match video.iter().position(counts) {
+        Some(i) if !copies.is_empty() => {
+            let why = "keyframes of AV1 cannot be those of a copy";
+            invalid(&format!("video[{i}].codec"), why)
+        }
+        _ => Ok(()),
     }
 }
 

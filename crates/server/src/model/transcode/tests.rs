@@ -270,6 +270,11 @@ fn a_ladder_that_cannot_be_is_refused() {
             ".video[1].codec",
         ),
         (
+            json!({"video": [copy, {"name": "b", "codec": "av1"}]}),
+            "invalid_field",
+            ".video[1].codec",
+        ),
+        (
             json!({"video": [copy, {"name": "b", "fps": 25}]}),
             "fps_invalid",
             ".video[1].fps",
