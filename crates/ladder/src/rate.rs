@@ -148,6 +148,18 @@ impl FrameRate {
         self.time(1) - Timestamp::ZERO
     }
 
+    /// From one keyframe to the next where they are `gop_ms` apart: 1001/1000 of that at a rate
+    /// of 1001, so that it holds whole pictures.
+    #[must_use]
+    pub fn gop(self, gop_ms: u32) -> Span {
+        let gop = Span::from_millis(gop_ms.into());
+        if self.is_ntsc() {
+            Span::from_nanos(gop.as_nanos() / 1_000 * 1_001)
+        } else {
+            gop
+        }
+    }
+
     /// Pictures from one keyframe to the next where they are `gop_ms` apart, 1001/1000 of that
     /// included; `None` where they do not come out even.
     #[must_use]

@@ -325,15 +325,7 @@ impl Assembly {
     /// From one keyframe of a rung to the next, where that is exact.
     fn gop(&self, place: u8) -> Option<Span> {
         let rung = self.decision.as_ref()?.rung(place)?;
-        if self.ladder.copies_video() {
-            return None;
-        }
-        let gop = Span::from_millis(self.ladder.gop_ms.into());
-        Some(if rung.rate.is_ntsc() {
-            Span::from_nanos(gop.as_nanos() / 1_000 * 1_001)
-        } else {
-            gop
-        })
+        (!self.ladder.copies_video()).then(|| rung.rate.gop(self.ladder.gop_ms))
     }
 
     /// Whether sound of this rung is passed on as it came.

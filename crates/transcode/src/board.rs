@@ -54,8 +54,6 @@ pub struct State {
     pub last_warning: Option<String>,
     /// Media is away: the picture is held and silence filled in.
     pub held: bool,
-    /// For how long so far.
-    pub held_for: Option<Duration>,
     /// Groups of the programme were left out of late, because the machine is too slow.
     pub overloaded: bool,
     /// Groups that ever were.
@@ -146,7 +144,6 @@ impl Board {
             last_ended: inner.last_ended.clone(),
             last_warning: inner.last_warning.clone(),
             held: inner.held.is_some(),
-            held_for: inner.held.map(|since| now - since),
             overloaded: inner.skipped_at.is_some_and(|at| now < at + OVERLOADED),
             skipped_groups: inner.skipped.0,
             skipped_frames: inner.skipped.1,
@@ -155,6 +152,12 @@ impl Board {
             health: inner.health.clone(),
             rungs: inner.rungs(),
         }
+    }
+
+    /// For how long media has been away so far, if it is.
+    #[must_use]
+    pub fn held_for(&self) -> Option<Duration> {
+        self.inner.lock().held.map(|since| since.elapsed())
     }
 
     pub(crate) fn note_started(&self, pid: Option<u32>) {

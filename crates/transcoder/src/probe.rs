@@ -15,10 +15,10 @@ pub(crate) fn capabilities() -> Capabilities {
     let audio = [AudioCodec::Aac, AudioCodec::Opus];
     let video = video
         .into_iter()
-        .map(|codec| found(video_name(codec), codec.encoder(), try_video(codec)));
+        .map(|codec| found(codec.name(), codec.encoder(), try_video(codec)));
     let audio = audio
         .into_iter()
-        .map(|codec| found(audio_name(codec), codec.encoder(), try_audio(codec)));
+        .map(|codec| found(codec.name(), codec.encoder(), try_audio(codec)));
     let devices = av::DEVICES.into_iter().map(|kind| Device {
         kind: kind.to_owned(),
         unavailable: av::device(kind).err(),
@@ -36,23 +36,6 @@ fn found(codec: &str, name: Option<&str>, tried: Result<()>) -> Encoder {
         codec: codec.to_owned(),
         name: name.unwrap_or_default().to_owned(),
         unavailable: tried.err().map(|error| format!("{error:#}")),
-    }
-}
-
-const fn video_name(codec: VideoCodec) -> &'static str {
-    match codec {
-        VideoCodec::Copy => "copy",
-        VideoCodec::H264 => "h264",
-        VideoCodec::H265 => "h265",
-        VideoCodec::Av1 => "av1",
-    }
-}
-
-const fn audio_name(codec: AudioCodec) -> &'static str {
-    match codec {
-        AudioCodec::Copy => "copy",
-        AudioCodec::Aac => "aac",
-        AudioCodec::Opus => "opus",
     }
 }
 

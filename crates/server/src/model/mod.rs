@@ -221,6 +221,11 @@ impl StreamConfig {
         }
     }
 
+    /// Whether players get nothing of the programme as it came.
+    pub(crate) fn is_all_encoded(&self) -> bool {
+        self.ladder().is_some_and(|ladder| !ladder.copies_video())
+    }
+
     fn segment_ms(&self) -> u32 {
         let given = self.hls.as_ref().and_then(|hls| hls.segment_ms);
         given.unwrap_or(2_000)
@@ -261,11 +266,10 @@ impl StreamConfig {
     /// What its programme's time keeps to.
     pub(crate) fn bounds(&self) -> failover::Config {
         let packaging = self.packaging();
-        let encoded = self.ladder().is_some_and(|ladder| !ladder.copies_video());
         failover::Config {
             max_lead: packaging.max_lead,
             gap: packaging.segment,
-            continuity: if encoded {
+            continuity: if self.is_all_encoded() {
                 failover::Continuity::Transcoded
             } else {
                 failover::Continuity::Passthrough

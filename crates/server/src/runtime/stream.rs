@@ -607,7 +607,7 @@ impl Stream {
         if ended || !snapshot.is_live() {
             return Status::Waiting;
         }
-        let held = self.transcoding.as_ref().is_some_and(|t| t.state().held);
+        let held = self.transcoding.as_ref().is_some_and(Transcoding::is_held);
         if held || self.packaging.is_held() || self.programme.state().active.is_none() {
             return Status::Hold;
         }
@@ -642,9 +642,8 @@ fn start_programme(
 /// How long playlists may stand still. Where a worker holds the picture it does so for all that
 /// time, and what follows is the end.
 fn packaging_patience(config: &StreamConfig) -> Option<Duration> {
-    let holds = config.ladder().is_some_and(|ladder| !ladder.copies_video());
     let patience = config.patience();
-    if holds {
+    if config.is_all_encoded() {
         patience.map(|_| Duration::from_secs(1))
     } else {
         patience

@@ -103,10 +103,15 @@ impl Transcoding {
 
     /// The picture is held while media is away, but no longer than `most`. Called every second or so.
     pub(super) fn limit_hold(&self, most: Option<Duration>) {
-        let held = self.board.state().held_for;
+        let held = self.board.held_for();
         let hold = held.zip(most).is_none_or(|(held, most)| held < most);
         self.hold
             .send_if_modified(|old| std::mem::replace(old, hold) != hold);
+    }
+
+    /// Whether the picture is held, or would be if it had not been for too long.
+    pub(super) fn is_held(&self) -> bool {
+        self.board.held_for().is_some()
     }
 
     pub(crate) fn state(&self) -> State {

@@ -41,16 +41,9 @@ pub(crate) struct Grid {
 impl Grid {
     /// A cadence whose first picture is the first one behind `until`.
     pub(crate) fn new(rate: FrameRate, gop_ms: u32, until: Option<Timestamp>) -> Self {
-        let gop = Span::from_millis(gop_ms.into());
-        // Whole numbers of pictures at rates of 1001 take a thousandth longer.
-        let gop = if rate.is_ntsc() {
-            Span::from_nanos(gop.as_nanos() / 1_000 * 1_001)
-        } else {
-            gop
-        };
         Self {
             rate,
-            gop,
+            gop: rate.gop(gop_ms),
             next: None,
             until,
             phase: None,
