@@ -131,11 +131,6 @@ impl Board {
     pub fn state(&self) -> State {
         let inner = self.inner.lock();
         let now = Instant::now();
-        let slowest = inner.outputs.values().filter_map(|o| o.reached).min();
-        let lag = inner
-            .fed
-            .zip(slowest)
-            .map_or(Span::ZERO, |(fed, at)| fed - at);
         let speeds = inner.outputs.values().filter_map(Counted::speed);
         State {
             phase: inner.phase,
@@ -147,11 +142,16 @@ impl Board {
             overloaded: inner.skipped_at.is_some_and(|at| now < at + OVERLOADED),
             skipped_groups: inner.skipped.0,
             skipped_frames: inner.skipped.1,
-            lag: lag.max(Span::ZERO),
+            lag: inner.lag(),
             speed: speeds.reduce(f64::min).unwrap_or(0.0),
             health: inner.health.clone(),
             rungs: inner.rungs(),
         }
+    }
+
+    /// How far the slowest rendition is behind the programme, in media time.
+    pub(crate) fn lag(&self) -> Span {
+        self.inner.lock().lag()
     }
 
     /// For how long media has been away so far, if it is.
@@ -226,6 +226,12 @@ impl Board {
 }
 
 impl Inner {
+    fn lag(&self) -> Span {
+        let slowest = self.outputs.values().filter_map(|o| o.reached).min();
+        let lag = self.fed.zip(slowest).map(|(fed, at)| fed - at);
+        lag.map_or(Span::ZERO, |lag| lag.max(Span::ZERO))
+    }
+
     fn rungs(&self) -> Vec<RungState> {
         let rungs = self.outputs.iter().map(|(output, counted)| {
             let told = self

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use container::wire::{Message, Reader};
 use hub::{Broadcast, Presentation, Relay};
-use ladder::{Job, Ladder, Output, Report};
-use media::{Frame, Timestamp};
+use ladder::{Decision, Job, Ladder, Output, Report};
+use media::{Frame, Span, Timestamp};
 use parking_lot::Mutex;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::OwnedReadHalf;
@@ -30,6 +30,8 @@ const MOST: usize = 64 << 20;
 const LINES: u32 = 10;
 /// How long a worker that closed its ends may take to end.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// A worker this far behind would hear of an edit late: more than encoders look ahead.
+const BEHIND: Span = Span::from_secs(5);
 
 /// Tells UTC. The caller's, because tests own time.
 pub trait Clock: Fn() -> Timestamp + Send + Sync {}
@@ -45,7 +47,7 @@ pub trait Observer: Send + Sync {
     /// A worker says that something is wrong.
     fn warned(&self, text: &str);
     /// The ladder was fitted to its source.
-    fn decided(&self, decision: &ladder::Decision);
+    fn decided(&self, decision: &Decision);
 }
 
 /// One stream's ladder.
@@ -158,9 +160,22 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
             ended = self.take(from, &watchdog) => ended,
             ended = gone => Some(ended),
             ended = watch(&watchdog) => Some(ended),
+            ended = self.outdated() => Some(ended),
             () = self.listen(worker.stderr.take()) => None,
         };
         self.bury(worker.child, verdict).await
+    }
+
+    /// Waits for an edit that the worker would hear of too late: what it has queued comes first.
+    async fn outdated(&self) -> Ended {
+        let mut ladder = self.ladder.clone();
+        ladder.mark_unchanged();
+        while ladder.changed().await.is_ok() {
+            if self.board.lag() > BEHIND {
+                return Ended::Behind;
+            }
+        }
+        std::future::pending().await
     }
 
     /// Waits for the end of a process that said that it ends, and makes that of any other.
@@ -185,9 +200,12 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
     fn job(&self) -> Job {
         let assembly = self.assembly.lock();
         let nanos = |at: Timestamp| at.as_nanos();
+        let ladder = Ladder::clone(&self.ladder.borrow());
+        // The ladder may have changed since it was decided on.
+        let source = assembly.decision().map(|d| d.source);
         Job {
-            ladder: Ladder::clone(&self.ladder.borrow()),
-            decision: assembly.decision().cloned(),
+            decision: source.map(|source| Decision::of(&ladder, source)),
+            ladder,
             video_until: assembly.video_until.map(nanos),
             audio_until: assembly.audio_until.map(nanos),
         }

@@ -32,6 +32,8 @@ pub enum Ended {
     Failed,
     /// What it sent cannot be read.
     Protocol,
+    /// The ladder changed, and it was too far behind to hear of that soon.
+    Behind,
 }
 
 impl Ended {
@@ -45,6 +47,7 @@ impl Ended {
             Self::Stall(_) => "stall",
             Self::Failed => "failed",
             Self::Protocol => "protocol",
+            Self::Behind => "behind",
         }
     }
 }
@@ -58,6 +61,7 @@ impl fmt::Display for Ended {
             Self::Stall(why) => write!(f, "killed: {why}"),
             Self::Failed => f.write_str("it cannot do its job"),
             Self::Protocol => f.write_str("what it sends cannot be read"),
+            Self::Behind => f.write_str("killed: too far behind to hear of an edit"),
         }
     }
 }
