@@ -1,6 +1,7 @@
 // Several players at once in one headless Chromium, each watched frame by frame.
 // `node watch.mjs ORIGIN NAME KIND,KIND,…` with KIND one of page, hls, hls-ll, shaka, shaka-ll, native. Lines on stdin:
-// `mark WORD` notes the moment, `shot FILE` saves a picture of the first player, `report` answers with one line of JSON.
+// `mark WORD` notes the moment, `shot FILE` saves a picture of the first player, `level low|high|auto` chooses a variant,
+// `link KBPS` narrows every player's link (0: as it was), `report` answers with one line of JSON.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -40,8 +41,8 @@ const browser = await chromium.launch({
 function watchFrames() {
   const video = document.querySelector("video");
   const shown = (globalThis.shown = []);
-  const note = (_, { mediaTime }) => {
-    shown.push([Date.now(), mediaTime]);
+  const note = (_, { mediaTime, height }) => {
+    shown.push([Date.now(), mediaTime, height]);
     video.requestVideoFrameCallback(note);
   };
   video.requestVideoFrameCallback(note);
@@ -74,6 +75,7 @@ for (const kind of kinds) {
     if (url.startsWith(`${origin}/${name}/`)) player.protocols[protocol] = (player.protocols[protocol] ?? 0) + 1;
   });
   await network.send("Network.enable");
+  player.network = network;
   page.on("pageerror", (error) => player.pageErrors.push(error.message));
   await page.goto(address(kind));
   await page.evaluate(watchFrames);
@@ -86,6 +88,9 @@ async function sample(player) {
   if (typeof latency === "number") player.latencies.push(latency);
   Object.assign(player, { errors, dead });
 }
+
+const narrow = (network, kbps) =>
+  network.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: kbps ? kbps * 125 : -1, uploadThroughput: -1 });
 
 const marks = [];
 const seconds = (ms) => Math.round(ms / 100) / 10;
@@ -105,6 +110,8 @@ function report(player) {
     const back = last ? Math.max(0, seconds(last.at - at) + last.seconds) : 0;
     return { mark: word, seconds: since.length ? back : null, frames: since.length };
   });
+  const heights = [];
+  for (const [at, , height] of frames) if (heights.at(-1)?.height !== height) heights.push({ at, height });
   const sorted = [...latencies].sort((a, b) => a - b);
   const last = frames.at(-1);
   return {
@@ -114,6 +121,7 @@ function report(player) {
     latency: { first: latencies[0] ?? null, median: sorted[sorted.length >> 1] ?? null, last: latencies.at(-1) ?? null },
     stalls,
     after,
+    heights,
     errors: { count: errors.length, last: errors.slice(-5) },
     pageErrors: pageErrors.slice(-5),
     protocols,
@@ -127,6 +135,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   const [verb, word] = line.split(" ");
   if (verb === "mark") marks.push({ word, at: Date.now() });
   else if (verb === "shot") await players[0].page.screenshot({ path: word });
+  else if (verb === "level") await Promise.all(players.map(({ page }) => page.evaluate((which) => globalThis.watched.level(which), word)));
+  else if (verb === "link") await Promise.all(players.map(({ network }) => narrow(network, Number(word))));
   else if (verb === "report") {
     await Promise.all(players.map(sample));
     console.log(JSON.stringify(players.map(report)));

@@ -37,6 +37,8 @@ pub struct PlayerReport {
     pub stalls: Vec<Stall>,
     /// What it showed after each mark.
     pub after: Vec<After>,
+    /// The first picture of each height, in the order in which they were shown.
+    pub heights: Vec<Height>,
     /// Its errors; fatal ones end with `!`.
     pub errors: Errors,
     /// Errors that nobody caught.
@@ -67,6 +69,26 @@ pub struct Stall {
     pub seconds: f64,
     /// How far media time moved meanwhile, in seconds.
     pub jumped: f64,
+}
+
+/// Pictures of another height than those before.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Height {
+    /// Of the first of them, milliseconds since 1970.
+    pub at: f64,
+    /// In pixels.
+    pub height: u32,
+}
+
+/// What a player is to show of a ladder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// The variant of the least bandwidth.
+    Low,
+    /// That of the most.
+    High,
+    /// As it sees fit.
+    Auto,
 }
 
 /// What a player showed after a mark.
@@ -150,6 +172,27 @@ impl Players {
     /// A browser that is gone.
     pub async fn mark(&mut self, word: &str) -> anyhow::Result<()> {
         self.command(&format!("mark {word}")).await
+    }
+
+    /// Chooses what every player shows of a ladder.
+    ///
+    /// # Errors
+    /// A browser that is gone.
+    pub async fn level(&mut self, level: Level) -> anyhow::Result<()> {
+        let word = match level {
+            Level::Low => "low",
+            Level::High => "high",
+            Level::Auto => "auto",
+        };
+        self.command(&format!("level {word}")).await
+    }
+
+    /// Lets every player receive no more than so many kb/s; `None`: as many as come.
+    ///
+    /// # Errors
+    /// A browser that is gone.
+    pub async fn link(&mut self, kbps: Option<u32>) -> anyhow::Result<()> {
+        self.command(&format!("link {}", kbps.unwrap_or(0))).await
     }
 
     /// Saves a picture of the first player's page.

@@ -267,6 +267,16 @@ impl Weir {
         Ok(answer)
     }
 
+    /// The same for what is no text.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub async fn bytes(&self, path: &str) -> anyhow::Result<Bytes> {
+        let (status, answer) = self.fetch(Method::GET, path, "").await?;
+        ensure!(status == 200, "{path}: {status}");
+        Ok(answer)
+    }
+
     /// `waiting`, `live`, `hold` …
     ///
     /// # Errors
@@ -388,6 +398,11 @@ impl Weir {
     }
 
     async fn ask(&self, method: Method, path: &str, body: &str) -> anyhow::Result<(u16, String)> {
+        let (status, body) = self.fetch(method, path, body).await?;
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    async fn fetch(&self, method: Method, path: &str, body: &str) -> anyhow::Result<(u16, Bytes)> {
         let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
         let request = Request::builder()
             .method(method)
@@ -398,8 +413,7 @@ impl Weir {
         let asking = tokio::time::timeout(PATIENCE, client.request(request));
         let answer = asking.await.context("no answer")??;
         let status = answer.status().as_u16();
-        let body = answer.into_body().collect().await?.to_bytes();
-        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+        Ok((status, answer.into_body().collect().await?.to_bytes()))
     }
 }
 

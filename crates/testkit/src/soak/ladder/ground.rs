@@ -8,33 +8,40 @@ use serde_json::{Value, json};
 use tokio::process::Child;
 use tokio::time::{Instant, sleep};
 
-use crate::actors::{Weir, ffmpeg_done, ffmpeg_started};
+use crate::actors::{BEEPS, FLASHES, Weir, ffmpeg_done, ffmpeg_started};
 
 pub(super) const NAME: &str = "n";
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A source: what it is called, and the words that encode it.
+/// A source that flashes and beeps once a second: what it is called, size and rates, and the words
+/// that encode it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source {
     pub(super) id: &'static str,
-    /// Pictures and sound.
-    pub(super) made: &'static str,
+    picture: &'static str,
+    sound: &'static str,
+    made: &'static str,
 }
 
 pub(super) const HD: Source = Source {
     id: "hd",
-    made: "-f lavfi -i testsrc2=s=1280x720:r=30 -f lavfi -i sine=f=440:r=48000 -t 20 -c:v libx264 -preset veryfast \
-           -tune zerolatency -b:v 2500k -maxrate 2500k -bufsize 2500k -g 60 -sc_threshold 0 -c:a aac -ac 2 -b:a 96k",
+    picture: "1280x720:r=30",
+    sound: "s=48000",
+    made: "-c:v libx264 -preset veryfast -tune zerolatency -b:v 2500k -maxrate 2500k -bufsize 2500k -g 60 \
+           -sc_threshold 0 -c:a aac -ac 2 -b:a 96k",
 };
 pub(super) const SD: Source = Source {
     id: "sd",
-    made: "-f lavfi -i testsrc2=s=854x480:r=25 -f lavfi -i sine=f=880:r=44100 -t 20 -c:v libx264 -preset veryfast \
-           -tune zerolatency -b:v 1200k -g 50 -sc_threshold 0 -c:a aac -ac 1 -ar 44100 -b:a 64k",
+    picture: "854x480:r=25",
+    sound: "s=44100",
+    made: "-c:v libx264 -preset veryfast -tune zerolatency -b:v 1200k -g 50 -sc_threshold 0 -c:a aac -ac 1 -b:a 64k",
 };
 pub(super) const HEVC: Source = Source {
     id: "hevc",
-    made: "-f lavfi -i testsrc2=s=1280x720:r=50 -f lavfi -i sine=f=660:r=48000 -t 20 -c:v libx265 -preset ultrafast \
-           -x265-params log-level=error:keyint=100:scenecut=0:open-gop=0 -b:v 2000k -c:a aac -ac 2 -b:a 96k",
+    picture: "1280x720:r=50",
+    sound: "s=48000",
+    made: "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=100:scenecut=0:open-gop=0 -b:v 2000k \
+           -c:a aac -ac 2 -b:a 96k",
 };
 
 impl Source {
@@ -42,9 +49,9 @@ impl Source {
     pub(super) async fn record(self, folder: &Path) -> anyhow::Result<PathBuf> {
         let file = folder.join(format!("{}.flv", self.id));
         if !file.is_file() {
+            let (picture, sound, made) = (self.picture, self.sound, self.made);
             ffmpeg_done(&format!(
-                "-v error -y {} -f flv {}",
-                self.made,
+                "-v error -y -f lavfi -i testsrc2=s={picture},{FLASHES} -f lavfi -i {BEEPS}:{sound} -t 20 {made} -f flv {}",
                 file.display()
             ))
             .await?;

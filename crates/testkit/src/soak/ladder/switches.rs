@@ -3,17 +3,23 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::super::stage::say;
 use super::ground::{HD, HEVC, NAME, SD, push, resident, rung, runtime, stream, until, worker};
 use super::pictures::Pictures;
-use crate::actors::{Decoder, Weir};
+use crate::actors::{Decoder, Players, Weir, offset};
 
 /// What the third input is pulled from.
 const UPSTREAM: &str = "up";
+const KINDS: [&str; 2] = ["hls-ll", "shaka-ll"];
+/// Seconds of a segment.
+const SEGMENT: u64 = 2;
+/// Milliseconds that sound and pictures may end up apart: a picture.
+const APART: f64 = 34.0;
 /// Between two switches.
 const BETWEEN: Duration = Duration::from_millis(2_300);
 
@@ -56,13 +62,12 @@ pub(super) async fn run(binary: &Path, switches: u32) -> anyhow::Result<()> {
         Pictures::play(&format!("{base}@180p"), 30)?,
     ];
     let mut decoder = Decoder::play(&format!("{}/{NAME}/index.m3u8", weir.origin()?))?;
-    sleep(Duration::from_secs(8)).await;
+    let mut players = Players::open(&weir.origin()?, NAME, &KINDS).await?;
+    players.playing(60, Duration::from_secs(60)).await?;
+    let best = format!("{base}@360p");
+    let apart = offset(&best, 8).await?;
     let before = worker(&runtime(&weir).await?);
-    let parameters = weir.get(&format!("/{NAME}/v0.m3u8")).await?;
-    let map = |playlist: &str| {
-        let maps = playlist.lines().filter(|l| l.starts_with("#EXT-X-MAP"));
-        maps.map(str::to_owned).collect::<Vec<_>>()
-    };
+    let numbers = Numbers::of(&weir).await?;
     let memory = before.map(|(pid, _)| resident(pid)).transpose()?;
     let mut classes = std::collections::BTreeMap::<String, u32>::new();
     for n in 0..switches {
@@ -75,7 +80,9 @@ pub(super) async fn run(binary: &Path, switches: u32) -> anyhow::Result<()> {
         rungs.iter_mut().try_for_each(Pictures::gather)?;
     }
     let now = runtime(&weir).await?;
-    let playlist = weir.get(&format!("/{NAME}/v0.m3u8")).await?;
+    let numbers = (numbers, Numbers::of(&weir).await?);
+    let apart = (apart, offset(&best, 8).await?);
+    let reports = players.report().await?;
     let decoded = decoder.report()?;
     let after = before.map(|(pid, _)| resident(pid)).transpose()?;
     say(&format!(
@@ -88,15 +95,32 @@ pub(super) async fn run(binary: &Path, switches: u32) -> anyhow::Result<()> {
         "- decoder of HLS: {} pictures, errors {:?}",
         decoded.pictures, decoded.errors
     ));
+    say(&format!(
+        "- sound behind pictures: {:.1} ms before, {:.1} ms after; segments {} -> {} in {:.0} s",
+        apart.0,
+        apart.1,
+        numbers.0.newest,
+        numbers.1.newest,
+        (numbers.1.at - numbers.0.at).as_secs_f64()
+    ));
+    for report in &reports {
+        say(&format!(
+            "- {}: {} pictures, stalls {:?}, errors {:?}",
+            report.kind, report.frames, report.stalls, report.errors
+        ));
+    }
+    ensure!(
+        (apart.1 - apart.0).abs() <= APART,
+        "sound and pictures drift apart"
+    );
+    let undisturbed = |r: &crate::actors::PlayerReport| r.stalls.is_empty() && r.errors.count == 0;
+    ensure!(reports.iter().all(undisturbed), "players were disturbed");
     ensure!(worker(&now) == before, "another worker: {before:?}, {now}");
     ensure!(
-        map(&playlist).first() == map(&parameters).first(),
+        numbers.0.parameters == numbers.1.parameters,
         "other parameters"
     );
-    ensure!(
-        !playlist.contains("EXT-X-DISCONTINUITY\n"),
-        "a discontinuity"
-    );
+    numbers.1.follow(&numbers.0)?;
     ensure!(decoded.errors.is_empty() && !decoded.ended, "{decoded:?}");
     let whole = rungs
         .iter()
@@ -104,4 +128,67 @@ pub(super) async fn run(binary: &Path, switches: u32) -> anyhow::Result<()> {
         .all(|f| f.missing == 0 && f.backward == 0);
     ensure!(whole, "pictures are missing");
     Ok(())
+}
+
+/// What players hold on to: parameter sets of the rungs, and the numbers of segments.
+struct Numbers {
+    at: Instant,
+    /// The initialisation segments' bytes.
+    parameters: Vec<Bytes>,
+    newest: u64,
+    discontinuities: usize,
+}
+
+impl Numbers {
+    async fn of(weir: &Weir) -> anyhow::Result<Self> {
+        let (mut parameters, mut newest, mut discontinuities) = (Vec::new(), 0, 0);
+        let at = Instant::now();
+        for name in ["v0", "v0-180p"] {
+            let playlist = weir.get(&format!("/{NAME}/{name}.m3u8")).await?;
+            let tag = |tag: &str| {
+                playlist
+                    .lines()
+                    .find_map(|l| l.strip_prefix(tag).map(str::to_owned))
+            };
+            let first: u64 = tag("#EXT-X-MEDIA-SEQUENCE:")
+                .context("no number")?
+                .parse()?;
+            let segments = playlist
+                .lines()
+                .filter(|l| l.starts_with("#EXTINF"))
+                .count();
+            newest = first + u64::try_from(segments)?;
+            discontinuities += playlist
+                .lines()
+                .filter(|l| *l == "#EXT-X-DISCONTINUITY")
+                .count();
+            let map = tag("#EXT-X-MAP:URI=\"").context("no map")?;
+            let uri = map.split('"').next().unwrap_or_default();
+            parameters.push(weir.bytes(&format!("/{NAME}/{uri}")).await?);
+        }
+        Ok(Self {
+            at,
+            parameters,
+            newest,
+            discontinuities,
+        })
+    }
+
+    /// As many segments later as time has passed.
+    fn follow(&self, before: &Self) -> anyhow::Result<()> {
+        let due = (self.at - before.at).as_secs() / SEGMENT;
+        let (least, most) = (before.newest + due - 1, before.newest + due + 2);
+        ensure!(
+            (least..=most).contains(&self.newest),
+            "{} -> {}, {due} due",
+            before.newest,
+            self.newest
+        );
+        ensure!(
+            self.discontinuities == 0,
+            "{} discontinuities",
+            self.discontinuities
+        );
+        Ok(())
+    }
 }
