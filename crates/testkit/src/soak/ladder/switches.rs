@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::super::stage::say;
 use super::ground::{HD, HEVC, NAME, SD, push, resident, rung, runtime, stream, until, worker};
 use super::pictures::Pictures;
-use crate::actors::{Decoder, Players, Weir, offset};
+use crate::actors::{Decoder, Level, Players, Weir, offset};
 
 /// What the third input is pulled from.
 const UPSTREAM: &str = "up";
@@ -64,6 +64,7 @@ pub(super) async fn run(binary: &Path, switches: u32) -> anyhow::Result<()> {
     let mut decoder = Decoder::play(&format!("{}/{NAME}/index.m3u8", weir.origin()?))?;
     let mut players = Players::open(&weir.origin()?, NAME, &KINDS).await?;
     players.playing(60, Duration::from_secs(60)).await?;
+    players.level(Level::High).await?;
     let best = format!("{base}@360p");
     let apart = offset(&best, 8).await?;
     let before = worker(&runtime(&weir).await?);
@@ -105,8 +106,8 @@ pub(super) async fn run(binary: &Path, switches: u32) -> anyhow::Result<()> {
     ));
     for report in &reports {
         say(&format!(
-            "- {}: {} pictures, stalls {:?}, errors {:?}",
-            report.kind, report.frames, report.stalls, report.errors
+            "- {}: {} pictures, stalls {:?}, errors {:?}, {:?}",
+            report.kind, report.frames, report.stalls, report.errors, report.heights
         ));
     }
     ensure!(
