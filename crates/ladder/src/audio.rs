@@ -101,6 +101,6 @@ impl From {
 
 /// `pt` of `pt-BR`, whatever its case (RFC 5646 2.1.1).
 fn primary(language: &str) -> String {
-    let subtag = language.split('-').next().unwrap_or_default();
-    subtag.to_ascii_lowercase()
+    let tag = media::language::tag(language).unwrap_or_default();
+    tag.split('-').next().unwrap_or_default().to_owned()
 }

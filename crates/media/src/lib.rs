@@ -8,6 +8,7 @@
 mod bits;
 pub mod codec;
 mod frame;
+pub mod language;
 pub mod nal;
 pub mod pace;
 pub mod repair;

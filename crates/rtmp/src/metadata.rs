@@ -100,8 +100,7 @@ fn further(members: &HashMap<String, Value>, map: &str) -> impl Iterator<Item = 
 
 fn language(members: &HashMap<String, Value>) -> Option<String> {
     let told = text(members, &["language", "lang"])?;
-    let tag = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-    (told.len() <= LANGUAGE && told.bytes().all(tag)).then(|| told.to_owned())
+    media::language::tag(told).filter(|tag| tag.len() <= LANGUAGE)
 }
 
 fn label(members: &HashMap<String, Value>, names: &[&str]) -> Option<String> {
@@ -161,9 +160,9 @@ mod tests {
         ]);
         let read = Metadata::read(&[text("onMetaData"), members]).unwrap();
         let expected = [
-            (audio_track(0), info(Some("eng"), None)),
+            (audio_track(0), info(Some("en"), None)),
             (video_track(1), info(None, Some("Low"))),
-            (audio_track(1), info(Some("fra"), Some("Voix"))),
+            (audio_track(1), info(Some("fr"), Some("Voix"))),
             (audio_track(2), info(None, Some("Commentary"))),
         ];
         assert_eq!(read.tracks, expected.into());

@@ -1,7 +1,8 @@
 // Several players at once in one headless Chromium, each watched frame by frame.
 // `node watch.mjs ORIGIN NAME KIND,KIND,…` with KIND one of page, hls, hls-ll, shaka, shaka-ll, native. Lines on stdin:
 // `mark WORD` notes the moment, `shot FILE` saves a picture of the first player, `level low|high|auto` chooses a variant,
-// `link KBPS` narrows every player's link (0: as it was), `report` answers with one line of JSON.
+// `sound LANGUAGE` what is heard, `link KBPS` narrows every player's link (0: as it was), `report` answers with one line
+// of JSON.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -53,6 +54,7 @@ function look() {
   return {
     frames: globalThis.shown.splice(0),
     latency: own ? own.latency : globalThis.watched.latency(),
+    sound: globalThis.watched?.sound() ?? null,
     errors: own ? own.errors.map((e) => e.details + (e.fatal ? "!" : "")) : globalThis.watched.errors,
     dead: document.querySelector("video").error?.message ?? null,
   };
@@ -69,7 +71,7 @@ const players = [];
 for (const kind of kinds) {
   // The certificate of a server under test is its own.
   const page = await (await browser.newContext({ ignoreHTTPSErrors: true })).newPage();
-  const player = { kind, page, frames: [], latencies: [], errors: [], dead: null, pageErrors: [], protocols: {} };
+  const player = { kind, page, frames: [], latencies: [], sound: null, errors: [], dead: null, pageErrors: [], protocols: {} };
   const network = await page.context().newCDPSession(page);
   network.on("Network.responseReceived", ({ response: { url, protocol } }) => {
     if (url.startsWith(`${origin}/${name}/`)) player.protocols[protocol] = (player.protocols[protocol] ?? 0) + 1;
@@ -83,10 +85,10 @@ for (const kind of kinds) {
 }
 
 async function sample(player) {
-  const { frames, latency, errors, dead } = await player.page.evaluate(look);
+  const { frames, latency, sound, errors, dead } = await player.page.evaluate(look);
   player.frames.push(...frames);
   if (typeof latency === "number") player.latencies.push(latency);
-  Object.assign(player, { errors, dead });
+  Object.assign(player, { sound, errors, dead });
 }
 
 const narrow = (network, kbps) =>
@@ -96,7 +98,7 @@ const marks = [];
 const seconds = (ms) => Math.round(ms / 100) / 10;
 
 function report(player) {
-  const { kind, frames, latencies, errors, dead, pageErrors, protocols } = player;
+  const { kind, frames, latencies, sound, errors, dead, pageErrors, protocols } = player;
   const stalls = [];
   for (let i = 1; i < frames.length; i += 1) {
     const gap = frames[i][0] - frames[i - 1][0];
@@ -122,6 +124,7 @@ function report(player) {
     stalls,
     after,
     heights,
+    sound,
     errors: { count: errors.length, last: errors.slice(-5) },
     pageErrors: pageErrors.slice(-5),
     protocols,
@@ -136,6 +139,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (verb === "mark") marks.push({ word, at: Date.now() });
   else if (verb === "shot") await players[0].page.screenshot({ path: word });
   else if (verb === "level") await Promise.all(players.map(({ page }) => page.evaluate((which) => globalThis.watched.level(which), word)));
+  else if (verb === "sound") await Promise.all(players.map(({ page }) => page.evaluate((language) => globalThis.watched.hear(language), word)));
   else if (verb === "link") await Promise.all(players.map(({ network }) => narrow(network, Number(word))));
   else if (verb === "report") {
     await Promise.all(players.map(sample));

@@ -110,10 +110,10 @@ fn mdia(track: &Track) -> Result<Mdia, Mp4Error> {
     })
 }
 
-/// `mdhd` holds three letters of ISO 639-2; a longer BCP 47 tag is left to the manifest.
+/// `mdhd` holds three letters of ISO 639-2; the rest of a tag is left to the manifest.
 fn iso639(language: Option<&str>) -> String {
-    let three = |l: &&str| l.len() == 3 && l.bytes().all(|b| b.is_ascii_lowercase());
-    language.filter(three).unwrap_or("und").to_owned()
+    let code = language.and_then(media::language::three_letters);
+    code.unwrap_or_else(|| "und".to_owned())
 }
 
 fn dimensions(config: &CodecConfig) -> (u16, u16) {

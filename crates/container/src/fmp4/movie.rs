@@ -117,7 +117,5 @@ fn shift(moov: &Moov, trak: &Trak) -> Span {
 }
 
 fn language(trak: &Trak) -> Option<String> {
-    let code = &trak.mdia.mdhd.language;
-    let told = code.len() == 3 && code.bytes().all(|b| b.is_ascii_lowercase()) && code != "und";
-    told.then(|| code.clone())
+    media::language::tag(&trak.mdia.mdhd.language)
 }

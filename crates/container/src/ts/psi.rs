@@ -149,9 +149,7 @@ fn listed(info: &StreamInfo<'_>) -> Listed {
                 let Some(Ok(first)) = l.languages().next() else {
                     continue;
                 };
-                let code = first.code().to_ascii_lowercase();
-                let told = code.bytes().all(|b| b.is_ascii_lowercase()) && code != "und";
-                stream.language = told.then_some(code);
+                stream.language = media::language::tag(&first.code());
                 stream.described = first.audio_type() == AudioType::VisualImpairedCommentary;
             }
             CoreDescriptors::UserPrivate(d) => {

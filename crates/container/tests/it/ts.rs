@@ -147,7 +147,7 @@ fn several_sounds_have_their_languages() {
         .collect();
     assert!(told.contains(&(0, None)), "{told:?}");
     assert!(
-        told.contains(&(1, Some("eng"))) && told.contains(&(3, Some("deu"))),
+        told.contains(&(1, Some("en"))) && told.contains(&(3, Some("de"))),
         "{told:?}"
     );
 }

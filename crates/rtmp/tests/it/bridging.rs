@@ -245,8 +245,8 @@ async fn tracks_are_named_by_what_describes_them() {
         told,
         [
             (0, None, None),
-            (1, Some("eng"), None),
-            (3, Some("fra"), Some("Voix"))
+            (1, Some("en"), None),
+            (3, Some("fr"), Some("Voix"))
         ]
     );
 }

@@ -111,7 +111,7 @@ async fn two_sizes_and_two_languages_come_out_as_they_went_in() {
         told,
         [
             (0, Some(320), None),
-            (1, None, Some("eng")),
+            (1, None, Some("en")),
             (2, Some(160), None),
             (3, None, None)
         ]

@@ -75,7 +75,7 @@ async fn two_sizes_and_two_languages_play_in_ffmpeg_and_in_browsers() {
         );
     }
     let runtime = s.api("GET", "/streams/n", &Value::Null).await.json()["runtime"].clone();
-    assert_eq!(runtime["tracks"][1]["language"], "eng");
+    assert_eq!(runtime["tracks"][1]["language"], "en");
     assert_eq!(runtime["keyframe_interval_ms"], 1000);
     let http = s.http;
     for media in ["v0", "v2", "a1", "a3"] {

@@ -46,6 +46,16 @@ impl Decoder {
         Self::decode(&format!("-i {url}"))
     }
 
+    /// Begins to play sound alone.
+    ///
+    /// # Errors
+    /// As `play`.
+    pub fn listen(url: &str) -> anyhow::Result<Self> {
+        Self::run(&format!(
+            "-v error -nostats -xerror -i {url} -map 0:a -progress pipe:1 -f null -"
+        ))
+    }
+
     /// Plays a playlist in a file, which names what is elsewhere, to its end.
     ///
     /// # Errors
@@ -67,7 +77,11 @@ impl Decoder {
             "-v error -nostats -xerror {input} -map 0:v -map 0:a? -fps_mode passthrough -enc_time_base demux \
              -stats_period 0.2 -progress pipe:1 -f null -"
         );
-        let mut command = ffmpeg(&args);
+        Self::run(&args)
+    }
+
+    fn run(args: &str) -> anyhow::Result<Self> {
+        let mut command = ffmpeg(args);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut player = start(command)?;
         let told = Arc::<Mutex<Told>>::default();

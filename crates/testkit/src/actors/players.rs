@@ -39,6 +39,8 @@ pub struct PlayerReport {
     pub after: Vec<After>,
     /// The first picture of each height, in the order in which they were shown.
     pub heights: Vec<Height>,
+    /// The language of what is heard, where it knows.
+    pub sound: Option<String>,
     /// Its errors; fatal ones end with `!`.
     pub errors: Errors,
     /// Errors that nobody caught.
@@ -185,6 +187,14 @@ impl Players {
             Level::Auto => "auto",
         };
         self.command(&format!("level {word}")).await
+    }
+
+    /// Chooses the language that every player plays.
+    ///
+    /// # Errors
+    /// A browser that is gone.
+    pub async fn hear(&mut self, language: &str) -> anyhow::Result<()> {
+        self.command(&format!("sound {language}")).await
     }
 
     /// Lets every player receive no more than so many kb/s; `None`: as many as come.

@@ -121,7 +121,7 @@ async fn sound_apart_by_rule() {
         seen.end
     );
     let sound = seen.tracks.iter().find(|t| t.id.0 == 1).unwrap();
-    assert_eq!(sound.language.as_deref(), Some("deu"));
+    assert_eq!(sound.language.as_deref(), Some("de"));
     assert_eq!(seen.of(0).len(), 100);
     // 4 s at 48 kHz; what precedes the first picture is left out.
     assert!(

@@ -7,6 +7,7 @@ mod kills;
 mod overload;
 mod pictures;
 mod switches;
+mod tracks;
 
 use std::path::{Path, PathBuf};
 
@@ -44,6 +45,8 @@ enum Room {
     Switches,
     /// A ladder that the machine cannot carry, and one that it can again.
     Overload,
+    /// A copy beside an encoded rung, two languages, each in AAC and Opus.
+    Tracks,
 }
 
 /// Every room, whatever the ones before it showed.
@@ -70,5 +73,6 @@ async fn enter(room: Room, binary: &Path, args: &Args) -> anyhow::Result<()> {
         Room::Stops => kills::run(binary, args.kills.div_ceil(10), kills::How::Stop).await,
         Room::Switches => switches::run(binary, args.switches).await,
         Room::Overload => overload::run(binary).await,
+        Room::Tracks => tracks::run(binary).await,
     }
 }

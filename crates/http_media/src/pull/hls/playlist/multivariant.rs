@@ -100,7 +100,7 @@ impl Builder {
             group: media.group_id().to_owned(),
             uri: media.uri().map(str::to_owned),
             name: media.name().to_owned(),
-            language: media.language().map(str::to_owned),
+            language: media.language().and_then(media::language::tag),
             default: media.default(),
             autoselect: media.autoselect(),
         });
