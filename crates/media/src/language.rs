@@ -92,7 +92,7 @@ mod tests {
             "en-",
             "en_GB",
             "-",
-            "english-as-it-is-spoken",
+            "as-it-is-pronounced",
         ] {
             assert_eq!(tag(told), None, "{told}");
         }

@@ -10,6 +10,7 @@ mod knock;
 mod ladder;
 mod lint;
 mod players;
+mod rooms;
 mod siege;
 mod stage;
 mod tls;

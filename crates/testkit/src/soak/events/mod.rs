@@ -20,10 +20,7 @@ mod viewers;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::ensure;
-use clap::ValueEnum as _;
-
-use super::stage::say;
+use super::rooms::through;
 use crate::actors::Postgres;
 
 /// Which rooms to go through.
@@ -72,23 +69,7 @@ enum Room {
 
 /// Every room, whatever the ones before it showed.
 pub(super) async fn run(binary: PathBuf, args: Args) -> anyhow::Result<()> {
-    let rooms = match &args.rooms[..] {
-        [] => Room::value_variants(),
-        some => some,
-    };
-    let mut broken = Vec::new();
-    for room in rooms {
-        let value = room.to_possible_value();
-        let name = value.map_or_else(String::new, |v| v.get_name().to_owned());
-        say(&format!("\n## {name}"));
-        if let Err(why) = room.run(&binary, &args).await {
-            say(&format!("- NOT OK: {why:#}"));
-            broken.push(name);
-        }
-    }
-    let broken = broken.join(", ");
-    ensure!(broken.is_empty(), "promises were broken: {broken}");
-    Ok(())
+    through(&args.rooms, async |room| room.run(&binary, &args).await).await
 }
 
 impl Room {

@@ -29,7 +29,7 @@ const NARROW: u32 = 620;
 const TURN: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(binary: &Path, seconds: u64) -> anyhow::Result<()> {
-    say(&format!("\n## 720p30 to 360p and 180p, {seconds} s"));
+    say(&format!("- 720p30 to 360p and 180p, {seconds} s"));
     let weir = Weir::start(binary).await?;
     let file = HD.record(&weir.files()?).await?;
     weir.create_as(&stream(
@@ -44,6 +44,7 @@ pub(super) async fn run(binary: &Path, seconds: u64) -> anyhow::Result<()> {
     let mut rungs = [
         Pictures::play(&format!("{base}@360p"), 30)?,
         Pictures::play(&format!("{base}@180p"), 30)?,
+        Pictures::listen(&format!("{base}@180p"))?,
     ];
     let origin = weir.origin()?;
     let playlist = |name: &str| format!("{origin}/{NAME}/{name}.m3u8");

@@ -23,7 +23,7 @@ pub(super) enum How {
 }
 
 pub(super) async fn run(binary: &Path, rounds: u32, how: How) -> anyhow::Result<()> {
-    say(&format!("\n## worker: {how:?}, {rounds} times"));
+    say(&format!("- worker: {how:?}, {rounds} times"));
     let weir = Weir::start(binary).await?;
     let file = HD.record(&weir.files()?).await?;
     weir.create_as(&stream(
@@ -33,6 +33,7 @@ pub(super) async fn run(binary: &Path, rounds: u32, how: How) -> anyhow::Result<
     .await?;
     let _encoder = push(&file, &weir.publish_url(NAME)?)?;
     trial(&weir, rounds, how, "without a copy", "360p").await?;
+    on_grid(&weir.get(&format!("/{NAME}/v0.m3u8")).await?)?;
     let mut edited = stream(&pushed(), &[copy(), rung("180p", 180, 250)]);
     edited["name"] = "n".into();
     weir.put(&edited).await?;
@@ -86,4 +87,27 @@ async fn wait(encoded: &mut Pictures, killed: Instant, replaced: Instant) -> any
         ensure!(start.elapsed() < PATIENCE, "no picture came");
         sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Segments begin where they would have begun: at even seconds.
+fn on_grid(playlist: &str) -> anyhow::Result<()> {
+    let dates = playlist
+        .lines()
+        .filter_map(|l| l.strip_prefix("#EXT-X-PROGRAM-DATE-TIME:"));
+    let mut segments = 0;
+    for date in dates {
+        segments += 1;
+        let (second, fraction) = date
+            .rsplit_once(':')
+            .and_then(|(_, s)| s.split_once('.'))
+            .unwrap_or(("1", ""));
+        let even = second.parse::<u32>()?.is_multiple_of(2);
+        ensure!(
+            even && fraction.starts_with("000"),
+            "a segment begins at {date}"
+        );
+    }
+    say(&format!("- {segments} segments, all at even seconds"));
+    ensure!(segments > 0, "no segments: {playlist}");
+    Ok(())
 }

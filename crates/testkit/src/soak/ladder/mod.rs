@@ -11,10 +11,7 @@ mod tracks;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::ensure;
-use clap::ValueEnum as _;
-
-use super::stage::say;
+use super::rooms::through;
 
 /// Which rooms to go through.
 #[derive(Debug, Clone, clap::Args)]
@@ -51,19 +48,7 @@ enum Room {
 
 /// Every room, whatever the ones before it showed.
 pub(super) async fn run(binary: PathBuf, args: Args) -> anyhow::Result<()> {
-    let rooms = match &args.rooms[..] {
-        [] => Room::value_variants(),
-        some => some,
-    };
-    let mut broken = Vec::new();
-    for room in rooms {
-        if let Err(error) = enter(*room, &binary, &args).await {
-            say(&format!("BROKEN: {error:#}"));
-            broken.push(format!("{room:?}").to_lowercase());
-        }
-    }
-    ensure!(broken.is_empty(), "broken: {}", broken.join(", "));
-    Ok(())
+    through(&args.rooms, async |room| enter(*room, &binary, &args).await).await
 }
 
 async fn enter(room: Room, binary: &Path, args: &Args) -> anyhow::Result<()> {

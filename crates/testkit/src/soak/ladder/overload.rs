@@ -23,7 +23,7 @@ const BUSY: usize = 12;
 
 pub(super) async fn run(binary: &Path) -> anyhow::Result<()> {
     say(&format!(
-        "\n## the machine is busy with something else, {SLOW} s"
+        "- the machine is busy with something else, {SLOW} s"
     ));
     let weir = Weir::start(binary).await?;
     let file = HD.record(&weir.files()?).await?;
@@ -44,7 +44,7 @@ pub(super) async fn run(binary: &Path) -> anyhow::Result<()> {
     drop(busy);
     recover(&weir).await?;
 
-    say(&format!("\n## a ladder that is too heavy, {SLOW} s"));
+    say(&format!("- a ladder that is too heavy, {SLOW} s"));
     let heavy = |name: &str, height: u32| json!({"name": name, "height": height, "crf": 18, "preset": "veryslow"});
     let before = worker(&runtime(&weir).await?);
     weir.put(&stream(

@@ -1,4 +1,4 @@
-//! What one player of one rung saw: when, and at which times.
+//! What one player of one rung saw or heard: when, and at which times.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::actors::{Kind, Seen, Witness};
 pub(super) struct Pictures {
     witness: Witness,
     seen: Vec<Seen>,
-    /// Milliseconds between two.
+    /// Microseconds between two.
     interval: i64,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for Found {
         let silence = silence.as_millis();
         write!(
             f,
-            "{pictures} pictures, {missing} missing, {backward} times that do not grow, silent for at most {silence} ms"
+            "{pictures} frames, {missing} missing, {backward} times that do not grow, silent for at most {silence} ms"
         )
     }
 }
@@ -48,7 +48,16 @@ impl Pictures {
         Ok(Self {
             witness: Witness::play(url, Kind::Video)?,
             seen: Vec::new(),
-            interval: 1_000 / fps,
+            interval: 1_000_000 / fps,
+        })
+    }
+
+    /// The sound instead, AAC of 48 kHz.
+    pub(super) fn listen(url: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            witness: Witness::play(url, Kind::Audio)?,
+            seen: Vec::new(),
+            interval: 1_024_000_000 / 48_000,
         })
     }
 
@@ -70,7 +79,7 @@ impl Pictures {
             ..Found::default()
         };
         for pair in self.seen.windows(2) {
-            let step = pair[1].dts - pair[0].dts;
+            let step = (pair[1].dts - pair[0].dts) * 1_000;
             found.backward += usize::from(step <= 0);
             // Times are rounded to milliseconds.
             found.missing += ((step + self.interval / 2) / self.interval - 1).max(0);

@@ -25,7 +25,7 @@ const BETWEEN: Duration = Duration::from_millis(2_300);
 
 pub(super) async fn run(binary: &Path, switches: u32) -> anyhow::Result<()> {
     say(&format!(
-        "\n## {switches} switches: 720p30 H.264, 480p25 H.264, 720p50 H.265 over HLS"
+        "- {switches} switches: 720p30 H.264, 480p25 H.264, 720p50 H.265 over HLS"
     ));
     let (weir, upstream) = (Weir::start(binary).await?, Weir::start(binary).await?);
     let files = weir.files()?;
@@ -60,6 +60,7 @@ pub(super) async fn run(binary: &Path, switches: u32) -> anyhow::Result<()> {
     let mut rungs = [
         Pictures::play(&format!("{base}@360p"), 30)?,
         Pictures::play(&format!("{base}@180p"), 30)?,
+        Pictures::listen(&format!("{base}@180p"))?,
     ];
     let mut decoder = Decoder::play(&format!("{}/{NAME}/index.m3u8", weir.origin()?))?;
     let mut players = Players::open(&weir.origin()?, NAME, &KINDS).await?;

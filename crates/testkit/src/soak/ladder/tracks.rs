@@ -18,7 +18,7 @@ const PICTURES: u64 = 450;
 const APART: f64 = 34.0;
 
 pub(super) async fn run(binary: &Path) -> anyhow::Result<()> {
-    say("\n## a copy and 180p, two languages in AAC and Opus");
+    say("- a copy and 180p, two languages in AAC and Opus");
     let weir = Weir::start(binary).await?;
     let file = weir.files()?.join("two.ts");
     ffmpeg_done(&format!(
