@@ -67,13 +67,14 @@ contract: ## The REST API held to its description (schemathesis), EXAMPLES reque
 	@deploy/setup.sh test
 	CONTRACT_EXAMPLES=$(EXAMPLES) $(TEST) -p server --test it contract
 
-bench: ## Benchmarks beside peers, ten minutes; writes docs/performance.md (SECONDS, VIEWERS, PAIRS; see bench/)
+bench: ## Benchmarks beside peers, a quarter of an hour; writes docs/performance.md (SECONDS, VIEWERS, PAIRS; see bench/)
 	@deploy/setup.sh demo
 	@deploy/setup.sh bench
 	$(CARGO) bench --locked -p hub --bench fanout
-	$(CARGO) build --release --locked --bin weir --bin weir-load
+	$(CARGO) build --release --locked --bin weir --bin weir-transcoder --bin weir-load
 	python3 -B bench/cost.py
 	python3 -B bench/run.py --seconds $(SECONDS) --viewers $(VIEWERS) --pairs $(PAIRS)
+	python3 -B bench/ladder.py --pairs $(PAIRS)
 
 fuzz: ## Property tests of the pure crates and the hub, CASES each; then the fuzz targets, SECONDS each
 	PROPTEST_CASES=$(CASES) $(TEST) --release -p media -p container -p packager -p hub

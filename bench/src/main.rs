@@ -15,6 +15,7 @@ mod discard;
 mod floor;
 mod hls;
 mod http;
+mod ladder;
 mod picture;
 mod players;
 mod playlist;
@@ -23,6 +24,7 @@ mod rtmp_client;
 mod samples;
 mod stamp;
 mod watch;
+mod worker;
 
 use clap::Parser;
 use serde_json::Value;
@@ -42,6 +44,8 @@ enum Cli {
     Llhls(crowd::Options),
     /// Send synthetic H.264 to players, and be nothing else of a server.
     Floor(floor::Floor),
+    /// Have a transcoder's worker make a ladder of a file.
+    Ladder(ladder::Ladder),
     /// Do a fixed piece of work, for an instruction counter.
     Cost(cost::Cost),
 }
@@ -53,6 +57,7 @@ fn run(cli: Cli) -> anyhow::Result<Value> {
         Cli::Rtmp(options) => crowd::run(options, players::view),
         Cli::Hls(options) => crowd::run(options, hls::classic),
         Cli::Llhls(options) => crowd::run(options, hls::low_latency),
+        Cli::Ladder(ladder) => ladder::run(&ladder),
         Cli::Cost(cost) => cost::run(&cost),
     }
 }

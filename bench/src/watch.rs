@@ -17,11 +17,20 @@ pub(crate) fn cpu_seconds(pids: &[u32]) -> anyhow::Result<f64> {
 }
 
 fn cpu_of(pid: u32) -> anyhow::Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("the server is gone")?;
-    // The name may hold anything; fields are counted after it.
-    let fields = stat.rsplit_once(") ").context("stat")?.1;
-    let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<f64>);
+    let stat = stat(pid)?;
+    let ticks = stat.split(' ').skip(11).take(2).map(str::parse::<f64>);
     Ok(ticks.sum::<Result<f64, _>>()? / TICKS_PER_SECOND)
+}
+
+/// Whether a child has ended and was not waited for yet.
+pub(crate) fn has_ended(pid: u32) -> anyhow::Result<bool> {
+    Ok(stat(pid)?.starts_with('Z'))
+}
+
+/// The fields behind the name, which may hold anything.
+fn stat(pid: u32) -> anyhow::Result<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("the process is gone")?;
+    Ok(stat.rsplit_once(") ").context("stat")?.1.to_owned())
 }
 
 /// Resident KiB of processes.
