@@ -13,8 +13,9 @@ use crate::queue::Queue;
 
 /// Encoders open at different times; what a rendition consists of is waited for this long.
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(1_500);
-/// Frames that are kept until renditions can be made of them.
+/// Frames that are kept until renditions can be made of them, and what they take.
 const EARLY: usize = 1_024;
+const EARLY_BYTES: usize = 64 << 20;
 /// The least step between two frames of a track.
 const LEAST: Span = Span::from_nanos(1_000);
 /// How exact keyframes lie on their grid: as their times are rounded.
@@ -90,6 +91,8 @@ impl Assembly {
                 before.audio.get(at) == ladder.audio.get(at) && at < ladder.audio.len()
             }
         });
+        let tracks = &self.tracks;
+        self.early.retain(|(output, _)| tracks.contains_key(output));
         self.deadline = Some(now + PATIENCE);
         self.renditions.retain(|r| match r.place {
             Some(place) => {
@@ -104,8 +107,9 @@ impl Assembly {
     /// What the ladder became.
     pub(crate) fn decide(&mut self, decision: Decision, now: Instant) {
         let ladder = &self.ladder;
-        let stays =
-            |place: u8| decision.rung(place).is_some() || copies(ladder, Output::Video(place));
+        let stays = |place: u8| {
+            decision.rung(place).is_some() || copies(ladder, Output::Video(place)) == Some(true)
+        };
         self.renditions.retain(|r| r.place.is_none_or(stays));
         self.tracks.retain(|output, _| match output {
             Output::Video(place) => stays(*place),
@@ -141,11 +145,18 @@ impl Assembly {
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             self.publish(now);
         }
-        if self.renditions.is_empty() && self.early.len() < EARLY {
-            self.early.push((output, frame.clone()));
-        } else {
+        if !self.renditions.is_empty() {
             self.pass(output, frame);
+        } else if self.keeps_early(output, frame) {
+            self.early.push((output, frame.clone()));
         }
+    }
+
+    /// What comes without tracks is of a ladder that was edited meanwhile.
+    fn keeps_early(&self, output: Output, frame: &Frame) -> bool {
+        let kept = self.early.iter().map(|(_, f)| Limits::cost(f));
+        let bytes = kept.sum::<usize>() + Limits::cost(frame);
+        self.tracks.contains_key(&output) && self.early.len() < EARLY && bytes <= EARLY_BYTES
     }
 
     fn pass(&mut self, output: Output, frame: &Frame) {
@@ -183,7 +194,7 @@ impl Assembly {
 
     /// How far the worker has come; what is copied does not pass through it.
     fn note(&mut self, output: Output, frame: &Frame) {
-        if copies(&self.ladder, output) {
+        if copies(&self.ladder, output) != Some(false) {
             return;
         }
         let end = frame.pts + frame.duration.unwrap_or(Span::ZERO);
@@ -202,27 +213,29 @@ impl Assembly {
         }
     }
 
-    /// Makes the renditions that can be made, and tells those that are there of their tracks.
+    /// Makes the renditions that can be made. Those that are there are told of their tracks at once,
+    /// as frames of an encoder that was changed follow.
     fn publish(&mut self, now: Instant) {
+        let sounds: Vec<Track> = self.sounds();
+        for rendition in &mut self.renditions {
+            let video = rendition
+                .place
+                .map(|place| self.tracks.get(&Output::Video(place)));
+            rendition.tell(video.map(|track| track.map(picture)), &sounds);
+        }
         if self.waits(now) {
             return;
         }
         self.deadline.take_if(|deadline| now >= *deadline);
-        let sounds: Vec<Track> = self.sounds();
         for place in self.places() {
-            let video = self.tracks.get(&Output::Video(place));
-            let video = video.map(|track| Track {
-                id: container::ingest::video_track(0),
-                ..track.clone()
-            });
-            if let Some(video) = video {
+            if let Some(video) = self.tracks.get(&Output::Video(place)).map(picture) {
                 let name = self.ladder.video[usize::from(place)].name.clone();
                 let tracks = [video].into_iter().chain(sounds.iter().cloned()).collect();
-                self.show(Some(place), &name, tracks);
+                self.begin(Some(place), &name, tracks);
             }
         }
         if self.places().next().is_none() && !sounds.is_empty() {
-            self.show(None, SOUND, sounds.into());
+            self.begin(None, SOUND, sounds.into());
         }
         if !self.renditions.is_empty() {
             for (output, frame) in std::mem::take(&mut self.early) {
@@ -292,12 +305,8 @@ impl Assembly {
         pictures || (sounds > 0 && made < wanted)
     }
 
-    fn show(&mut self, place: Option<u8>, name: &str, tracks: Arc<[Track]>) {
-        if let Some(known) = self.renditions.iter_mut().find(|r| r.place == place) {
-            if known.tracks != tracks {
-                known.publisher.set_tracks(Arc::clone(&tracks));
-                known.tracks = tracks;
-            }
+    fn begin(&mut self, place: Option<u8>, name: &str, tracks: Arc<[Track]>) {
+        if self.renditions.iter().any(|r| r.place == place) {
             return;
         }
         let Ok((mut publisher, relay)) = self.presentation.add(name, Limits::default()) else {
@@ -345,23 +354,46 @@ impl Assembly {
     pub(crate) fn ladder(&self) -> &Arc<Ladder> {
         &self.ladder
     }
+
+    /// Whether an output is passed on as it came; `None` for one that the ladder does not have.
+    pub(crate) fn copies(&self, output: Output) -> Option<bool> {
+        copies(&self.ladder, output)
+    }
 }
 
-/// Whether an output is passed on as it came.
-fn copies(ladder: &Ladder, output: Output) -> bool {
+fn copies(ladder: &Ladder, output: Output) -> Option<bool> {
     match output {
         Output::Video(place) => {
-            let rung = ladder.video.get(usize::from(place));
-            rung.is_some_and(|rung| rung.codec == VideoCodec::Copy)
+            let rung = ladder.video.get(usize::from(place))?;
+            Some(rung.codec == VideoCodec::Copy)
         }
         Output::Audio(rung, _) => {
-            let rung = ladder.audio.get(usize::from(rung));
-            rung.is_some_and(|rung| rung.codec == AudioCodec::Copy)
+            let rung = ladder.audio.get(usize::from(rung))?;
+            Some(rung.codec == AudioCodec::Copy)
         }
     }
 }
 
+/// As a rendition numbers it.
+fn picture(track: &Track) -> Track {
+    Track {
+        id: container::ingest::video_track(0),
+        ..track.clone()
+    }
+}
+
 impl Rendition {
+    /// Its tracks from the next group on; of pictures that another encoder is still to tell of, what
+    /// they were.
+    fn tell(&mut self, video: Option<Option<Track>>, sounds: &[Track]) {
+        let video = video.and_then(|told| told.or_else(|| self.tracks.first().cloned()));
+        let tracks: Arc<[Track]> = video.into_iter().chain(sounds.iter().cloned()).collect();
+        if self.tracks != tracks {
+            self.publisher.set_tracks(Arc::clone(&tracks));
+            self.tracks = tracks;
+        }
+    }
+
     fn picture(&mut self, frame: &Frame) {
         let due: Vec<Frame> = self.queue.picture(frame.dts).collect();
         for sound in due {
@@ -395,12 +427,21 @@ impl Rendition {
         }
     }
 
+    /// Whether the group that the frame comes into tells of its track as it is now: another set is
+    /// told with the next group alone.
+    fn is_told(&self, frame: &Frame) -> bool {
+        let opens = frame.random_access && self.tracks.first().is_some_and(|t| t.id == frame.track);
+        let open = self.publisher.broadcast().tracks();
+        let of = |tracks: &[Track]| tracks.iter().find(|t| t.id == frame.track).cloned();
+        opens || of(&open) == of(&self.tracks)
+    }
+
     /// A worker that goes on where another stopped tells times of its own; they only go forward.
     fn push(&mut self, mut frame: Frame) {
         if let Some(last) = self.last.get(&frame.track) {
             frame.dts = frame.dts.max(*last + LEAST);
         }
-        if frame.dts > frame.pts {
+        if frame.dts > frame.pts || !self.is_told(&frame) {
             return;
         }
         let (track, dts) = (frame.track, frame.dts);

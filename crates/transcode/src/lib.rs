@@ -10,6 +10,8 @@ mod board;
 mod copy;
 mod error;
 mod feed;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod lines;
 mod probe;
 mod queue;

@@ -2,15 +2,20 @@
 
 use std::collections::VecDeque;
 
+use hub::Limits;
 use media::{Frame, Span, Timestamp};
 
 /// Sound waits no longer than this, by its own times.
 const LONGEST: Span = Span::from_secs(3);
+/// Nor is more of it kept, whatever its times: as much as all tracks have in that time.
+const MOST: usize = 8 << 20;
 
 /// Puts a rendition's frames into the order of their DTS.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     sound: VecDeque<Frame>,
+    /// What that takes.
+    bytes: usize,
     /// How far pictures have come.
     reached: Option<Timestamp>,
     /// There are no pictures: sound goes on at once.
@@ -34,6 +39,7 @@ impl Queue {
 
     /// A frame of sound; what is due with it.
     pub(crate) fn sound(&mut self, frame: Frame) -> impl Iterator<Item = Frame> {
+        self.bytes += Limits::cost(&frame);
         self.sound.push_back(frame);
         self.due()
     }
@@ -45,7 +51,14 @@ impl Queue {
             let late = newest.is_some_and(|newest| newest - f.dts > LONGEST);
             reached || late || self.alone
         };
-        let count = self.sound.iter().take_while(|f| due(f)).count();
+        let mut bytes = self.bytes;
+        let leaves = |f: &&Frame| {
+            let leaves = due(f) || bytes > MOST;
+            bytes -= if leaves { Limits::cost(f) } else { 0 };
+            leaves
+        };
+        let count = self.sound.iter().take_while(leaves).count();
+        self.bytes = bytes;
         self.sound.drain(..count)
     }
 }
@@ -87,5 +100,16 @@ mod tests {
         let out: usize = (0..500).map(|n| queue.sound(sound(n * 20)).count()).sum();
         assert_eq!(out, 500 - 151);
         assert_eq!(Queue::without_pictures().sound(sound(0)).count(), 1);
+    }
+
+    #[test]
+    fn sound_whose_times_stand_still_is_not_kept_without_end() {
+        let mut queue = Queue::default();
+        let frame = || Frame {
+            payload: Bytes::from_static(&[0; 1 << 20]),
+            ..sound(0)
+        };
+        let out: usize = (0..20).map(|_| queue.sound(frame()).count()).sum();
+        assert_eq!(out, 20 - 7);
     }
 }

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use container::wire::{Message, Reader};
 use hub::{Broadcast, Presentation, Relay};
-use ladder::{Decision, Job, Ladder, Output, Report};
-use media::{Frame, Span, Timestamp};
+use ladder::{Decision, FrameRate, Job, Ladder, Output, Report};
+use media::{Frame, Span, Timestamp, TrackKind};
 use parking_lot::Mutex;
-use tokio::io::AsyncReadExt as _;
-use tokio::net::unix::OwnedReadHalf;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, ChildStderr};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -26,8 +25,12 @@ use crate::worker::{Ended, Worker};
 
 /// The longest message: a picture of 8K that hardly compresses.
 const MOST: usize = 64 << 20;
-/// Lines of its standard error that are passed on, a second.
+/// Warnings that are passed on, a second, and lines of its standard error among them.
 const LINES: u32 = 10;
+/// What a rate counts in, at most: 1001 is far below.
+const RATE: u32 = 1_000_000;
+/// The longest side of a picture that workers make.
+const SIDE: u32 = 8_192;
 /// How long a worker that closed its ends may take to end.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// A worker this far behind would hear of an edit late: more than encoders look ahead.
@@ -53,12 +56,14 @@ pub trait Observer: Send + Sync {
 /// One stream's ladder.
 pub struct Transcode<C, O> {
     program: PathBuf,
-    programme: Broadcast,
+    pub(crate) programme: Broadcast,
     ladder: watch::Receiver<Arc<Ladder>>,
     /// Whether the picture is held while media is away.
     hold: watch::Receiver<bool>,
-    assembly: Mutex<Assembly>,
+    pub(crate) assembly: Mutex<Assembly>,
     board: Arc<Board>,
+    /// Warnings of this second.
+    said: Mutex<(Instant, u32)>,
     clock: C,
     observer: O,
 }
@@ -82,6 +87,7 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
             hold,
             assembly: Mutex::new(Assembly::new(presentation, first, spawn)),
             board,
+            said: Mutex::new((Instant::now(), 0)),
             clock,
             observer,
         }
@@ -98,7 +104,7 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
         }
     }
 
-    async fn follow_edits(&self) {
+    pub(crate) async fn follow_edits(&self) {
         let mut ladder = self.ladder.clone();
         while ladder.changed().await.is_ok() {
             let ladder = Arc::clone(&ladder.borrow_and_update());
@@ -197,7 +203,7 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
         verdict.unwrap_or_else(|| status.map_or(Ended::Exit(-1), Ended::from))
     }
 
-    fn job(&self) -> Job {
+    pub(crate) fn job(&self) -> Job {
         let assembly = self.assembly.lock();
         let nanos = |at: Timestamp| at.as_nanos();
         let ladder = Ladder::clone(&self.ladder.borrow());
@@ -212,7 +218,11 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
     }
 
     /// Publishes what the worker sends; `None` once it sends no more.
-    async fn take(&self, mut from: OwnedReadHalf, watchdog: &Mutex<Watchdog>) -> Option<Ended> {
+    pub(crate) async fn take(
+        &self,
+        mut from: impl AsyncRead + Unpin,
+        watchdog: &Mutex<Watchdog>,
+    ) -> Option<Ended> {
         let mut reader = Reader::new(MOST);
         loop {
             match from.read_buf(reader.space()).await {
@@ -227,10 +237,7 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
                         }
                     }
                     Ok(None) => break,
-                    Err(error) => {
-                        self.warn(&error.to_string());
-                        return Some(Ended::Protocol);
-                    }
+                    Err(error) => return Some(self.protest(&error.to_string())),
                 }
             }
         }
@@ -240,6 +247,10 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
         match message {
             Message::Tracks { rendition, tracks } => {
                 if let (Some(output), Some(track)) = (self.output(rendition), tracks.first()) {
+                    let pictures = matches!(output, Output::Video(_));
+                    if pictures != (track.kind == TrackKind::Video) {
+                        return Err(self.protest("sound is no picture"));
+                    }
                     let mut assembly = self.assembly.lock();
                     assembly.track(output, track.clone(), Instant::now());
                 }
@@ -252,10 +263,7 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
                 Ok(())
             }
             Message::Control(text) => self.hear(&text, watchdog),
-            Message::Group { .. } => {
-                self.warn("it opens groups");
-                Err(Ended::Protocol)
-            }
+            Message::Group { .. } => Err(self.protest("it opens groups")),
         }
     }
 
@@ -267,23 +275,20 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
         self.assembly.lock().frame(output, &frame, Instant::now());
     }
 
-    /// One that the ladder has; another is of a ladder that was edited meanwhile.
+    /// One that the ladder has encoded; another is of a ladder that was edited meanwhile.
     fn output(&self, number: u16) -> Option<Output> {
-        let ladder = self.ladder.borrow();
-        Output::of(number).filter(|output| match output {
-            Output::Video(place) => usize::from(*place) < ladder.video.len(),
-            Output::Audio(rung, _) => usize::from(*rung) < ladder.audio.len(),
-        })
+        let assembly = self.assembly.lock();
+        Output::of(number).filter(|output| assembly.copies(*output) == Some(false))
     }
 
     fn hear(&self, text: &[u8], watchdog: &Mutex<Watchdog>) -> Result<(), Ended> {
-        let report = Report::of_control(text).map_err(|error| {
-            self.warn(&error.to_string());
-            Ended::Protocol
-        })?;
+        let report = Report::of_control(text).map_err(|error| self.protest(&error.to_string()))?;
         match report {
             Report::Ready => {}
             Report::Decided(decision) => {
+                if !is_sound(&decision) {
+                    return Err(self.protest("it makes what nobody can"));
+                }
                 let ladder = Arc::clone(&self.ladder.borrow());
                 let names = ladder.audio.iter().map(|r| r.name.clone()).collect();
                 self.board.note_decision(&decision, names);
@@ -303,28 +308,47 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
         Ok(())
     }
 
-    /// Passes on what it says on its standard error, so much and no more, until it is gone.
+    /// Passes on what it says on its standard error, until it is gone.
     async fn listen(&self, stderr: Option<ChildStderr>) {
         let Some(stderr) = stderr else {
             return std::future::pending().await;
         };
-        let (mut second, mut said) = (Instant::now(), 0);
         let mut lines = Lines::new(stderr);
         while let Some(line) = lines.next().await {
-            if second.elapsed() >= Duration::from_secs(1) {
-                (second, said) = (Instant::now(), 0);
-            }
-            said += 1;
-            if said <= LINES {
-                self.warn(&line);
-            }
+            self.warn(&line);
         }
     }
 
-    fn warn(&self, text: &str) {
-        self.board.note_warning(text);
-        self.observer.warned(text);
+    fn protest(&self, why: &str) -> Ended {
+        self.warn(why);
+        Ended::Protocol
     }
+
+    /// Passes on what is wrong, so much a second and no more: a source can be broken without end.
+    fn warn(&self, text: &str) {
+        let (since, count) = &mut *self.said.lock();
+        if since.elapsed() >= Duration::from_secs(1) {
+            (*since, *count) = (Instant::now(), 0);
+        }
+        *count += 1;
+        if *count <= LINES {
+            self.board.note_warning(text);
+            self.observer.warned(text);
+        }
+    }
+}
+
+/// Whether sizes are of pictures, and rates as [`FrameRate::new`] makes them: others cannot be
+/// counted with, here or by the next worker.
+fn is_sound(decision: &Decision) -> bool {
+    let source = decision.source;
+    let rungs = decision.rungs.iter();
+    let made = rungs.map(|rung| (rung.width, rung.height, rung.rate));
+    made.chain([(source.width, source.height, source.rate)])
+        .all(|(width, height, rate)| {
+            let known = FrameRate::new(rate.num, rate.den) == Some(rate) && rate.den <= RATE;
+            known && (1..=SIDE).contains(&width) && (1..=SIDE).contains(&height)
+        })
 }
 
 /// Waits until a worker is found to hang.

@@ -40,7 +40,8 @@ impl Watchdog {
 
     /// It told how it does.
     pub(crate) fn note(&mut self, health: &Health, now: Instant) {
-        let sent = health.outputs.iter().map(|o| o.sent).sum();
+        let sent = health.outputs.iter().map(|o| o.sent);
+        let sent = sent.fold(0, u64::saturating_add);
         self.taken = health.received;
         if sent != self.sent || self.sent == 0 {
             (self.sent, self.moved, self.received) = (sent, now, health.received);

@@ -1,18 +1,19 @@
 //! What comes in: read, and dealt out to the threads that decode.
 
-use std::io::Read as _;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use container::wire::{Message, Reader};
 use ladder::{Job, Order, Report};
 use media::{Frame, Timestamp, Track, TrackId, TrackKind};
 
 use crate::sending::{self, Outbox};
-use crate::{audio, video};
+use crate::{audio, limits, video};
 
 /// The longest message: a picture of 8K that hardly compresses.
 const MOST: usize = 64 << 20;
@@ -39,7 +40,7 @@ pub(crate) enum Input {
 }
 
 /// The threads that decode, and which tracks are whose.
-struct Switchboard {
+pub(crate) struct Switchboard {
     video: SyncSender<Input>,
     audio: SyncSender<Input>,
     pictures: Option<TrackId>,
@@ -49,8 +50,14 @@ struct Switchboard {
 
 /// Works until the socket closes.
 pub(crate) fn run(socket: &UnixStream) -> Result<()> {
-    let (outbox, write) = sending::open(socket.try_clone()?);
-    std::thread::Builder::new()
+    let (mut board, _) = start(socket.try_clone()?)?;
+    read_all(socket, |message| board.deal(message))
+}
+
+/// Starts all threads. The one that writes is the last to end, once the switchboard is dropped.
+pub(crate) fn start(to: impl Write + Send + 'static) -> Result<(Switchboard, JoinHandle<()>)> {
+    let (outbox, write) = sending::open(to);
+    let writer = std::thread::Builder::new()
         .name("send".to_owned())
         .spawn(move || {
             if write().is_err() {
@@ -58,7 +65,7 @@ pub(crate) fn run(socket: &UnixStream) -> Result<()> {
                 std::process::exit(0);
             }
         })?;
-    let mut board = Switchboard {
+    let board = Switchboard {
         video: video::start(outbox.clone())?,
         audio: audio::start(outbox.clone())?,
         pictures: None,
@@ -66,16 +73,20 @@ pub(crate) fn run(socket: &UnixStream) -> Result<()> {
         outbox,
     };
     board.outbox.report(&Report::Ready);
-    read_all(socket, |message| board.deal(message))
+    Ok((board, writer))
 }
 
-fn read_all(mut socket: &UnixStream, mut each: impl FnMut(Message) -> Result<()>) -> Result<()> {
+/// Until no more comes.
+pub(crate) fn read_all(
+    mut from: impl Read,
+    mut each: impl FnMut(Message) -> Result<()>,
+) -> Result<()> {
     let mut reader = Reader::new(MOST);
     loop {
         let space = reader.space();
         let before = space.len();
         space.resize(before + PIECE, 0);
-        let got = socket.read(&mut space[before..])?;
+        let got = from.read(&mut space[before..])?;
         space.truncate(before + got);
         if got == 0 {
             return Ok(());
@@ -87,7 +98,7 @@ fn read_all(mut socket: &UnixStream, mut each: impl FnMut(Message) -> Result<()>
 }
 
 impl Switchboard {
-    fn deal(&mut self, message: Message) -> Result<()> {
+    pub(crate) fn deal(&mut self, message: Message) -> Result<()> {
         match message {
             Message::Control(text) => self.obey(Order::of_control(&text)?),
             Message::Tracks { tracks, .. } => self.follow(&tracks),
@@ -99,6 +110,7 @@ impl Switchboard {
     fn obey(&self, order: Order) -> Result<()> {
         match order {
             Order::Job(job) => {
+                limits::check(&job).context("the job")?;
                 let job = Arc::new(*job);
                 self.to_both(|| Input::Job(Arc::clone(&job)))
             }

@@ -1,29 +1,6 @@
-//! Decodes once and encodes a ladder: one worker per ladder, a child of the server.
-//!
-//! It speaks `container::wire` on its standard input, a socket: compressed frames and
-//! [`ladder::Order`]s come in, compressed frames and [`ladder::Report`]s go out. It has no clock:
-//! timestamps drive it, and where none come the server says how far to hold. Nothing is ever
-//! dropped here: every queue is bounded and holds up the one before it, to the server, which
-//! leaves out whole groups.
-//!
-//! Threads: this one reads, one decodes pictures, one does all sound, one per rung scales and
-//! encodes, one writes.
-
-mod annexb;
-mod audio;
-mod av;
-mod link;
-mod packets;
-mod probe;
-mod sandbox;
-mod sending;
-mod video;
+//! The worker's process: see the library beside it.
 
 use std::io::Write as _;
-use std::os::fd::AsFd as _;
-use std::os::unix::net::UnixStream;
-
-use anyhow::{Context as _, Result, bail};
 
 fn main() {
     // A thread that died would leave the others waiting: the server begins anew instead.
@@ -31,34 +8,8 @@ fn main() {
         let _ = writeln!(std::io::stderr(), "{panic}");
         std::process::abort();
     }));
-    if let Err(error) = run() {
+    if let Err(error) = transcoder::run() {
         let _ = writeln!(std::io::stderr(), "{error:#}");
         std::process::exit(1);
     }
-}
-
-fn run() -> Result<()> {
-    av::quiet();
-    match std::env::args().nth(1).as_deref() {
-        None => work(),
-        Some("--probe") => {
-            let found = serde_json::to_string(&probe::capabilities())?;
-            Ok(writeln!(std::io::stdout(), "{found}")?)
-        }
-        Some("--version") => Ok(writeln!(
-            std::io::stdout(),
-            "weir-transcoder {}",
-            env!("CARGO_PKG_VERSION")
-        )?),
-        Some(other) => {
-            bail!("{other}: --probe, --version, or nothing and a socket as standard input")
-        }
-    }
-}
-
-fn work() -> Result<()> {
-    sandbox::enter().context("the sandbox")?;
-    let socket = std::io::stdin().as_fd().try_clone_to_owned()?;
-    let socket = UnixStream::from(socket);
-    link::run(&socket).context("the socket")
 }

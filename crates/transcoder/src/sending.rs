@@ -1,8 +1,7 @@
 //! What goes out: one thread writes all of it, and says how the others do.
 
 use std::collections::BTreeMap;
-use std::io::{IoSlice, Write as _};
-use std::os::unix::net::UnixStream;
+use std::io::{IoSlice, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -105,18 +104,18 @@ impl Outbox {
     }
 }
 
-/// An outbox, and what writes it to the socket until nobody reads any more.
-pub(crate) fn open(socket: UnixStream) -> (Outbox, impl FnOnce() -> Result<()>) {
+/// An outbox, and what writes it until nobody reads any more, or nobody has anything to say.
+pub(crate) fn open(mut to: impl Write) -> (Outbox, impl FnOnce() -> Result<()>) {
     let (queue, waiting) = sync_channel(WAITING);
     let tally = Arc::new(Tally::default());
     let outbox = Outbox {
         queue,
         tally: Arc::clone(&tally),
     };
-    (outbox, move || write_all(&socket, &waiting, &tally))
+    (outbox, move || write_all(&mut to, &waiting, &tally))
 }
 
-fn write_all(socket: &UnixStream, waiting: &Receiver<Message>, tally: &Tally) -> Result<()> {
+fn write_all(to: &mut impl Write, waiting: &Receiver<Message>, tally: &Tally) -> Result<()> {
     let mut chunks = Vec::new();
     let mut beat = Instant::now();
     loop {
@@ -134,16 +133,16 @@ fn write_all(socket: &UnixStream, waiting: &Receiver<Message>, tally: &Tally) ->
             wire::put(&Message::Control(health.to_control()), &mut chunks);
             beat = now + HEARTBEAT;
         }
-        write(socket, &chunks)?;
+        write(to, &chunks)?;
         chunks.clear();
     }
 }
 
-fn write(mut socket: &UnixStream, chunks: &[Bytes]) -> Result<()> {
+fn write(to: &mut impl Write, chunks: &[Bytes]) -> Result<()> {
     let mut slices: Vec<IoSlice<'_>> = chunks.iter().map(|c| IoSlice::new(c)).collect();
     let mut left = &mut slices[..];
     while !left.is_empty() {
-        let written = socket.write_vectored(left)?;
+        let written = to.write_vectored(left)?;
         IoSlice::advance_slices(&mut left, written);
     }
     Ok(())

@@ -22,6 +22,8 @@ const TARGETS: &[(&str, Run)] = &[
     ("flv_file", testkit::fuzz::ingest::flv_file),
     ("ts", testkit::fuzz::ingest::ts),
     ("wire", testkit::fuzz::wire::messages),
+    ("transcode_messages", transcode::fuzz::messages),
+    ("transcoder_orders", transcoder::fuzz::orders),
     ("fmp4", testkit::fuzz::ingest::fmp4),
     ("mp4_index", testkit::fuzz::ingest::mp4_index),
     ("avc_config", testkit::fuzz::codec::avc),

@@ -236,3 +236,83 @@ async fn the_next_worker_never_goes_back() {
     assembly.frame(TOP, &late, now);
     assert_eq!(read(&hub, "high"), [(0, 0), (0, 40), (0, 40)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_encoder_that_was_changed_is_told_with_its_first_keyframe() {
+    let first = ladder(vec![
+        rung("high", VideoCodec::H264),
+        rung("low", VideoCodec::H264),
+    ]);
+    let (hub, mut assembly) = assembly(&first);
+    let now = Instant::now();
+    assembly.follow(&[picture(), tone()].into(), now);
+    assembly.decide(decision(&first), now);
+    for output in [TOP, LOW, AAC] {
+        let track = if output == AAC { tone() } else { picture() };
+        assembly.track(output, track, now);
+        assembly.frame(output, &frame(0, true), now);
+    }
+    let second = ladder(vec![
+        rung("high", VideoCodec::H265),
+        rung("low", VideoCodec::H265),
+    ]);
+    assembly.set_ladder(Arc::clone(&second), now);
+    assembly.decide(decision(&second), now);
+    // The other one's encoder is not open yet.
+    let label = Some("new".to_owned());
+    let new = Track { label, ..picture() };
+    assembly.track(TOP, new.clone(), now);
+    assembly.frame(TOP, &frame(1_000, true), now);
+    let renditions = hub.get("n").expect("announced").renditions();
+    let tracks = renditions[0].broadcast.tracks();
+    assert_eq!(tracks[0].label, new.label);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_ladder_made_before_it_was_edited_is_not_kept_for_another() {
+    let first = ladder(vec![rung("high", VideoCodec::H264)]);
+    let (hub, mut assembly) = assembly(&first);
+    let now = Instant::now();
+    assembly.follow(&[picture(), tone()].into(), now);
+    assembly.decide(decision(&first), now);
+    assembly.track(TOP, picture(), now);
+    assembly.frame(TOP, &frame(0, true), now);
+    let second = ladder(vec![rung("other", VideoCodec::H265)]);
+    assembly.set_ladder(Arc::clone(&second), now);
+    assembly.frame(TOP, &frame(40, false), now);
+    assembly.decide(decision(&second), now);
+    assembly.track(TOP, picture(), now);
+    assembly.track(AAC, tone(), now);
+    assembly.frame(TOP, &frame(1_000, true), now);
+    assert_eq!(read(&hub, "other"), [(0, 1_000)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sound_of_another_encoder_waits_for_the_group_that_tells_of_it() {
+    let first = ladder(vec![rung("high", VideoCodec::H264)]);
+    let (hub, mut assembly) = assembly(&first);
+    let now = Instant::now();
+    assembly.follow(&[picture(), tone()].into(), now);
+    assembly.decide(decision(&first), now);
+    assembly.track(AAC, tone(), now);
+    assembly.track(TOP, picture(), now);
+    for ms in [0, 100] {
+        assembly.frame(AAC, &frame(ms, true), now);
+        assembly.frame(TOP, &frame(ms, ms == 0), now);
+    }
+    let label = Some("new".to_owned());
+    assembly.track(AAC, Track { label, ..tone() }, now);
+    for ms in [200, 300] {
+        assembly.frame(AAC, &frame(ms, true), now);
+        assembly.frame(TOP, &frame(ms, false), now);
+    }
+    assembly.frame(TOP, &frame(400, true), now);
+    assembly.frame(AAC, &frame(400, true), now);
+    let joined = read(&hub, "high");
+    assert_eq!(joined, [(0, 400), (1, 400)], "of the newest group");
+    let renditions = hub.get("n").expect("announced").renditions();
+    let groups = renditions[0].broadcast.recent(2);
+    let times = |track| groups[0].frames.iter().filter(move |f| f.track.0 == track);
+    assert_eq!(times(1).count(), 1, "that of the first alone");
+    assert_eq!(times(0).count(), 4);
+}

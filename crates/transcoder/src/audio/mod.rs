@@ -47,6 +47,8 @@ struct Heard {
     id: TrackId,
     config: CodecConfig,
     decoder: Option<AudioDecoder>,
+    /// It does not open, and has said so.
+    refused: bool,
     slot: u8,
 }
 
@@ -113,6 +115,7 @@ impl Sounds {
                 id: track.id,
                 config: track.config.clone(),
                 decoder: None,
+                refused: false,
                 slot,
             }));
         }
@@ -154,6 +157,7 @@ impl Sounds {
     fn splice(&mut self) {
         for heard in &mut self.sources {
             heard.decoder = None;
+            heard.refused = false;
         }
         for lane in self.lanes.values_mut() {
             lane.splice();
@@ -164,10 +168,13 @@ impl Sounds {
         let Some(heard) = self.sources.iter_mut().find(|h| h.id == unit.track) else {
             return;
         };
-        if heard.decoder.is_none() {
+        if heard.decoder.is_none() && !heard.refused {
             match AudioDecoder::open(&heard.config) {
                 Ok(decoder) => heard.decoder = Some(decoder),
-                Err(error) => self.outbox.warn(format_args!("{error:#}")),
+                Err(error) => {
+                    heard.refused = true;
+                    self.outbox.warn(format_args!("{error:#}"));
+                }
             }
         }
         let decoded = heard

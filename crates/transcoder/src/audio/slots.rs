@@ -10,7 +10,7 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    /// A place for each track: that of its language, else the first free one of none or another;
+    /// A place for each track: that of its language, else the first free one of none or a new one;
     /// `None` beyond the last place there is.
     pub(super) fn assign(&mut self, tracks: &[Track]) -> Vec<Option<u8>> {
         let mut taken = vec![false; self.languages.len()];
@@ -31,18 +31,24 @@ impl Slots {
                 let known = self.languages[*slot].is_none() || track.language.is_none();
                 known && !taken[*slot]
             };
-            let slot = (0..self.languages.len()).find(fits).unwrap_or_else(|| {
-                self.languages.push(track.language.clone());
-                taken.push(false);
-                self.languages.len() - 1
-            });
+            let found = (0..self.languages.len()).find(fits);
+            let slot = match found {
+                None if self.languages.len() < Output::MOST_SLOTS => {
+                    self.languages.push(track.language.clone());
+                    taken.push(false);
+                    Some(taken.len() - 1)
+                }
+                // Where none is left, sound under another language is better than none.
+                None => taken.iter().position(|taken| !taken),
+                found => found,
+            };
+            let Some(slot) = slot else {
+                continue;
+            };
             taken[slot] = true;
             *place = Some(slot);
         }
-        let number = |slot: Option<usize>| {
-            let slot = u8::try_from(slot?).ok()?;
-            (usize::from(slot) < Output::MOST_SLOTS).then_some(slot)
-        };
+        let number = |slot: Option<usize>| u8::try_from(slot?).ok();
         places.into_iter().map(number).collect()
     }
 
@@ -108,5 +114,14 @@ mod tests {
         let many = vec![None; 20];
         let places = slots.assign(&tracks(&many));
         assert_eq!(places.iter().flatten().count(), Output::MOST_SLOTS);
+        let later = slots.assign(&tracks(&[Some("en"), Some("de")]));
+        assert_eq!(later, [Some(0), Some(1)]);
+        let mut slots = Slots::default();
+        for n in 0..100 {
+            let language = format!("x-{n}");
+            let places = slots.assign(&tracks(&[Some(&language)]));
+            assert!(places[0].is_some(), "language {n}");
+        }
+        assert_eq!(slots.languages.len(), Output::MOST_SLOTS);
     }
 }

@@ -11,6 +11,7 @@ use media::{CodecConfig, Frame};
 
 use super::picture::Picture;
 use super::{NANOS, is_again};
+use crate::limits::{RATE, SAMPLES, SIDE};
 
 /// Decodes one video track.
 pub(crate) struct VideoDecoder(decoder::Video);
@@ -22,6 +23,15 @@ impl VideoDecoder {
     /// A decoder with so many threads, which divide each picture among them: none waits for a
     /// later one.
     pub(crate) fn open(config: &CodecConfig, threads: usize) -> Result<Self> {
+        if let Some(video) = config.video()
+            && video.width.max(video.height) > SIDE
+        {
+            bail!(
+                "pictures of {}x{} are not decoded: {SIDE} a side are the most",
+                video.width,
+                video.height
+            );
+        }
         let (id, extradata) = codec_of(config)?;
         let mut context = context(id, Type::Video, &extradata)?;
         context.set_threading(threading::Config {
@@ -31,6 +41,10 @@ impl VideoDecoder {
         });
         if matches!(id, Id::AV1 | Id::VP9) {
             context.set_flags(codec::Flags::LOW_DELAY);
+        }
+        // SAFETY: the context is ours and not open yet; the field is a plain number.
+        unsafe {
+            (*context.as_mut_ptr()).max_pixels = i64::from(SIDE) * i64::from(SIDE);
         }
         Ok(Self(opened(context)?.video()?))
     }
@@ -65,7 +79,8 @@ impl VideoDecoder {
     pub(crate) fn frame_rate(&self) -> Option<(u32, u32)> {
         let rate = self.0.frame_rate()?;
         let told = (u32::try_from(rate.0).ok()?, u32::try_from(rate.1).ok()?);
-        (told.0 > 0 && told.1 > 0).then_some(told)
+        let likely = |n: u32| (1..=RATE).contains(&n);
+        (likely(told.0) && likely(told.1)).then_some(told)
     }
 }
 
@@ -94,7 +109,9 @@ impl AudioDecoder {
         loop {
             let mut samples = frame::Audio::empty();
             match self.0.receive_frame(&mut samples) {
-                Ok(()) => out.push(samples),
+                Ok(()) if SAMPLES.contains(&samples.rate()) => out.push(samples),
+                // A second of them would be hours.
+                Ok(()) => return Err(Error::InvalidData),
                 Err(Error::Eof) => return Ok(()),
                 Err(error) if is_again(error) => return Ok(()),
                 Err(error) => return Err(error),

@@ -4,6 +4,8 @@ use ffmpeg_next::ffi::av_frame_clone;
 use ffmpeg_next::util::format::Pixel;
 use ffmpeg_next::{color, frame, picture};
 
+use crate::limits::ASPECT;
+
 /// One decoded picture; its pixels are shared by those who hold it.
 pub(crate) struct Picture(pub(super) frame::Video);
 
@@ -17,6 +19,13 @@ pub(crate) struct Format {
     pub(crate) aspect: (i32, i32),
     pub(super) range: color::Range,
     pub(super) space: color::Space,
+}
+
+/// Sources write anything there.
+fn is_likely(aspect: ffmpeg_next::Rational) -> bool {
+    let (num, den) = (i64::from(aspect.0), i64::from(aspect.1));
+    let most = i64::from(ASPECT);
+    num > 0 && den > 0 && num <= den * most && den <= num * most
 }
 
 impl Picture {
@@ -48,7 +57,7 @@ impl Picture {
             width: self.0.width(),
             height: self.0.height(),
             pixel: self.0.format(),
-            aspect: if aspect.0 > 0 && aspect.1 > 0 {
+            aspect: if is_likely(aspect) {
                 (aspect.0, aspect.1)
             } else {
                 (1, 1)

@@ -121,7 +121,7 @@ impl Grid {
         let gop = |slot: i64| {
             let at = self.rate.time(slot).as_nanos();
             // A slot's time is rounded down by less than that.
-            (at + 1).div_euclid(self.gop.as_nanos().max(1))
+            at.saturating_add(1).div_euclid(self.gop.as_nanos().max(1))
         };
         gop(slot) != gop(slot - 1)
     }

@@ -10,10 +10,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use anyhow::Result;
-use ladder::{Decision, Deinterlace, FrameRate, Job, Ladder, Report, Source};
+use ladder::{Decision, Deinterlace, FrameRate, Job, Ladder, Report, Rung, Source};
 use media::{CodecConfig, Frame, Span, Timestamp, Track};
 
 use crate::av::{Deinterlacer, Picture, VideoDecoder};
+use crate::limits::SIDE;
 use crate::link::Input;
 use crate::sending::Outbox;
 use pace::Pace;
@@ -25,6 +26,8 @@ const WAITING: usize = 64;
 const DECODERS: usize = 4;
 /// What comes and cannot be decoded is waited for as long; then the picture before it is held.
 const LATE: Span = Span::from_secs(1);
+/// Pictures that are kept until it is known what to make of them: more than it takes to know.
+const EARLY: usize = 20;
 /// Keyframes of the source that may be within the decoder.
 const KEYFRAMES: usize = 16;
 
@@ -44,6 +47,8 @@ struct Pictures {
     rungs: Vec<RungThread>,
     config: Option<CodecConfig>,
     decoder: Option<VideoDecoder>,
+    /// It does not open, and has said so.
+    refused: bool,
     deinterlacer: Deinterlacer,
     /// Times of the source's random-access points that the decoder has not shown yet.
     keyframes: VecDeque<i64>,
@@ -65,6 +70,7 @@ impl Pictures {
             rungs: Vec::new(),
             config: None,
             decoder: None,
+            refused: false,
             deinterlacer: Deinterlacer::default(),
             keyframes: VecDeque::new(),
             pace: Pace::default(),
@@ -104,14 +110,21 @@ impl Pictures {
             return;
         };
         self.outbox.report(&Report::Decided(decision.clone()));
-        let mut before = std::mem::take(&mut self.rungs);
-        for rung in &decision.rungs {
-            let wanted = &job.ladder.video[usize::from(rung.place)];
-            let same = before
+        let wanted = |rung: &Rung| job.ladder.video.get(usize::from(rung.place));
+        let stays = |thread: &RungThread| {
+            decision
+                .rungs
                 .iter()
-                .position(|r| r.is(wanted, rung, job.ladder.gop_ms));
-            let kept = same.map(|at| before.swap_remove(at));
-            match kept.map_or_else(|| RungThread::start(job, wanted, rung, &self.outbox), Ok) {
+                .any(|rung| wanted(rung).is_some_and(|w| thread.is(w, rung, job.ladder.gop_ms)))
+        };
+        // One that ends has sent its last before another of its place begins.
+        self.rungs.retain(stays);
+        for rung in &decision.rungs {
+            let there = self.rungs.iter().any(|thread| thread.place() == rung.place);
+            let Some(wanted) = wanted(rung).filter(|_| !there) else {
+                continue;
+            };
+            match RungThread::start(job, wanted, rung, &self.outbox) {
                 Ok(thread) => self.rungs.push(thread),
                 Err(error) => self.outbox.report(&Report::Failed(format!("{error:#}"))),
             }
@@ -124,20 +137,14 @@ impl Pictures {
         if self.config == config {
             return;
         }
-        self.drain();
+        self.begin_anew();
         self.config = config;
-        self.decoder = None;
-        self.deinterlacer.reset();
-        self.keyframes.clear();
         self.outbox.tally().switches.fetch_add(1, Relaxed);
     }
 
     fn open_group(&mut self, spliced: bool, lost: bool) {
         if spliced {
-            self.drain();
-            self.decoder = None;
-            self.deinterlacer.reset();
-            self.keyframes.clear();
+            self.begin_anew();
             self.pace.interrupt();
             self.tell(|| ToRung::Splice);
         }
@@ -147,15 +154,19 @@ impl Pictures {
     }
 
     /// What the decoder still holds is shown before anything else is.
-    fn drain(&mut self) {
+    fn begin_anew(&mut self) {
         if let Some(decoder) = &mut self.decoder {
             decoder.drain(&mut self.decoded);
             self.show_decoded();
         }
+        self.decoder = None;
+        self.refused = false;
+        self.deinterlacer.reset();
+        self.keyframes.clear();
     }
 
     fn decode(&mut self, unit: &Frame) {
-        if self.decoder.is_none() {
+        if self.decoder.is_none() && !self.refused {
             self.open_decoder();
         }
         let Some(decoder) = &mut self.decoder else {
@@ -191,7 +202,10 @@ impl Pictures {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         match VideoDecoder::open(config, threads.min(DECODERS)) {
             Ok(decoder) => self.decoder = Some(decoder),
-            Err(error) => self.outbox.warn(format_args!("{error:#}")),
+            Err(error) => {
+                self.refused = true;
+                self.outbox.warn(format_args!("{error:#}"));
+            }
         }
     }
 
@@ -250,11 +264,18 @@ impl Pictures {
 
     /// The first pictures tell what the ladder is fitted to.
     fn wait_for_decision(&mut self, shown: Shown) {
+        let Some(job) = &self.job else {
+            return;
+        };
         let told = self.decoder.as_ref().and_then(VideoDecoder::frame_rate);
         let told = told.and_then(|(num, den)| FrameRate::new(num, den));
         let rate = self.pace.note(shown.pts, told);
+        // Those of a source whose times do not go on tell nothing, and are large.
+        if self.early.len() == EARLY {
+            self.early.remove(0);
+        }
         self.early.push(shown);
-        let (Some(rate), Some(job)) = (rate, &self.job) else {
+        let Some(rate) = rate else {
             return;
         };
         self.decision = Some(decide(&job.ladder, &self.early, rate));
@@ -293,9 +314,15 @@ fn decide(ladder: &Ladder, shown: &[Shown], rate: FrameRate) -> Decision {
     } else {
         (width, stretched(height, den, num))
     };
+    // Stretched, one may be larger than any that is made.
+    let longest = width.max(height).max(SIDE);
+    let shrunk = |n: u32| {
+        let n = u64::from(n) * u64::from(SIDE) / u64::from(longest);
+        u32::try_from(n).unwrap_or(SIDE).max(1)
+    };
     let source = Source {
-        width,
-        height,
+        width: shrunk(width),
+        height: shrunk(height),
         rate,
     };
     Decision::of(ladder, source)

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 use anyhow::{Result, bail};
-use ladder::{Job, Output, Rate, Report, Rung, VideoRung};
+use ladder::{Job, Output, Rate, Report, Rung, VideoCodec, VideoRung};
 use media::{Frame, Span, Timestamp, Track, TrackId};
 
 use super::cadence::{Follow, Grid};
@@ -47,12 +48,13 @@ pub(super) enum ToRung {
     Hold(Timestamp),
 }
 
-/// A rung's thread as others hold it. Dropping it ends it.
+/// A rung's thread as others hold it. Dropping it waits until it has encoded what it was given.
 pub(super) struct RungThread {
     wanted: VideoRung,
     rung: Rung,
     gop_ms: u32,
-    pictures: SyncSender<ToRung>,
+    /// Taken when it ends.
+    work: Option<(SyncSender<ToRung>, JoinHandle<()>)>,
     tally: Arc<OutputTally>,
     outbox: Outbox,
 }
@@ -73,12 +75,17 @@ impl RungThread {
         } else {
             Cadence::Grid(Grid::new(rung.rate, job.ladder.gop_ms, until))
         };
+        let made = Rung {
+            width: rung.width.max(least(wanted.codec)),
+            height: rung.height.max(least(wanted.codec)),
+            ..rung.clone()
+        };
         let work = Work {
             wanted: wanted.clone(),
-            rung: rung.clone(),
             output,
             cadence,
-            scaler: Scaler::new((rung.width, rung.height), wanted.fit),
+            scaler: Scaler::new((made.width, made.height), wanted.fit),
+            rung: made,
             encoder: None,
             gop_ms: job.ladder.gop_ms,
             held: None,
@@ -89,14 +96,14 @@ impl RungThread {
             tally: Arc::clone(&tally),
         };
         let name = format!("rung {}", rung.place);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name(name)
             .spawn(move || work.run(&waiting))?;
         Ok(Self {
             wanted: wanted.clone(),
             rung: rung.clone(),
             gop_ms: job.ladder.gop_ms,
-            pictures,
+            work: Some((pictures, thread)),
             tally,
             outbox: outbox.clone(),
         })
@@ -107,17 +114,36 @@ impl RungThread {
         (&self.wanted, &self.rung, self.gop_ms) == (wanted, rung, gop_ms)
     }
 
+    pub(super) const fn place(&self) -> u8 {
+        self.rung.place
+    }
+
     /// Waits while the rung is behind.
     pub(super) fn tell(&self, what: ToRung) {
         self.tally.queue.fetch_add(1, Relaxed);
-        // A rung that failed has said so.
-        let _ = self.pictures.send(what);
+        if let Some((pictures, _)) = &self.work {
+            // A rung that failed has said so.
+            let _ = pictures.send(what);
+        }
     }
 }
 
 impl Drop for RungThread {
     fn drop(&mut self) {
+        if let Some((pictures, thread)) = self.work.take() {
+            drop(pictures);
+            // One that died took the process with it.
+            let _ = thread.join();
+        }
         self.outbox.forget(Output::Video(self.rung.place));
+    }
+}
+
+/// SVT-AV1 makes no smaller ones; the others take whatever a ladder is fitted to.
+const fn least(codec: VideoCodec) -> u32 {
+    match codec {
+        VideoCodec::Av1 => 64,
+        _ => 0,
     }
 }
 

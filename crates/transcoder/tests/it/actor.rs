@@ -116,6 +116,15 @@ impl Worker {
         self.child.id()
     }
 
+    /// The most memory that it ever had, in bytes.
+    pub(crate) fn most_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("it lives");
+        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+        let kib = line.expect("told").trim().trim_end_matches(" kB");
+        kib.parse::<u64>().expect("a number") << 10
+    }
+
     /// No more comes; tells how it ended.
     pub(crate) fn close(mut self) -> std::process::ExitStatus {
         self.socket

@@ -27,6 +27,8 @@ fn an_edit_begins_only_the_rungs_that_changed() {
         .map(|v| v.height)
         .collect();
     assert_eq!(heights, [90, 120]);
+    let outputs = worker.got.health.outputs.iter().map(|o| o.output);
+    assert_eq!(outputs.collect::<Vec<_>>(), [0, 1], "both are counted");
     assert_eq!(worker.got.of(LOW).len(), 150);
 }
 

@@ -1,0 +1,118 @@
+//! What a worker takes. What is beyond is refused in words: nothing here may be as large as
+//! somebody says.
+
+use anyhow::{Result, ensure};
+use ladder::{AudioRung, FrameRate, Job, Ladder, RateControl, Rung, VideoCodec, VideoRung};
+
+/// The longest side of a picture that is decoded or made.
+pub(crate) const SIDE: u32 = 8_192;
+/// The shortest that every encoder takes.
+const LEAST: u32 = 16;
+/// A pixel is no longer, or higher, than so many times the other.
+pub(crate) const ASPECT: i32 = 16;
+/// Either part of a rate: 120000/1001 is far below, and libav counts in 32 bits.
+pub(crate) const RATE: u32 = 1_000_000;
+/// Samples a second of a source: AAC's least is 7350, FLAC's most 384000.
+pub(crate) const SAMPLES: std::ops::RangeInclusive<u32> = 4_000..=384_000;
+/// Kilobits, a second or of a buffer.
+const KBITS: u32 = 10_000_000;
+const GOP_MS: std::ops::RangeInclusive<u32> = 1..=60_000;
+
+/// Whether a job can be done as it stands: its parts fit each other, and nothing is beyond measure.
+pub(crate) fn check(job: &Job) -> Result<()> {
+    let ladder = &job.ladder;
+    let most = Ladder::MOST_RUNGS;
+    ensure!(
+        ladder.video.len() <= most && ladder.audio.len() <= most,
+        "more than {most} rungs"
+    );
+    ensure!(
+        GOP_MS.contains(&ladder.gop_ms),
+        "keyframes {} ms apart",
+        ladder.gop_ms
+    );
+    ladder.video.iter().try_for_each(check_video)?;
+    ladder.audio.iter().try_for_each(check_audio)?;
+    let Some(decision) = &job.decision else {
+        return Ok(());
+    };
+    let source = decision.source;
+    ensure!(
+        source.width.max(source.height) <= SIDE,
+        "a source of {}x{}",
+        source.width,
+        source.height
+    );
+    check_rate(source.rate)?;
+    for (at, rung) in decision.rungs.iter().enumerate() {
+        let place = rung.place;
+        let wanted = ladder.video.get(usize::from(place));
+        let encoded = wanted.is_some_and(|w| w.codec != VideoCodec::Copy);
+        ensure!(encoded, "place {place} is none that is encoded");
+        let again = decision.rungs[..at].iter().any(|r| r.place == place);
+        ensure!(!again, "place {place} twice");
+        check_rung(rung)?;
+    }
+    Ok(())
+}
+
+fn check_rung(rung: &Rung) -> Result<()> {
+    let (width, height) = (rung.width, rung.height);
+    let fits = |n: u32| (LEAST..=SIDE).contains(&n) && n.is_multiple_of(2);
+    ensure!(
+        fits(width) && fits(height),
+        "{}: pictures of {width}x{height}",
+        rung.name
+    );
+    check_rate(rung.rate)
+}
+
+fn check_rate(rate: FrameRate) -> Result<()> {
+    let FrameRate { num, den } = rate;
+    let known = FrameRate::new(num, den).is_some_and(|r| r.num <= RATE && r.den <= RATE);
+    ensure!(known, "{num}/{den} pictures a second");
+    Ok(())
+}
+
+/// Words go to encoders as they are, so they are among those that these know.
+fn check_video(wanted: &VideoRung) -> Result<()> {
+    let (codec, name) = (wanted.codec, &wanted.name);
+    if codec == VideoCodec::Copy {
+        return Ok(());
+    }
+    let known = |word: &str, words: &[&str]| words.contains(&word);
+    let told = |word: &Option<String>, words: &[&str]| {
+        word.as_deref().is_none_or(|word| known(word, words))
+    };
+    ensure!(
+        known(&wanted.preset, codec.presets())
+            && told(&wanted.tune, codec.tunes())
+            && told(&wanted.profile, codec.profiles())
+            && told(&wanted.level, codec.levels()),
+        "{name}: {} does not know the preset, tune, profile or level",
+        codec.name()
+    );
+    if let ladder::Rate::Fixed(rate) = wanted.rate {
+        check_rate(rate)?;
+    }
+    let (kbps, buffer) = match wanted.control {
+        RateControl::Bitrate {
+            kbps,
+            max_kbps,
+            buffer_kbits,
+        } => (kbps.max(max_kbps), buffer_kbits),
+        RateControl::Crf { max, .. } => max.unwrap_or_default(),
+    };
+    ensure!(kbps.max(buffer) <= KBITS, "{name}: {kbps} kb/s");
+    Ok(())
+}
+
+fn check_audio(wanted: &AudioRung) -> Result<()> {
+    ensure!(
+        wanted.kbps <= KBITS,
+        "{}: {} kb/s",
+        wanted.name,
+        wanted.kbps
+    );
+    Ok(())
+}
