@@ -56,6 +56,8 @@ struct Rendition {
     /// From one keyframe to the next, where the worker makes them on a grid.
     gop: Option<Span>,
     keyframe: Option<Timestamp>,
+    /// The last picture.
+    reached: Option<Timestamp>,
 }
 
 impl Assembly {
@@ -116,6 +118,11 @@ impl Assembly {
             Output::Audio(..) => true,
         });
         self.decision = Some(decision);
+        let mut renditions = std::mem::take(&mut self.renditions);
+        for rendition in &mut renditions {
+            rendition.gop = rendition.place.and_then(|place| self.gop(place));
+        }
+        self.renditions = renditions;
         self.publish(now);
     }
 
@@ -327,6 +334,7 @@ impl Assembly {
             last: BTreeMap::new(),
             gop: place.and_then(|place| self.gop(place)),
             keyframe: None,
+            reached: None,
         });
         self.renditions.sort_by_key(|r| r.place);
     }
@@ -401,10 +409,24 @@ impl Rendition {
         }
         let mut frame = frame.clone();
         frame.track = container::ingest::video_track(0);
+        frame.random_access &= !self.goes_on(&frame);
         if frame.random_access {
             self.note_keyframe(frame.pts);
         }
+        self.reached = self.reached.max(Some(frame.pts));
         self.push(frame);
+    }
+
+    /// Whether it only follows the picture before it, keyframe or not: the next worker has to begin
+    /// with one, and where nothing is missing segments begin on the grid all the same.
+    fn goes_on(&self, frame: &Frame) -> bool {
+        let (Some(gop), Some(reached), Some(interval)) = (self.gop, self.reached, frame.duration)
+        else {
+            return false;
+        };
+        let window = |at: Timestamp| (at + EXACT).as_nanos().div_euclid(gop.as_nanos());
+        let missing = frame.pts - reached > interval + EXACT;
+        !missing && window(frame.pts) == window(reached) && self.tells_of(frame.track)
     }
 
     /// A worker's first keyframe lies off the grid: how far from its neighbours shapes no segment.
@@ -431,9 +453,14 @@ impl Rendition {
     /// told with the next group alone.
     fn is_told(&self, frame: &Frame) -> bool {
         let opens = frame.random_access && self.tracks.first().is_some_and(|t| t.id == frame.track);
+        opens || self.tells_of(frame.track)
+    }
+
+    /// Whether the open group tells of this track as it is now.
+    fn tells_of(&self, track: TrackId) -> bool {
         let open = self.publisher.broadcast().tracks();
-        let of = |tracks: &[Track]| tracks.iter().find(|t| t.id == frame.track).cloned();
-        opens || of(&open) == of(&self.tracks)
+        let of = |tracks: &[Track]| tracks.iter().find(|t| t.id == track).cloned();
+        of(&open) == of(&self.tracks)
     }
 
     /// A worker that goes on where another stopped tells times of its own; they only go forward.

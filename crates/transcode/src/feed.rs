@@ -16,8 +16,9 @@ use crate::board::Board;
 use crate::silence::Silence;
 use crate::worker::write_all;
 
-/// A worker that is further behind goes on with the newest group: whole groups are left out.
-const MAX_LATENCY: Span = Span::from_secs(4);
+/// A worker that is further behind goes on with the newest group: whole groups are left out. One
+/// that was found to hang was fed nothing for half as long, and its group is a while older still.
+const MAX_LATENCY: Span = Span::from_secs(6);
 /// Groups that one may have stopped in.
 const GROUPS: usize = 4;
 /// How often silence is looked for.

@@ -316,3 +316,24 @@ async fn sound_of_another_encoder_waits_for_the_group_that_tells_of_it() {
     assert_eq!(times(1).count(), 1, "that of the first alone");
     assert_eq!(times(0).count(), 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_next_worker_begins_with_opens_a_group_only_where_one_is_due() {
+    let ladder = ladder(vec![rung("high", VideoCodec::H264)]);
+    let (hub, mut assembly) = assembly(&ladder);
+    let now = Instant::now();
+    assembly.follow(&[picture()].into(), now);
+    assembly.decide(decision(&ladder), now);
+    assembly.track(TOP, picture(), now);
+    let mut played = |pictures: &[(i64, bool)]| {
+        for (ms, key) in pictures {
+            assembly.frame(TOP, &frame(*ms, *key), now);
+        }
+        read(&hub, "high")[0]
+    };
+    assert_eq!(played(&[(0, true), (20, false)]), (0, 0));
+    assert_eq!(played(&[(40, true)]), (0, 0), "it goes on");
+    assert_eq!(played(&[(200, true)]), (0, 200), "pictures are missing");
+    let due = [(980, true), (1_000, true)];
+    assert_eq!(played(&due), (0, 1_000));
+}
