@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hub::{Event, Join, Listing, Options, Rendition, Subscriber};
+use hub::{Broadcast, Event, Join, Listing, Options, Rendition, Subscriber};
 use media::{Span, Timestamp};
 use packager::{Counters, Effect, Packager, RenditionId, Restored};
 use tokio::sync::watch;
@@ -48,6 +48,7 @@ pub struct Driver<O> {
 
 struct Feed {
     name: Arc<str>,
+    broadcast: Broadcast,
     id: RenditionId,
     reader: Subscriber,
     batch: Vec<Event>,
@@ -100,7 +101,12 @@ impl<O: Observer> Driver<O> {
                     return self.packager.state();
                 }
                 () = listing.changed() => self.follow(&listing.renditions()),
-                ready = poll_fn(|cx| poll_feeds(&mut self.feeds, cx)) => self.package(ready),
+                ready = poll_fn(|cx| poll_feeds(&mut self.feeds, cx)) => {
+                    self.package(ready);
+                    if self.feeds[ready].ended {
+                        self.follow(&listing.renditions());
+                    }
+                }
                 () = deadline => self.packager.tick((self.clock)()),
             }
             self.publish(None);
@@ -123,9 +129,12 @@ impl<O: Observer> Driver<O> {
 
     /// Follows the renditions that are new, lets go of those that are gone.
     fn follow(&mut self, renditions: &[Rendition]) {
-        for gone in self.feeds.extract_if(.., |f| {
-            f.ended && !renditions.iter().any(|r| r.id == f.name)
-        }) {
+        let gone = |feed: &mut Feed| {
+            let name = renditions.iter().find(|r| r.id == feed.name);
+            // What is left of one that is gone is packaged, unless another has its name already.
+            name.map_or(feed.ended, |r| !r.broadcast.is(&feed.broadcast))
+        };
+        for gone in self.feeds.extract_if(.., gone) {
             self.packager.remove_rendition(gone.id);
         }
         for rendition in renditions {
@@ -134,6 +143,7 @@ impl<O: Observer> Driver<O> {
             }
             self.feeds.push(Feed {
                 name: Arc::clone(&rendition.id),
+                broadcast: rendition.broadcast.clone(),
                 id: self.packager.add_rendition(&rendition.id),
                 reader: rendition.broadcast.subscribe(Options {
                     join: Join::Newest,

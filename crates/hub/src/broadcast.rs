@@ -75,6 +75,12 @@ impl Broadcast {
         Subscriber::new(Arc::clone(&self.shared), options)
     }
 
+    /// Whether this is the very same one: not another that has its name now.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// The tracks of the newest group; empty before the first one.
     #[must_use]
     pub fn tracks(&self) -> Arc<[Track]> {

@@ -51,6 +51,21 @@ impl Ladder {
         self.video.iter().any(|rung| rung.codec == VideoCodec::Copy)
     }
 
+    /// Whether an output is passed on as it came; `None` for one that the ladder does not have.
+    #[must_use]
+    pub fn copies(&self, output: Output) -> Option<bool> {
+        match output {
+            Output::Video(place) => {
+                let rung = self.video.get(usize::from(place))?;
+                Some(rung.codec == VideoCodec::Copy)
+            }
+            Output::Audio(rung, _) => {
+                let rung = self.audio.get(usize::from(rung))?;
+                Some(rung.codec == AudioCodec::Copy)
+            }
+        }
+    }
+
     /// Whether there is anything for a worker to do.
     #[must_use]
     pub fn encodes(&self) -> bool {

@@ -9,7 +9,7 @@ use ladder::{AudioCodec, Decision, Ladder, Output, VideoCodec};
 use media::{Frame, Span, Timestamp, Track, TrackId, TrackKind};
 use tokio::time::Instant;
 
-use crate::queue::Queue;
+use crate::queue::{Queue, Sound};
 
 /// Encoders open at different times; what a rendition consists of is waited for this long.
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(1_500);
@@ -110,7 +110,7 @@ impl Assembly {
     pub(crate) fn decide(&mut self, decision: Decision, now: Instant) {
         let ladder = &self.ladder;
         let stays = |place: u8| {
-            decision.rung(place).is_some() || copies(ladder, Output::Video(place)) == Some(true)
+            decision.rung(place).is_some() || ladder.copies(Output::Video(place)) == Some(true)
         };
         self.renditions.retain(|r| r.place.is_none_or(stays));
         self.tracks.retain(|output, _| match output {
@@ -124,6 +124,11 @@ impl Assembly {
         }
         self.renditions = renditions;
         self.publish(now);
+    }
+
+    /// It is fitted anew to what comes next.
+    pub(crate) fn forget_decision(&mut self) {
+        self.decision = None;
     }
 
     pub(crate) const fn decision(&self) -> Option<&Decision> {
@@ -141,7 +146,10 @@ impl Assembly {
         if self.tracks.is_empty() {
             self.deadline = Some(now + PATIENCE);
         }
-        self.tracks.insert(output, track);
+        if self.tracks.get(&output) != Some(&track) {
+            self.early.retain(|(of, _)| *of != output);
+            self.tracks.insert(output, track);
+        }
         self.number(output);
         self.publish(now);
     }
@@ -201,7 +209,7 @@ impl Assembly {
 
     /// How far the worker has come; what is copied does not pass through it.
     fn note(&mut self, output: Output, frame: &Frame) {
-        if copies(&self.ladder, output) != Some(false) {
+        if self.ladder.copies(output) != Some(false) {
             return;
         }
         let end = frame.pts + frame.duration.unwrap_or(Span::ZERO);
@@ -225,10 +233,9 @@ impl Assembly {
     fn publish(&mut self, now: Instant) {
         let sounds: Vec<Track> = self.sounds();
         for rendition in &mut self.renditions {
-            let video = rendition
-                .place
-                .map(|place| self.tracks.get(&Output::Video(place)));
-            rendition.tell(video.map(|track| track.map(picture)), &sounds);
+            let pictures = rendition.place.map(Output::Video);
+            let pictures = pictures.and_then(|output| self.tracks.get(&output));
+            rendition.tell(pictures.map(picture), &sounds);
         }
         if self.waits(now) {
             return;
@@ -362,24 +369,10 @@ impl Assembly {
     pub(crate) fn ladder(&self) -> &Arc<Ladder> {
         &self.ladder
     }
-
-    /// Whether an output is passed on as it came; `None` for one that the ladder does not have.
-    pub(crate) fn copies(&self, output: Output) -> Option<bool> {
-        copies(&self.ladder, output)
-    }
 }
 
-fn copies(ladder: &Ladder, output: Output) -> Option<bool> {
-    match output {
-        Output::Video(place) => {
-            let rung = ladder.video.get(usize::from(place))?;
-            Some(rung.codec == VideoCodec::Copy)
-        }
-        Output::Audio(rung, _) => {
-            let rung = ladder.audio.get(usize::from(rung))?;
-            Some(rung.codec == AudioCodec::Copy)
-        }
-    }
+fn find(tracks: &[Track], id: TrackId) -> Option<&Track> {
+    tracks.iter().find(|t| t.id == id)
 }
 
 /// As a rendition numbers it.
@@ -393,8 +386,9 @@ fn picture(track: &Track) -> Track {
 impl Rendition {
     /// Its tracks from the next group on; of pictures that another encoder is still to tell of, what
     /// they were.
-    fn tell(&mut self, video: Option<Option<Track>>, sounds: &[Track]) {
-        let video = video.and_then(|told| told.or_else(|| self.tracks.first().cloned()));
+    fn tell(&mut self, pictures: Option<Track>, sounds: &[Track]) {
+        let known = self.place.and_then(|_| self.tracks.first().cloned());
+        let video = pictures.or(known);
         let tracks: Arc<[Track]> = video.into_iter().chain(sounds.iter().cloned()).collect();
         if self.tracks != tracks {
             self.publisher.set_tracks(Arc::clone(&tracks));
@@ -403,10 +397,8 @@ impl Rendition {
     }
 
     fn picture(&mut self, frame: &Frame) {
-        let due: Vec<Frame> = self.queue.picture(frame.dts).collect();
-        for sound in due {
-            self.push(sound);
-        }
+        let due: Vec<Sound> = self.queue.picture(frame.dts).collect();
+        self.push_all(due);
         let mut frame = frame.clone();
         frame.track = container::ingest::video_track(0);
         frame.random_access &= !self.goes_on(&frame);
@@ -414,7 +406,7 @@ impl Rendition {
             self.note_keyframe(frame.pts);
         }
         self.reached = self.reached.max(Some(frame.pts));
-        self.push(frame);
+        self.push(frame, &Arc::clone(&self.tracks));
     }
 
     /// Whether it only follows the picture before it, keyframe or not: the next worker has to begin
@@ -443,32 +435,39 @@ impl Rendition {
     fn sound(&mut self, id: TrackId, frame: &Frame) {
         let mut frame = frame.clone();
         frame.track = id;
-        let due: Vec<Frame> = self.queue.sound(frame).collect();
-        for sound in due {
-            self.push(sound);
+        let sound = (frame, Arc::clone(&self.tracks));
+        let due: Vec<Sound> = self.queue.sound(sound).collect();
+        self.push_all(due);
+    }
+
+    fn push_all(&mut self, sounds: Vec<Sound>) {
+        for (frame, tracks) in sounds {
+            self.push(frame, &tracks);
         }
     }
 
-    /// Whether the group that the frame comes into tells of its track as it is now: another set is
-    /// told with the next group alone.
-    fn is_told(&self, frame: &Frame) -> bool {
-        let opens = frame.random_access && self.tracks.first().is_some_and(|t| t.id == frame.track);
-        opens || self.tells_of(frame.track)
+    /// Whether the group that the frame comes into tells of its track as it was when the frame came:
+    /// another set is told with the next group alone.
+    fn is_told(&self, frame: &Frame, tracks: &Arc<[Track]>) -> bool {
+        let open = self.publisher.broadcast().tracks();
+        let lead = tracks.first().is_some_and(|t| t.id == frame.track);
+        let opens = lead && frame.random_access && Arc::ptr_eq(tracks, &self.tracks);
+        let own = find(tracks, frame.track);
+        own.is_some() && (opens || own == find(&open, frame.track))
     }
 
     /// Whether the open group tells of this track as it is now.
     fn tells_of(&self, track: TrackId) -> bool {
         let open = self.publisher.broadcast().tracks();
-        let of = |tracks: &[Track]| tracks.iter().find(|t| t.id == track).cloned();
-        of(&open) == of(&self.tracks)
+        find(&open, track) == find(&self.tracks, track)
     }
 
     /// A worker that goes on where another stopped tells times of its own; they only go forward.
-    fn push(&mut self, mut frame: Frame) {
+    fn push(&mut self, mut frame: Frame, tracks: &Arc<[Track]>) {
         if let Some(last) = self.last.get(&frame.track) {
             frame.dts = frame.dts.max(*last + LEAST);
         }
-        if frame.dts > frame.pts || !self.is_told(&frame) {
+        if frame.dts > frame.pts || !self.is_told(&frame, tracks) {
             return;
         }
         let (track, dts) = (frame.track, frame.dts);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use ladder::{Decision, Health, Output};
+use ladder::{Decision, Health, Ladder, Output};
 use media::{Span, Timestamp};
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -165,6 +165,10 @@ impl Board {
         inner.phase = Phase::Starting;
         inner.pid = pid;
         inner.health = Health::default();
+        // How far behind it is begins to count with its first frame.
+        for output in inner.outputs.values_mut() {
+            output.reached = None;
+        }
     }
 
     pub(crate) fn note_ended(&self, ended: &Ended, looping: bool) {
@@ -187,14 +191,14 @@ impl Board {
         self.inner.lock().health = health;
     }
 
-    pub(crate) fn note_decision(&self, decision: &Decision, names: Vec<String>) {
+    pub(crate) fn note_decision(&self, decision: &Decision, ladder: &Ladder) {
         let mut inner = self.inner.lock();
         inner.decision = Some(decision.clone());
         inner.outputs.retain(|output, _| match output {
             Output::Video(place) => decision.rung(*place).is_some(),
-            Output::Audio(rung, _) => usize::from(*rung) < names.len(),
+            Output::Audio(..) => ladder.copies(*output) == Some(false),
         });
-        inner.names = names;
+        inner.names = ladder.audio.iter().map(|r| r.name.clone()).collect();
     }
 
     pub(crate) fn note_fed(&self, dts: Timestamp) {

@@ -90,7 +90,7 @@ impl Routes {
         let route = self.outputs.iter().find(|(id, _)| *id == frame.track);
         for output in route.iter().flat_map(|(_, outputs)| outputs) {
             // The ladder may have been edited since the group opened.
-            if assembly.copies(*output) != Some(true) {
+            if assembly.ladder().copies(*output) != Some(true) {
                 continue;
             }
             assembly.frame(*output, frame, Instant::now());

@@ -8,10 +8,12 @@ use container::wire::{self, Message};
 use hub::{Broadcast, Event, Join, Options};
 use ladder::{Job, Ladder, Order};
 use media::{Span, Timestamp, Track, TrackId, TrackKind};
+use parking_lot::Mutex;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::assembly::Assembly;
 use crate::board::Board;
 use crate::silence::Silence;
 use crate::worker::write_all;
@@ -27,7 +29,11 @@ const TICK: Duration = Duration::from_millis(100);
 /// Feeds one worker.
 pub(crate) struct Feed<'a, C> {
     pub(crate) programme: &'a Broadcast,
+    /// What is wanted, and what the worker was told.
     pub(crate) ladder: watch::Receiver<Arc<Ladder>>,
+    pub(crate) told: Arc<Ladder>,
+    pub(crate) assembly: &'a Mutex<Assembly>,
+    pub(crate) silence: &'a Mutex<Silence>,
     pub(crate) board: &'a Board,
     pub(crate) clock: &'a C,
     pub(crate) hold: watch::Receiver<bool>,
@@ -39,7 +45,6 @@ struct Told {
     tracks: Option<Arc<[Track]>>,
     kinds: Vec<(TrackId, TrackKind)>,
     lost: bool,
-    silence: Silence,
 }
 
 impl<C: Fn() -> Timestamp> Feed<'_, C> {
@@ -67,17 +72,17 @@ impl<C: Fn() -> Timestamp> Feed<'_, C> {
                         return Ok(());
                     }
                     let ladder = Arc::clone(&self.ladder.borrow_and_update());
-                    put_order(&Order::Job(Box::new(edited(&ladder))), &mut chunks);
+                    self.edit(ladder, &mut chunks);
                 }
                 () = reader.next(&mut batch) => {
                     for event in batch.drain(..) {
                         if let Event::End(_) = event {
                             return Ok(());
                         }
-                        told.put(event, (self.clock)(), self.board, &mut chunks);
+                        self.put(event, &mut told, &mut chunks);
                     }
                 }
-                _ = tick.tick() => self.hold(&told, &mut chunks),
+                _ = tick.tick() => self.hold(&mut chunks),
             }
         }
     }
@@ -90,9 +95,58 @@ impl<C: Fn() -> Timestamp> Feed<'_, C> {
         before.map_or(Join::Newest, |group| Join::From(group.id))
     }
 
-    fn hold(&self, told: &Told, chunks: &mut Vec<Bytes>) {
-        let copies = self.ladder.borrow().copies_video();
-        let holds = told.silence.holds((self.clock)(), copies);
+    /// Renditions are put together by just those ladders that the worker hears of: of two edits that
+    /// undo each other it may hear nothing.
+    fn edit(&mut self, ladder: Arc<Ladder>, chunks: &mut Vec<Bytes>) {
+        if ladder == self.told {
+            return;
+        }
+        put_order(&Order::Job(Box::new(edited(&ladder))), chunks);
+        self.told = Arc::clone(&ladder);
+        self.assembly.lock().set_ladder(ladder, Instant::now());
+    }
+
+    fn put(&self, event: Event, told: &mut Told, chunks: &mut Vec<Bytes>) {
+        match event {
+            Event::Group {
+                id,
+                tracks,
+                spliced,
+            } => {
+                told.put_tracks(&tracks, chunks);
+                let lost = std::mem::take(&mut told.lost);
+                let group = Message::Group {
+                    rendition: 0,
+                    id,
+                    spliced,
+                    lost,
+                };
+                wire::put(&group, chunks);
+            }
+            Event::Frame(frame) => {
+                let kind = told.kinds.iter().find(|(id, _)| *id == frame.track);
+                if let Some((_, kind)) = kind {
+                    let mut silence = self.silence.lock();
+                    silence.note(*kind, frame.dts, (self.clock)());
+                }
+                self.board.note_fed(frame.dts);
+                let frame = Message::Frame {
+                    rendition: 0,
+                    frame,
+                };
+                wire::put(&frame, chunks);
+            }
+            Event::Skipped { groups, frames } => {
+                told.lost = true;
+                self.board.note_skipped(groups, frames);
+            }
+            Event::End(_) => {}
+        }
+    }
+
+    fn hold(&self, chunks: &mut Vec<Bytes>) {
+        let copies = self.told.copies_video();
+        let holds = self.silence.lock().holds((self.clock)(), copies);
         self.board
             .note_hold(holds.video.is_some() || holds.audio.is_some());
         if !*self.hold.borrow() {
@@ -110,45 +164,6 @@ impl<C: Fn() -> Timestamp> Feed<'_, C> {
 }
 
 impl Told {
-    fn put(&mut self, event: Event, now: Timestamp, board: &Board, chunks: &mut Vec<Bytes>) {
-        match event {
-            Event::Group {
-                id,
-                tracks,
-                spliced,
-            } => {
-                self.put_tracks(&tracks, chunks);
-                let lost = std::mem::take(&mut self.lost);
-                let group = Message::Group {
-                    rendition: 0,
-                    id,
-                    spliced,
-                    lost,
-                };
-                wire::put(&group, chunks);
-            }
-            Event::Frame(frame) => {
-                let kind = self.kinds.iter().find(|(id, _)| *id == frame.track);
-                if let Some((_, kind)) = kind {
-                    self.silence.note(*kind, frame.dts, now);
-                }
-                board.note_fed(frame.dts);
-                wire::put(
-                    &Message::Frame {
-                        rendition: 0,
-                        frame,
-                    },
-                    chunks,
-                );
-            }
-            Event::Skipped { groups, frames } => {
-                self.lost = true;
-                board.note_skipped(groups, frames);
-            }
-            Event::End(_) => {}
-        }
-    }
-
     fn put_tracks(&mut self, tracks: &Arc<[Track]>, chunks: &mut Vec<Bytes>) {
         if self.tracks.as_ref() == Some(tracks) {
             return;

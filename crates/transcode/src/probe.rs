@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use ladder::Capabilities;
+use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -12,6 +13,8 @@ use crate::error::Error;
 
 /// Opening a dozen encoders and devices takes a second where it works.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes of an answer: a real one has a thousand.
+const MOST: u64 = 1 << 20;
 
 /// Asks the worker program what it can encode with.
 ///
@@ -29,15 +32,24 @@ pub async fn probe(program: &Path) -> Result<Capabilities, Error> {
         path: program.to_owned(),
         why,
     };
-    let done = timeout(PATIENCE, command.output())
+    let failed = |source| Error::Start {
+        path: program.to_owned(),
+        source,
+    };
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(failed)?;
+    let mut told = Vec::new();
+    let asking = async {
+        if let Some(out) = child.stdout.take() {
+            out.take(MOST).read_to_end(&mut told).await?;
+        }
+        child.wait().await
+    };
+    let status = timeout(PATIENCE, asking)
         .await
         .map_err(|_| answer("it took too long".to_owned()))?
-        .map_err(|source| Error::Start {
-            path: program.to_owned(),
-            source,
-        })?;
-    if !done.status.success() {
-        return Err(answer(done.status.to_string()));
+        .map_err(failed)?;
+    if !status.success() {
+        return Err(answer(status.to_string()));
     }
-    serde_json::from_slice(&done.stdout).map_err(|error| answer(error.to_string()))
+    serde_json::from_slice(&told).map_err(|error| answer(error.to_string()))
 }

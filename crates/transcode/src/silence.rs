@@ -33,14 +33,17 @@ pub(crate) struct Holds {
 }
 
 impl Silence {
-    /// A frame came at UTC `now`.
+    /// A frame came at UTC `now`; one that came before, and is told to the next worker, says nothing.
     pub(crate) fn note(&mut self, kind: TrackKind, dts: Timestamp, now: Timestamp) {
-        let arrival = Some(Arrival { at: now, dts });
-        match kind {
-            TrackKind::Video => self.video = arrival,
-            TrackKind::Audio => self.audio = arrival,
+        let last = match kind {
+            TrackKind::Video => &mut self.video,
+            TrackKind::Audio => &mut self.audio,
             _ => return,
+        };
+        if last.is_some_and(|last| dts <= last.dts) {
+            return;
         }
+        *last = Some(Arrival { at: now, dts });
         let ahead = dts - now;
         self.ahead = Some(match self.ahead {
             Some((most, since)) if now - since < WATCHED => (most.max(ahead), since),
@@ -127,6 +130,18 @@ mod tests {
     fn beside_a_copy_only_sound_is_held_and_no_further_than_pictures() {
         let holds = played(4_000).holds(at(60_000), true);
         assert_eq!((holds.video, holds.audio), (None, Some(at(3_960))));
+    }
+
+    #[test]
+    fn what_is_told_again_is_no_arrival() {
+        let mut silence = played(8_000);
+        let before = silence.holds(at(20_000), false);
+        for n in 100..200 {
+            silence.note(TrackKind::Video, at(n * 40), at(20_000));
+            silence.note(TrackKind::Audio, at(n * 40), at(20_000));
+        }
+        assert_eq!(silence.holds(at(20_000), false), before);
+        assert_eq!(before.video, Some(at(19_500)));
     }
 
     #[test]

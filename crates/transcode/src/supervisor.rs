@@ -11,7 +11,7 @@ use media::{Frame, Span, Timestamp, TrackKind};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, ChildStderr};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::assembly::Assembly;
@@ -20,13 +20,18 @@ use crate::board::Board;
 use crate::copy;
 use crate::feed::Feed;
 use crate::lines::Lines;
+use crate::silence::Silence;
 use crate::watchdog::Watchdog;
 use crate::worker::{Ended, Worker};
 
+/// A frame that is ahead of UTC by more would keep all that follow from being published.
+const AHEAD: Span = Span::from_secs(86_400);
 /// The longest message: a picture of 8K that hardly compresses.
 const MOST: usize = 64 << 20;
 /// Warnings that are passed on, a second, and lines of its standard error among them.
 const LINES: u32 = 10;
+/// Characters of one.
+const TEXT: usize = 500;
 /// What a rate counts in, at most: 1001 is far below.
 const RATE: u32 = 1_000_000;
 /// The longest side of a picture that workers make.
@@ -60,7 +65,10 @@ pub struct Transcode<C, O> {
     ladder: watch::Receiver<Arc<Ladder>>,
     /// Whether the picture is held while media is away.
     hold: watch::Receiver<bool>,
+    /// Another worker is asked for, and a ladder that is fitted anew.
+    restart: Arc<Notify>,
     pub(crate) assembly: Mutex<Assembly>,
+    silence: Mutex<Silence>,
     board: Arc<Board>,
     /// Warnings of this second.
     said: Mutex<(Instant, u32)>,
@@ -75,7 +83,11 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
     pub fn new(
         program: PathBuf,
         (programme, presentation): (Broadcast, Presentation),
-        (ladder, hold): (watch::Receiver<Arc<Ladder>>, watch::Receiver<bool>),
+        (ladder, hold, restart): (
+            watch::Receiver<Arc<Ladder>>,
+            watch::Receiver<bool>,
+            Arc<Notify>,
+        ),
         (board, spawn): (Arc<Board>, fn(Relay)),
         (clock, observer): (C, O),
     ) -> Self {
@@ -85,7 +97,9 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
             programme,
             ladder,
             hold,
+            restart,
             assembly: Mutex::new(Assembly::new(presentation, first, spawn)),
+            silence: Mutex::default(),
             board,
             said: Mutex::new((Instant::now(), 0)),
             clock,
@@ -95,12 +109,21 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
 
     /// Runs until the programme ends. Dropping it ends the worker and the renditions.
     pub async fn run(self) {
-        // An edit comes to the assembly before the worker hears of it.
+        let mut ladder = self.ladder.clone();
         tokio::select! {
             biased;
             () = copy::follow(&self.programme, &self.assembly) => {}
-            () = self.follow_edits() => {}
+            () = async { while ladder.changed().await.is_ok() {} } => {}
             () = self.supervise() => {}
+        }
+    }
+
+    /// While there is no worker edits come to the assembly at once.
+    async fn without_worker(&self, until: impl Future<Output = ()>) {
+        tokio::select! {
+            biased;
+            () = self.follow_edits() => {}
+            () = until => {}
         }
     }
 
@@ -115,15 +138,32 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
     async fn supervise(&self) {
         let mut backoff = Backoff::default();
         loop {
-            self.until_needed().await;
+            self.without_worker(self.until_needed()).await;
             let began = Instant::now();
             let ended = self.work().await;
             let lived = began.elapsed();
-            let wait = backoff.after(lived);
+            let wait = match ended {
+                Ended::Behind | Ended::Restart => Duration::ZERO,
+                _ => backoff.after(lived),
+            };
             self.board.note_ended(&ended, backoff.is_looping());
             self.observer.ended(&ended, lived, wait);
-            self.assembly.lock().note_loss();
-            sleep(wait).await;
+            self.note_gone(&ended);
+            let asked = async {
+                tokio::select! {
+                    () = sleep(wait) => {}
+                    () = self.restart.notified() => {}
+                }
+            };
+            self.without_worker(asked).await;
+        }
+    }
+
+    fn note_gone(&self, ended: &Ended) {
+        let mut assembly = self.assembly.lock();
+        assembly.note_loss();
+        if let Ended::Failed | Ended::Restart = ended {
+            assembly.forget_decision();
         }
     }
 
@@ -152,6 +192,9 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
         let feed = Feed {
             programme: &self.programme,
             ladder: self.ladder.clone(),
+            told: Arc::new(job.ladder.clone()),
+            assembly: &self.assembly,
+            silence: &self.silence,
             board: &self.board,
             clock: &self.clock,
             hold: self.hold.clone(),
@@ -167,6 +210,7 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
             ended = gone => Some(ended),
             ended = watch(&watchdog) => Some(ended),
             ended = self.outdated() => Some(ended),
+            () = self.restart.notified() => Some(Ended::Restart),
             () = self.listen(worker.stderr.take()) => None,
         };
         self.bury(worker.child, verdict).await
@@ -204,9 +248,13 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
     }
 
     pub(crate) fn job(&self) -> Job {
-        let assembly = self.assembly.lock();
+        let mut assembly = self.assembly.lock();
         let nanos = |at: Timestamp| at.as_nanos();
-        let ladder = Ladder::clone(&self.ladder.borrow());
+        let ladder = Arc::clone(&self.ladder.borrow());
+        if ladder != *assembly.ladder() {
+            assembly.set_ladder(Arc::clone(&ladder), Instant::now());
+        }
+        let ladder = Ladder::clone(&ladder);
         // The ladder may have changed since it was decided on.
         let source = assembly.decision().map(|d| d.source);
         Job {
@@ -257,6 +305,9 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
                 Ok(())
             }
             Message::Frame { rendition, frame } => {
+                if frame.dts.max(frame.pts) > (self.clock)() + AHEAD {
+                    return Err(self.protest("its times are a day ahead"));
+                }
                 if let Some(output) = self.output(rendition) {
                     self.publish(output, frame);
                 }
@@ -278,7 +329,7 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
     /// One that the ladder has encoded; another is of a ladder that was edited meanwhile.
     fn output(&self, number: u16) -> Option<Output> {
         let assembly = self.assembly.lock();
-        Output::of(number).filter(|output| assembly.copies(*output) == Some(false))
+        Output::of(number).filter(|output| assembly.ladder().copies(*output) == Some(false))
     }
 
     fn hear(&self, text: &[u8], watchdog: &Mutex<Watchdog>) -> Result<(), Ended> {
@@ -289,11 +340,10 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
                 if !is_sound(&decision) {
                     return Err(self.protest("it makes what nobody can"));
                 }
-                let ladder = Arc::clone(&self.ladder.borrow());
-                let names = ladder.audio.iter().map(|r| r.name.clone()).collect();
-                self.board.note_decision(&decision, names);
                 self.observer.decided(&decision);
-                self.assembly.lock().decide(decision, Instant::now());
+                let mut assembly = self.assembly.lock();
+                self.board.note_decision(&decision, assembly.ladder());
+                assembly.decide(decision, Instant::now());
             }
             Report::Health(health) => {
                 watchdog.lock().note(&health, Instant::now());
@@ -332,8 +382,9 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
         }
         *count += 1;
         if *count <= LINES {
-            self.board.note_warning(text);
-            self.observer.warned(text);
+            let text: String = text.chars().take(TEXT).collect();
+            self.board.note_warning(&text);
+            self.observer.warned(&text);
         }
     }
 }

@@ -34,6 +34,8 @@ pub enum Ended {
     Protocol,
     /// The ladder changed, and it was too far behind to hear of that soon.
     Behind,
+    /// Somebody asked for another one.
+    Restart,
 }
 
 impl Ended {
@@ -48,6 +50,7 @@ impl Ended {
             Self::Failed => "failed",
             Self::Protocol => "protocol",
             Self::Behind => "behind",
+            Self::Restart => "restart",
         }
     }
 }
@@ -62,6 +65,7 @@ impl fmt::Display for Ended {
             Self::Failed => f.write_str("it cannot do its job"),
             Self::Protocol => f.write_str("what it sends cannot be read"),
             Self::Behind => f.write_str("killed: too far behind to hear of an edit"),
+            Self::Restart => f.write_str("killed: a restart was asked for"),
         }
     }
 }

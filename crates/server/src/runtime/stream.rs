@@ -259,9 +259,12 @@ impl Stream {
         }
     }
 
-    /// Lets the publishers go, pulls anew and packages anew.
+    /// Lets the publishers go, pulls, transcodes and packages anew.
     pub(crate) async fn restart(&self) {
         self.kick();
+        if let Some(transcoding) = &self.transcoding {
+            transcoding.restart();
+        }
         lock(&self.pulls).clear();
         self.packaging.restart(Stop::Freeze).await;
         self.follow_pulls(&self.config().all_inputs());

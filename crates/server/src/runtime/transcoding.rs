@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use hub::{Broadcast, Presentation};
 use ladder::{Capabilities, Decision, Ladder};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
 use transcode::{Board, Ended, Observer, State, Transcode};
 
@@ -49,6 +49,7 @@ impl Probed {
 pub(crate) struct Transcoding {
     ladder: watch::Sender<Arc<Ladder>>,
     hold: watch::Sender<bool>,
+    restart: Arc<Notify>,
     board: Arc<Board>,
 }
 
@@ -64,6 +65,7 @@ impl Transcoding {
         let (ladder, wanted) = watch::channel(Arc::new(ladder));
         let (hold, held) = watch::channel(true);
         let board = Arc::new(Board::default());
+        let restart = Arc::new(Notify::new());
         let watcher = Watcher {
             stream: stream.to_owned(),
             events: events.clone(),
@@ -71,7 +73,7 @@ impl Transcoding {
         let transcode = Transcode::new(
             PathBuf::from(program),
             (programme, presentation),
-            (wanted, held),
+            (wanted, held, Arc::clone(&restart)),
             (Arc::clone(&board), |relay| {
                 tokio::spawn(relay.run());
             }),
@@ -87,8 +89,14 @@ impl Transcoding {
         Self {
             ladder,
             hold,
+            restart,
             board,
         }
+    }
+
+    /// Another worker, at once, and a ladder that is fitted anew to what comes.
+    pub(super) fn restart(&self) {
+        self.restart.notify_one();
     }
 
     /// Another ladder: rungs that stay as they are go on undisturbed.

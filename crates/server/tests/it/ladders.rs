@@ -153,9 +153,16 @@ async fn media_is_away_and_the_picture_is_held() {
         r["status"] == "hold" && r["transcoder"]["held"] == true
     })
     .await;
-    let newest = runtime(&s, "n").await["segment"].as_u64().unwrap();
-    let held = runs(&s, |r| r["segment"].as_u64() > Some(newest + 2)).await;
-    assert_eq!(held["status"], "hold", "segments come while nothing does");
+    let held_on = async || {
+        let newest = runtime(&s, "n").await["segment"].as_u64().unwrap();
+        let held = runs(&s, |r| r["segment"].as_u64() > Some(newest + 2)).await;
+        assert_eq!(held["status"], "hold", "segments come while nothing does");
+    };
+    held_on().await;
+    let pid = runtime(&s, "n").await["transcoder"]["pid"].clone();
+    ended(&pid.to_string()).await;
+    runs(&s, |r| r["transcoder"]["restarts"] == 1).await;
+    held_on().await;
     let _encoder = push(&s, &dir.path().join("clip.mp4"), "k1");
     runs(&s, |r| r["status"] == "live").await;
     let url = format!("http://{}/n/v0.m3u8", s.http);
@@ -205,6 +212,68 @@ async fn beside_a_copy_and_through_edits() {
     let _again = push(&s, &dir.path().join("clip.mp4"), "k1");
     let plain = runs(&s, |r| r["segment"].as_u64() > Some(newest)).await;
     assert_eq!(plain["transcoder"], Value::Null);
+    s.stop().await;
+}
+
+/// Waits until segments come that were not there before, in the playlist that is listed first.
+async fn grows(s: &Running) {
+    let live = s.until("/n/index.m3u8", |a| a.status == 200).await.body;
+    let first = live.lines().find(|l| l.ends_with(".m3u8")).unwrap();
+    let newest = |a: &crate::server::Answer| {
+        let mut segments = a.body.lines().rev().filter(|l| l.ends_with(".m4s"));
+        segments.next().map(str::to_owned)
+    };
+    let path = format!("/n/{first}");
+    let before = newest(&s.get(&path).await);
+    s.until(&path, |a| a.status == 200 && newest(a) > before)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rungs_come_and_go_and_playlists_go_on() {
+    let (high, low) = (rung("180p", 180), rung("90p", 90));
+    let (_dir, s, _encoder) = start(&json!([high, low])).await;
+    let both = |a: &crate::server::Answer| a.body.contains("v0-90p.m3u8");
+    s.until("/n/index.m3u8", both).await;
+    let edit = async |video: &Value| {
+        let patch = json!({"transcode": {"video": video}});
+        let changed = s.api("PATCH", "/streams/n", &patch).await;
+        assert_eq!(changed.status, 200, "{}", changed.body);
+    };
+    for video in [
+        json!([low]),
+        json!([high, low]),
+        json!([low, high]),
+        json!([rung("120p", 120), high, low]),
+    ] {
+        edit(&video).await;
+        let names: Vec<_> = video
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| &r["name"])
+            .collect();
+        runs(&s, |r| {
+            let made = r["transcoder"]["renditions"].as_array().unwrap();
+            names.iter().all(|name| {
+                made.iter()
+                    .any(|m| m["name"] == **name && m["fps"].as_f64() > Some(1.0))
+            })
+        })
+        .await;
+        grows(&s).await;
+    }
+    // Edits that undo each other, faster than anybody follows.
+    for n in 0..20 {
+        let other = rung(&format!("r{n}"), 90);
+        edit(&json!([other, high])).await;
+        edit(&json!([high, low])).await;
+    }
+    runs(&s, |r| r["status"] == "live").await;
+    s.until("/n/index.m3u8", both).await;
+    grows(&s).await;
+    let url = format!("rtmp://{}/live/n@90p", s.rtmp);
+    assert_eq!(size(&url).await, "160,90");
     s.stop().await;
 }
 

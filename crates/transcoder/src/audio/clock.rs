@@ -97,8 +97,7 @@ impl SampleClock {
 
     /// The row begins at a packet's edge.
     fn begin(&mut self, at: i64, count: i64) -> Placing {
-        let from = self.until.map_or(at, |until| until.max(at));
-        let edge = (from + self.packet - 1).div_euclid(self.packet) * self.packet;
+        let edge = self.edge(self.until.map_or(at, |until| until.max(at)));
         let skip = (edge - at).clamp(0, count);
         if skip < count {
             self.next = Some(at + count);
@@ -110,12 +109,21 @@ impl SampleClock {
         }
     }
 
-    /// No sound comes: samples of silence up to `until`.
+    /// Where the first packet begins at or after a sample.
+    fn edge(&self, from: i64) -> i64 {
+        (from + self.packet - 1).div_euclid(self.packet) * self.packet
+    }
+
+    /// No sound comes: samples of silence up to `until`. Where the worker before this one sent some,
+    /// it goes on behind that.
     pub(crate) fn hold(&mut self, until: Timestamp) -> usize {
-        let Some(next) = self.next else {
+        let until = until.to_ticks(self.rate);
+        let oldest = until - self.samples(MOST_FILLED);
+        let begin = || self.until.map(|sent| self.edge(sent.max(oldest)));
+        let Some(next) = self.next.or_else(begin) else {
             return 0;
         };
-        let missing = until.to_ticks(self.rate) - next;
+        let missing = until - next;
         let silence = missing.clamp(0, self.samples(MOST_FILLED));
         self.next = Some(next + silence);
         to_usize(silence)
@@ -236,6 +244,17 @@ mod tests {
         let begins =
             second.next().expect("it began") - 96_000 + i64::try_from(placing.skip).expect("small");
         assert_eq!(begins, sent);
+    }
+
+    #[test]
+    fn a_worker_that_follows_another_holds_on_behind_it() {
+        let sent = Timestamp::from_ticks(1_024 * 50, RATE);
+        let mut clock = SampleClock::new(RATE, 1_024, Some(sent));
+        clock.place(at(0), 4_800);
+        assert_eq!(clock.next(), None, "all of that was heard");
+        assert!(clock.hold(sent + Span::from_secs(1)) > 46_000);
+        let begins = clock.next().expect("it began");
+        assert!(begins >= 1_024 * 50);
     }
 
     proptest! {

@@ -89,6 +89,7 @@ impl RungThread {
             encoder: None,
             gop_ms: job.ladder.gop_ms,
             held: None,
+            shown: None,
             jump: false,
             places: VecDeque::new(),
             packets: Vec::new(),
@@ -139,11 +140,12 @@ impl Drop for RungThread {
     }
 }
 
-/// SVT-AV1 makes no smaller ones; the others take whatever a ladder is fitted to.
+/// Of smaller pictures SVT-AV1 makes none, and x265 3.5 writes beyond its memory; x264 takes
+/// whatever a ladder is fitted to.
 const fn least(codec: VideoCodec) -> u32 {
     match codec {
-        VideoCodec::Av1 => 64,
-        _ => 0,
+        VideoCodec::H265 | VideoCodec::Av1 => 64,
+        VideoCodec::H264 | VideoCodec::Copy => 0,
     }
 }
 
@@ -176,6 +178,8 @@ struct Work {
     gop_ms: u32,
     /// The last picture, as it is encoded.
     held: Option<Picture>,
+    /// The last one that was only decoded, because the worker before this one showed it.
+    shown: Option<Picture>,
     /// What is missing is not filled.
     jump: bool,
     /// Times of pictures within the encoder.
@@ -220,12 +224,16 @@ impl Work {
             Cadence::Grid(grid) => {
                 let fill = grid.picture(shown.pts);
                 let Some(slot) = fill.slot else {
+                    if self.held.is_none() {
+                        self.shown = shown.picture.share();
+                    }
                     return Ok(());
                 };
                 let jumped = std::mem::take(&mut self.jump) && !fill.held.is_empty();
                 if !jumped {
                     self.repeat(fill.held)?;
                 }
+                self.shown = None;
                 self.scale(&shown.picture)?;
                 self.encode_slot(slot, jumped)
             }
@@ -267,6 +275,9 @@ impl Work {
     }
 
     fn repeat(&mut self, slots: std::ops::Range<i64>) -> Result<()> {
+        if let Some(shown) = self.shown.take_if(|_| !slots.is_empty()) {
+            self.scale(&shown)?;
+        }
         for slot in slots {
             self.tally.held.fetch_add(1, Relaxed);
             self.encode_slot(slot, false)?;
