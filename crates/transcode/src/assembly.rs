@@ -9,7 +9,7 @@ use ladder::{AudioCodec, Decision, Ladder, Output, VideoCodec};
 use media::{Frame, Span, Timestamp, Track, TrackId, TrackKind};
 use tokio::time::Instant;
 
-use crate::queue::Queue;
+use crate::queue::{Queue, Sound};
 
 /// Encoders open at different times; what a rendition consists of is waited for this long.
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(1_500);
@@ -134,7 +134,10 @@ impl Assembly {
         if self.tracks.is_empty() {
             self.deadline = Some(now + PATIENCE);
         }
-        self.tracks.insert(output, track);
+        if self.tracks.get(&output) != Some(&track) {
+            self.early.retain(|(of, _)| *of != output);
+            self.tracks.insert(output, track);
+        }
         self.number(output);
         self.publish(now);
     }
@@ -218,10 +221,9 @@ impl Assembly {
     fn publish(&mut self, now: Instant) {
         let sounds: Vec<Track> = self.sounds();
         for rendition in &mut self.renditions {
-            let video = rendition
-                .place
-                .map(|place| self.tracks.get(&Output::Video(place)));
-            rendition.tell(video.map(|track| track.map(picture)), &sounds);
+            let pictures = rendition.place.map(Output::Video);
+            let pictures = pictures.and_then(|output| self.tracks.get(&output));
+            rendition.tell(pictures.map(picture), &sounds);
         }
         if self.waits(now) {
             return;
@@ -359,6 +361,11 @@ impl Assembly {
     pub(crate) fn copies(&self, output: Output) -> Option<bool> {
         copies(&self.ladder, output)
     }
+
+    /// Whether frames of the programme are those of an output, as its tracks say.
+    pub(crate) fn passes_on(&self, output: Output) -> bool {
+        self.copies(output) == Some(true) && self.tracks.contains_key(&output)
+    }
 }
 
 fn copies(ladder: &Ladder, output: Output) -> Option<bool> {
@@ -374,6 +381,10 @@ fn copies(ladder: &Ladder, output: Output) -> Option<bool> {
     }
 }
 
+fn find(tracks: &[Track], id: TrackId) -> Option<&Track> {
+    tracks.iter().find(|t| t.id == id)
+}
+
 /// As a rendition numbers it.
 fn picture(track: &Track) -> Track {
     Track {
@@ -385,8 +396,9 @@ fn picture(track: &Track) -> Track {
 impl Rendition {
     /// Its tracks from the next group on; of pictures that another encoder is still to tell of, what
     /// they were.
-    fn tell(&mut self, video: Option<Option<Track>>, sounds: &[Track]) {
-        let video = video.and_then(|told| told.or_else(|| self.tracks.first().cloned()));
+    fn tell(&mut self, pictures: Option<Track>, sounds: &[Track]) {
+        let known = self.place.and_then(|_| self.tracks.first().cloned());
+        let video = pictures.or(known);
         let tracks: Arc<[Track]> = video.into_iter().chain(sounds.iter().cloned()).collect();
         if self.tracks != tracks {
             self.publisher.set_tracks(Arc::clone(&tracks));
@@ -395,16 +407,14 @@ impl Rendition {
     }
 
     fn picture(&mut self, frame: &Frame) {
-        let due: Vec<Frame> = self.queue.picture(frame.dts).collect();
-        for sound in due {
-            self.push(sound);
-        }
+        let due: Vec<Sound> = self.queue.picture(frame.dts).collect();
+        self.push_all(due);
         let mut frame = frame.clone();
         frame.track = container::ingest::video_track(0);
         if frame.random_access {
             self.note_keyframe(frame.pts);
         }
-        self.push(frame);
+        self.push(frame, &Arc::clone(&self.tracks));
     }
 
     /// A worker's first keyframe lies off the grid: how far from its neighbours shapes no segment.
@@ -421,27 +431,33 @@ impl Rendition {
     fn sound(&mut self, id: TrackId, frame: &Frame) {
         let mut frame = frame.clone();
         frame.track = id;
-        let due: Vec<Frame> = self.queue.sound(frame).collect();
-        for sound in due {
-            self.push(sound);
+        let sound = (frame, Arc::clone(&self.tracks));
+        let due: Vec<Sound> = self.queue.sound(sound).collect();
+        self.push_all(due);
+    }
+
+    fn push_all(&mut self, sounds: Vec<Sound>) {
+        for (frame, tracks) in sounds {
+            self.push(frame, &tracks);
         }
     }
 
-    /// Whether the group that the frame comes into tells of its track as it is now: another set is
-    /// told with the next group alone.
-    fn is_told(&self, frame: &Frame) -> bool {
-        let opens = frame.random_access && self.tracks.first().is_some_and(|t| t.id == frame.track);
+    /// Whether the group that the frame comes into tells of its track as it was when the frame came:
+    /// another set is told with the next group alone.
+    fn is_told(&self, frame: &Frame, tracks: &Arc<[Track]>) -> bool {
         let open = self.publisher.broadcast().tracks();
-        let of = |tracks: &[Track]| tracks.iter().find(|t| t.id == frame.track).cloned();
-        opens || of(&open) == of(&self.tracks)
+        let lead = tracks.first().is_some_and(|t| t.id == frame.track);
+        let opens = lead && frame.random_access && Arc::ptr_eq(tracks, &self.tracks);
+        let own = find(tracks, frame.track);
+        own.is_some() && (opens || own == find(&open, frame.track))
     }
 
     /// A worker that goes on where another stopped tells times of its own; they only go forward.
-    fn push(&mut self, mut frame: Frame) {
+    fn push(&mut self, mut frame: Frame, tracks: &Arc<[Track]>) {
         if let Some(last) = self.last.get(&frame.track) {
             frame.dts = frame.dts.max(*last + LEAST);
         }
-        if frame.dts > frame.pts || !self.is_told(&frame) {
+        if frame.dts > frame.pts || !self.is_told(&frame, tracks) {
             return;
         }
         let (track, dts) = (frame.track, frame.dts);

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use container::wire::{Message, put};
 use hub::{Event, Hub, Limits, Listing, Options, Publisher, Rendition, Subscriber};
 use ladder::{
-    AudioCodec, AudioRung, Decision, Deinterlace, From, Health, Ladder, Report, Source, VideoCodec,
-    VideoRung,
+    AudioCodec, AudioRung, Decision, Deinterlace, From, Health, Ladder, Output, Report, Source,
+    VideoCodec, VideoRung,
 };
 use media::codec::{AacConfig, H264Config, OpusConfig};
 use media::{CodecConfig, Frame, Span, Timestamp, Track, TrackId};
@@ -28,6 +28,9 @@ use crate::watchdog::Watchdog;
 use crate::worker::Ended;
 
 const AVCC: &[u8] = b"\x01\x42\xc0\x1e\xff\xe1\x00\x19\x67\x42\xc0\x1e\xda\x02\x80\xbf\xe5\xc0\x44\x00\x00\x03\x00\x04\x00\x00\x03\x00\xf0\x3c\x58\xba\x80\x01\x00\x04\x68\xce\x0f\xc8";
+/// Beside the numbers of outputs.
+const PROGRAMME: u16 = u16::MAX;
+const MARK: &[u8] = b"tracks:";
 /// When it begins.
 const BASE: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
@@ -93,7 +96,8 @@ struct Stage<'a, C> {
     publisher: Publisher,
     /// How far each output, and the programme, has come.
     at: BTreeMap<u16, Timestamp>,
-    /// Tracks are labelled with a number, and frames hold that of theirs.
+    /// Tracks are labelled with a number, and frames hold that of theirs behind a [`MARK`]. Those
+    /// that nobody told of have none.
     generation: u8,
     sent: BTreeMap<u16, u8>,
     audience: Audience,
@@ -106,8 +110,18 @@ impl<C: Fn() -> Timestamp + Send + Sync> Stage<'_, C> {
                 return;
             }
             yield_now().await;
+            self.forget();
             self.audience.look();
         }
+    }
+
+    /// A worker tells anew of what was passed on as it came meanwhile.
+    fn forget(&mut self) {
+        let assembly = self.transcode.assembly.lock();
+        self.sent.retain(|number, _| {
+            let encoded = |output| assembly.copies(output) == Some(false);
+            *number == PROGRAMME || Output::of(*number).is_some_and(encoded)
+        });
     }
 
     /// What happens next; `None` at the end of what was given.
@@ -118,6 +132,8 @@ impl<C: Fn() -> Timestamp + Send + Sync> Stage<'_, C> {
                 let (bytes, rest) = self.rest.split_at(length.min(self.rest.len()));
                 self.rest = rest;
                 self.say(bytes).await;
+                // It may have told of any tracks.
+                self.sent.retain(|number, _| *number == PROGRAMME);
             }
             1 => {
                 let [output, flags, step, ahead] = self.cut()?;
@@ -202,7 +218,7 @@ impl<C: Fn() -> Timestamp + Send + Sync> Stage<'_, C> {
     }
 
     async fn tell_frame(&mut self, output: u16, flags: u8, times: (Timestamp, Timestamp)) {
-        let sent = self.sent.get(&output).copied().unwrap_or(u8::MAX);
+        let sent = self.sent.get(&output).copied();
         let frame = frame(TrackId(0), flags, times, sent);
         let rendition = output;
         self.tell(&Message::Frame { rendition, frame }).await;
@@ -238,23 +254,26 @@ impl<C: Fn() -> Timestamp + Send + Sync> Stage<'_, C> {
         self.report(&Report::Decided(decision)).await;
     }
 
+    /// A frame of the programme; tracks of its own come with a frame that opens a group.
     fn programme(&mut self, flags: u8, step: u8, mask: u8) {
+        let (mut id, mut of_frame) = (TrackId(u16::from(flags & 3)), flags >> 4);
         if flags & 0x40 != 0 {
             self.generation = (self.generation + 1) % u8::MAX;
             let of = [(0, 0), (1, 1), (3, 2), (2, 3)];
             let chosen = of.into_iter().filter(|(_, which)| mask >> which & 1 == 1);
             let tracks = chosen.map(|(id, which)| track(TrackId(id), which, self.generation));
-            self.publisher.set_tracks(tracks.collect());
-            self.sent.insert(u16::MAX, self.generation);
+            let tracks: Arc<[Track]> = tracks.collect();
+            (id, of_frame) = (tracks.first().map_or(id, |t| t.id), of_frame | 1);
+            self.publisher.set_tracks(tracks);
+            self.sent.insert(PROGRAMME, self.generation);
         }
         if flags & 0x80 != 0 {
             self.publisher.splice();
         }
-        let sent = self.sent.get(&u16::MAX).copied().unwrap_or(u8::MAX);
-        let at = self.at.entry(u16::MAX).or_insert(BASE);
+        let sent = self.sent.get(&PROGRAMME).copied();
+        let at = self.at.entry(PROGRAMME).or_insert(BASE);
         *at += Span::from_millis(i64::from(step) * 10);
-        let id = TrackId(u16::from(flags & 3));
-        let _ = self.publisher.push(frame(id, flags >> 4, (*at, *at), sent));
+        let _ = self.publisher.push(frame(id, of_frame, (*at, *at), sent));
     }
 }
 
@@ -268,7 +287,7 @@ fn number(byte: u8) -> u16 {
     }
 }
 
-fn frame(track: TrackId, flags: u8, (dts, pts): (Timestamp, Timestamp), sent: u8) -> Frame {
+fn frame(track: TrackId, flags: u8, (dts, pts): (Timestamp, Timestamp), sent: Option<u8>) -> Frame {
     Frame {
         track,
         dts,
@@ -276,7 +295,7 @@ fn frame(track: TrackId, flags: u8, (dts, pts): (Timestamp, Timestamp), sent: u8
         duration: (flags & 2 != 0).then_some(Span::from_millis(20)),
         random_access: flags & 1 != 0,
         leading: false,
-        payload: Bytes::copy_from_slice(&[sent]),
+        payload: sent.map_or_else(Bytes::new, |sent| [MARK, &[sent]].concat().into()),
     }
 }
 
@@ -411,9 +430,15 @@ impl Seat {
         assert!(before.is_none_or(|dts| dts < frame.dts), "{frame:?}");
         let track = self.tracks.iter().find(|t| t.id == frame.track);
         let track = track.expect("a track of this group");
-        let told = track.label.as_deref().unwrap_or_default();
-        let sent = frame.payload[0].to_string();
-        assert_eq!(told, sent, "{:?} is of tracks that were replaced", frame);
+        if let Some([sent]) = frame.payload.strip_prefix(MARK) {
+            let told = track.label.as_deref();
+            let sent = sent.to_string();
+            assert_eq!(
+                told,
+                Some(&*sent),
+                "{frame:?} is of tracks that were replaced"
+            );
+        }
     }
 }
 

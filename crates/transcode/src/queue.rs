@@ -1,19 +1,23 @@
 //! What of one rendition's sound waits for its pictures: encoders that look ahead give them late.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use hub::Limits;
-use media::{Frame, Span, Timestamp};
+use media::{Frame, Span, Timestamp, Track};
 
 /// Sound waits no longer than this, by its own times.
 const LONGEST: Span = Span::from_secs(3);
 /// Nor is more of it kept, whatever its times: as much as all tracks have in that time.
 const MOST: usize = 8 << 20;
 
+/// A frame, and the set of tracks that its own is of.
+pub(crate) type Sound = (Frame, Arc<[Track]>);
+
 /// Puts a rendition's frames into the order of their DTS.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    sound: VecDeque<Frame>,
+    sound: VecDeque<Sound>,
     /// What that takes.
     bytes: usize,
     /// How far pictures have come.
@@ -32,27 +36,27 @@ impl Queue {
     }
 
     /// A picture with this DTS is written next: the sound that belongs before it.
-    pub(crate) fn picture(&mut self, dts: Timestamp) -> impl Iterator<Item = Frame> {
+    pub(crate) fn picture(&mut self, dts: Timestamp) -> impl Iterator<Item = Sound> {
         self.reached = Some(dts);
         self.due()
     }
 
     /// A frame of sound; what is due with it.
-    pub(crate) fn sound(&mut self, frame: Frame) -> impl Iterator<Item = Frame> {
-        self.bytes += Limits::cost(&frame);
-        self.sound.push_back(frame);
+    pub(crate) fn sound(&mut self, sound: Sound) -> impl Iterator<Item = Sound> {
+        self.bytes += Limits::cost(&sound.0);
+        self.sound.push_back(sound);
         self.due()
     }
 
-    fn due(&mut self) -> impl Iterator<Item = Frame> {
-        let newest = self.sound.back().map(|f| f.dts);
+    fn due(&mut self) -> impl Iterator<Item = Sound> {
+        let newest = self.sound.back().map(|(f, _)| f.dts);
         let due = |f: &Frame| {
             let reached = self.reached.is_some_and(|reached| f.dts <= reached);
             let late = newest.is_some_and(|newest| newest - f.dts > LONGEST);
             reached || late || self.alone
         };
         let mut bytes = self.bytes;
-        let leaves = |f: &&Frame| {
+        let leaves = |(f, _): &&Sound| {
             let leaves = due(f) || bytes > MOST;
             bytes -= if leaves { Limits::cost(f) } else { 0 };
             leaves
@@ -70,8 +74,8 @@ mod tests {
 
     use super::*;
 
-    fn sound(ms: i64) -> Frame {
-        Frame {
+    fn sound(ms: i64) -> Sound {
+        let frame = Frame {
             track: TrackId(1),
             dts: Timestamp::from_millis(ms),
             pts: Timestamp::from_millis(ms),
@@ -79,7 +83,8 @@ mod tests {
             random_access: true,
             leading: false,
             payload: Bytes::new(),
-        }
+        };
+        (frame, Arc::new([]))
     }
 
     #[test]
@@ -105,9 +110,10 @@ mod tests {
     #[test]
     fn sound_whose_times_stand_still_is_not_kept_without_end() {
         let mut queue = Queue::default();
-        let frame = || Frame {
-            payload: Bytes::from_static(&[0; 1 << 20]),
-            ..sound(0)
+        let frame = || {
+            let (mut frame, tracks) = sound(0);
+            frame.payload = Bytes::from_static(&[0; 1 << 20]);
+            (frame, tracks)
         };
         let out: usize = (0..20).map(|_| queue.sound(frame()).count()).sum();
         assert_eq!(out, 20 - 7);

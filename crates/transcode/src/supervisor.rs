@@ -23,6 +23,8 @@ use crate::lines::Lines;
 use crate::watchdog::Watchdog;
 use crate::worker::{Ended, Worker};
 
+/// A frame that is ahead of UTC by more would keep all that follow from being published.
+const AHEAD: Span = Span::from_secs(86_400);
 /// The longest message: a picture of 8K that hardly compresses.
 const MOST: usize = 64 << 20;
 /// Warnings that are passed on, a second, and lines of its standard error among them.
@@ -257,6 +259,9 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
                 Ok(())
             }
             Message::Frame { rendition, frame } => {
+                if frame.dts.max(frame.pts) > (self.clock)() + AHEAD {
+                    return Err(self.protest("its times are a day ahead"));
+                }
                 if let Some(output) = self.output(rendition) {
                     self.publish(output, frame);
                 }
