@@ -6,7 +6,7 @@ use ladder::{AudioRung, FrameRate, Job, Ladder, RateControl, Rung, VideoCodec, V
 
 /// The longest side of a picture that is decoded or made.
 pub(crate) const SIDE: u32 = 8_192;
-/// The shortest that every encoder takes.
+/// The shortest that a ladder is fitted to.
 const LEAST: u32 = 16;
 /// A pixel is no longer, or higher, than so many times the other.
 pub(crate) const ASPECT: i32 = 16;

@@ -139,11 +139,12 @@ impl Drop for RungThread {
     }
 }
 
-/// SVT-AV1 makes no smaller ones; the others take whatever a ladder is fitted to.
+/// Of smaller pictures SVT-AV1 makes none, and x265 3.5 writes beyond its memory; x264 takes
+/// whatever a ladder is fitted to.
 const fn least(codec: VideoCodec) -> u32 {
     match codec {
-        VideoCodec::Av1 => 64,
-        _ => 0,
+        VideoCodec::H265 | VideoCodec::Av1 => 64,
+        VideoCodec::H264 | VideoCodec::Copy => 0,
     }
 }
 
