@@ -369,6 +369,11 @@ impl Assembly {
     pub(crate) fn ladder(&self) -> &Arc<Ladder> {
         &self.ladder
     }
+
+    /// Whether frames of the programme are those of an output, as its tracks say.
+    pub(crate) fn passes_on(&self, output: Output) -> bool {
+        self.ladder.copies(output) == Some(true) && self.tracks.contains_key(&output)
+    }
 }
 
 fn find(tracks: &[Track], id: TrackId) -> Option<&Track> {

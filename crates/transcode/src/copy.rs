@@ -90,10 +90,9 @@ impl Routes {
         let route = self.outputs.iter().find(|(id, _)| *id == frame.track);
         for output in route.iter().flat_map(|(_, outputs)| outputs) {
             // The ladder may have been edited since the group opened.
-            if assembly.ladder().copies(*output) != Some(true) {
-                continue;
+            if assembly.passes_on(*output) {
+                assembly.frame(*output, frame, Instant::now());
             }
-            assembly.frame(*output, frame, Instant::now());
         }
     }
 }

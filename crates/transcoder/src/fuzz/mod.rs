@@ -27,6 +27,7 @@ const CLIPS: [&[u8]; 8] = [
     include_bytes!("h265.wire"),
     include_bytes!("av1.wire"),
 ];
+
 /// Steps: a kind, then what it needs. See [`Script`].
 pub fn orders(data: &[u8]) {
     av::quiet();
