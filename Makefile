@@ -76,6 +76,7 @@ bench: ## Benchmarks beside peers, ten minutes; writes docs/performance.md (SECO
 	python3 -B bench/run.py --seconds $(SECONDS) --viewers $(VIEWERS) --pairs $(PAIRS)
 
 fuzz: ## Property tests of the pure crates and the hub, CASES each; then the fuzz targets, SECONDS each
+	@deploy/setup.sh demo
 	PROPTEST_CASES=$(CASES) $(TEST) --release -p media -p container -p packager -p hub
 	crates/testkit/fuzz/run.sh $(SECONDS)
 

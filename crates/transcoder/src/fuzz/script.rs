@@ -158,7 +158,7 @@ impl<'a> Script<'a> {
 
     fn put_hold(&mut self, kind: u8, until: Timestamp, out: &mut Vec<Bytes>) {
         self.asked += 1;
-        let kind = if kind % 2 == 0 {
+        let kind = if kind.is_multiple_of(2) {
             TrackKind::Video
         } else {
             TrackKind::Audio
