@@ -77,6 +77,7 @@ bench: ## Benchmarks beside peers, a quarter of an hour; writes docs/performance
 	python3 -B bench/ladder.py --pairs $(PAIRS)
 
 fuzz: ## Property tests of the pure crates and the hub, CASES each; then the fuzz targets, SECONDS each
+	@deploy/setup.sh demo
 	PROPTEST_CASES=$(CASES) $(TEST) --release -p media -p container -p packager -p hub
 	crates/testkit/fuzz/run.sh $(SECONDS)
 
