@@ -81,6 +81,9 @@ impl Assembly {
     /// Another ladder: what is no longer in it is gone at once, what is new in it comes with its
     /// first frame.
     pub(crate) fn set_ladder(&mut self, ladder: Arc<Ladder>, now: Instant) {
+        if ladder == self.ladder {
+            return;
+        }
         let before = std::mem::replace(&mut self.ladder, ladder);
         let ladder = &self.ladder;
         self.tracks.retain(|output, _| match output {

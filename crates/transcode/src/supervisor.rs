@@ -251,9 +251,7 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
         let mut assembly = self.assembly.lock();
         let nanos = |at: Timestamp| at.as_nanos();
         let ladder = Arc::clone(&self.ladder.borrow());
-        if ladder != *assembly.ladder() {
-            assembly.set_ladder(Arc::clone(&ladder), Instant::now());
-        }
+        assembly.set_ladder(Arc::clone(&ladder), Instant::now());
         let ladder = Ladder::clone(&ladder);
         // The ladder may have changed since it was decided on.
         let source = assembly.decision().map(|d| d.source);

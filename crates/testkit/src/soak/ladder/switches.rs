@@ -65,6 +65,7 @@ pub(super) async fn run(binary: &Path, switches: u32) -> anyhow::Result<()> {
     let mut decoder = Decoder::play(&format!("{}/{NAME}/index.m3u8", weir.origin()?))?;
     let mut players = Players::open(&weir.origin()?, NAME, &KINDS).await?;
     players.playing(60, Duration::from_secs(60)).await?;
+    // In low latency Shaka leaves pictures out where it changes rungs of its own accord.
     players.level(Level::High).await?;
     let best = format!("{base}@360p");
     let apart = offset(&best, 8).await?;
