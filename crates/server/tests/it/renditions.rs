@@ -59,7 +59,7 @@ async fn two_sizes_and_two_languages_play_in_ffmpeg_and_in_browsers() {
         .body;
     for line in [
         "#EXT-X-INDEPENDENT-SEGMENTS",
-        "NAME=\"eng\",DEFAULT=YES,AUTOSELECT=YES,LANGUAGE=\"eng\"",
+        "NAME=\"en\",DEFAULT=YES,AUTOSELECT=YES,LANGUAGE=\"en\"",
         "NAME=\"a3\",DEFAULT=NO",
     ] {
         assert!(index.contains(line), "{line}\n{index}");

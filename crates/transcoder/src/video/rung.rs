@@ -87,6 +87,7 @@ impl RungThread {
             scaler: Scaler::new((made.width, made.height), wanted.fit),
             rung: made,
             encoder: None,
+            opened: false,
             gop_ms: job.ladder.gop_ms,
             held: None,
             shown: None,
@@ -122,9 +123,11 @@ impl RungThread {
     /// Waits while the rung is behind.
     pub(super) fn tell(&self, what: ToRung) {
         self.tally.queue.fetch_add(1, Relaxed);
-        if let Some((pictures, _)) = &self.work {
-            // A rung that failed has said so.
-            let _ = pictures.send(what);
+        if let Some((pictures, _)) = &self.work
+            && pictures.send(what).is_err()
+        {
+            // One that failed has said so, and waits for nothing.
+            self.tally.queue.store(0, Relaxed);
         }
     }
 }
@@ -175,6 +178,8 @@ struct Work {
     cadence: Cadence,
     scaler: Scaler,
     encoder: Option<Open>,
+    /// An encoder was there at some time.
+    opened: bool,
     gop_ms: u32,
     /// The last picture, as it is encoded.
     held: Option<Picture>,
@@ -194,9 +199,13 @@ impl Work {
         for what in waiting {
             self.tally.queue.fetch_sub(1, Relaxed);
             if let Err(error) = self.take(what) {
-                let name = &self.rung.name;
-                self.outbox
-                    .report(&Report::Failed(format!("{name}: {error:#}")));
+                let said = format!("{}: {error:#}", self.rung.name);
+                // One that does not open would not the next time either: the others do without it.
+                self.outbox.report(&if self.opened {
+                    Report::Failed(said)
+                } else {
+                    Report::Warning(said)
+                });
                 return;
             }
         }
@@ -308,6 +317,7 @@ impl Work {
             None => self.open(place.count, picture.format())?,
         };
         let open = self.encoder.insert(open);
+        self.opened = true;
         let count = place.count - open.base;
         open.last = place.count;
         self.places.push_back(place);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use container::wire::Message;
 use ladder::{
-    AudioCodec, Decision, FrameRate, Job, Ladder, Order, Output, Source, VideoCodec, VideoRung,
+    AudioCodec, Decision, FrameRate, Job, Ladder, Order, Output, RateControl, Source, VideoCodec,
+    VideoRung,
 };
 use media::codec::AacConfig;
 use media::{CodecConfig, Timestamp, Track, TrackKind};
@@ -273,6 +274,33 @@ fn times_from_end_to_end_of_the_clock_cost_neither_time_nor_memory() {
         worker.got.of(TOP).len()
     );
     assert!(worker.most_memory() < 1_000 << 20);
+    assert_eq!(worker.close().code(), Some(0));
+}
+
+#[test]
+fn a_rung_that_does_not_open_costs_itself() {
+    // SVT-AV1 wants the most above the mean.
+    let av1 = VideoRung {
+        codec: VideoCodec::Av1,
+        preset: "13".to_owned(),
+        tune: None,
+        control: RateControl::Bitrate {
+            kbps: 400,
+            max_kbps: 400,
+            buffer_kbits: 400,
+        },
+        ..rung("av1", 180)
+    };
+    let mut worker = Worker::with(ladder(vec![av1, rung("h264", 90)], vec![]));
+    let sent = pictures("320x180", 25, 2, "").send(&mut worker, 0, 0..2_000);
+    worker.settle(sent);
+    assert!(worker.got.of(TOP).is_empty());
+    assert!(worker.got.of(Output::Video(1)).len() > 20);
+    let complaints = &worker.got.complaints;
+    assert!(
+        complaints.iter().any(|c| c.starts_with("av1: ")),
+        "{complaints:?}"
+    );
     assert_eq!(worker.close().code(), Some(0));
 }
 

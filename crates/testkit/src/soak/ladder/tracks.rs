@@ -8,7 +8,9 @@ use serde_json::json;
 
 use super::super::stage::say;
 use super::ground::{NAME, copy, rung, runtime, until};
-use crate::actors::{BEEPS, Decoder, FLASHES, Keyframes, Level, Players, Weir, ffmpeg_done, offset};
+use crate::actors::{
+    BEEPS, Decoder, FLASHES, Keyframes, Level, Players, Weir, ffmpeg_done, offset,
+};
 
 const KINDS: [&str; 5] = ["hls-ll", "shaka-ll", "hls", "shaka", "native"];
 const PATIENCE: Duration = Duration::from_secs(60);
