@@ -104,18 +104,16 @@ impl Running {
 
     /// Asks until the answer is what is waited for; the time-out is the test's own.
     pub(crate) async fn until(&self, path: &str, good: impl Fn(&Answer) -> bool) -> Answer {
+        let mut last = self.get(path).await;
         let ask = async {
-            loop {
-                let answer = self.get(path).await;
-                if good(&answer) {
-                    return answer;
-                }
+            while !good(&last) {
                 tokio::task::yield_now().await;
+                last = self.get(path).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), ask)
-            .await
-            .unwrap_or_else(|_| panic!("{path}"))
+        let done = tokio::time::timeout(Duration::from_secs(30), ask).await;
+        assert!(done.is_ok(), "{path}: {} {}", last.status, last.body);
+        last
     }
 
     pub(crate) async fn api(&self, method: &str, path: &str, body: &Value) -> Answer {
