@@ -426,7 +426,7 @@ impl Rendition {
         };
         let window = |at: Timestamp| (at + EXACT).as_nanos().div_euclid(gop.as_nanos());
         let missing = frame.pts - reached > interval + EXACT;
-        !missing && window(frame.pts) == window(reached) && self.tells_of(frame.track)
+        !missing && window(frame.pts) == window(reached) && self.tells(&self.tracks, frame.track)
     }
 
     /// A worker's first keyframe lies off the grid: how far from its neighbours shapes no segment.
@@ -457,17 +457,16 @@ impl Rendition {
     /// Whether the group that the frame comes into tells of its track as it was when the frame came:
     /// another set is told with the next group alone.
     fn is_told(&self, frame: &Frame, tracks: &Arc<[Track]>) -> bool {
-        let open = self.publisher.broadcast().tracks();
         let lead = tracks.first().is_some_and(|t| t.id == frame.track);
         let opens = lead && frame.random_access && Arc::ptr_eq(tracks, &self.tracks);
-        let own = find(tracks, frame.track);
-        own.is_some() && (opens || own == find(&open, frame.track))
+        let has = find(tracks, frame.track).is_some();
+        has && (opens || self.tells(tracks, frame.track))
     }
 
-    /// Whether the open group tells of this track as it is now.
-    fn tells_of(&self, track: TrackId) -> bool {
+    /// Whether the open group tells of a track as these do.
+    fn tells(&self, tracks: &Arc<[Track]>, track: TrackId) -> bool {
         let open = self.publisher.broadcast().tracks();
-        find(&open, track) == find(&self.tracks, track)
+        Arc::ptr_eq(&open, tracks) || find(&open, track) == find(tracks, track)
     }
 
     /// A worker that goes on where another stopped tells times of its own; they only go forward.

@@ -96,6 +96,15 @@ fn assembly(ladder: &Arc<Ladder>) -> (Hub, Assembly) {
     (hub, Assembly::new(presentation, Arc::clone(ladder), drop))
 }
 
+/// One that knows its source, with pictures and sound, and what the ladder became.
+fn begun(ladder: &Arc<Ladder>) -> (Hub, Assembly, Instant) {
+    let (hub, mut assembly) = assembly(ladder);
+    let now = Instant::now();
+    assembly.follow(&[picture(), tone()].into(), now);
+    assembly.decide(decision(ladder), now);
+    (hub, assembly, now)
+}
+
 fn names(hub: &Hub) -> Vec<String> {
     let listing = hub.get("n").map(|mut l| l.renditions());
     listing.map_or_else(Vec::new, |r| r.iter().map(|r| r.id.to_string()).collect())
@@ -154,10 +163,7 @@ async fn what_does_not_come_is_not_waited_for_for_ever() {
         rung("high", VideoCodec::H264),
         rung("low", VideoCodec::H264),
     ]);
-    let (hub, mut assembly) = assembly(&ladder);
-    let now = Instant::now();
-    assembly.follow(&[picture(), tone()].into(), now);
-    assembly.decide(decision(&ladder), now);
+    let (hub, mut assembly, now) = begun(&ladder);
     assembly.track(TOP, picture(), now);
     assembly.frame(TOP, &frame(0, true), now);
     assembly.frame(TOP, &frame(40, false), now + super::PATIENCE);
@@ -171,10 +177,7 @@ async fn a_copy_is_no_measure_of_the_worker() {
         rung("source", VideoCodec::Copy),
         rung("low", VideoCodec::H264),
     ]);
-    let (hub, mut assembly) = assembly(&ladder);
-    let now = Instant::now();
-    assembly.follow(&[picture(), tone()].into(), now);
-    assembly.decide(decision(&ladder), now);
+    let (hub, mut assembly, now) = begun(&ladder);
     for output in [TOP, LOW, AAC] {
         let track = if output == AAC { tone() } else { picture() };
         assembly.track(output, track, now);
@@ -192,10 +195,7 @@ async fn an_edit_takes_away_what_it_changes_and_nothing_else() {
         rung("high", VideoCodec::H264),
         rung("low", VideoCodec::H264),
     ]);
-    let (hub, mut assembly) = assembly(&first);
-    let now = Instant::now();
-    assembly.follow(&[picture(), tone()].into(), now);
-    assembly.decide(decision(&first), now);
+    let (hub, mut assembly, now) = begun(&first);
     for output in [TOP, LOW, AAC] {
         let track = if output == AAC { tone() } else { picture() };
         assembly.track(output, track, now);
@@ -243,10 +243,7 @@ async fn an_encoder_that_was_changed_is_told_with_its_first_keyframe() {
         rung("high", VideoCodec::H264),
         rung("low", VideoCodec::H264),
     ]);
-    let (hub, mut assembly) = assembly(&first);
-    let now = Instant::now();
-    assembly.follow(&[picture(), tone()].into(), now);
-    assembly.decide(decision(&first), now);
+    let (hub, mut assembly, now) = begun(&first);
     for output in [TOP, LOW, AAC] {
         let track = if output == AAC { tone() } else { picture() };
         assembly.track(output, track, now);
@@ -271,10 +268,7 @@ async fn an_encoder_that_was_changed_is_told_with_its_first_keyframe() {
 #[tokio::test(start_paused = true)]
 async fn what_a_ladder_made_before_it_was_edited_is_not_kept_for_another() {
     let first = ladder(vec![rung("high", VideoCodec::H264)]);
-    let (hub, mut assembly) = assembly(&first);
-    let now = Instant::now();
-    assembly.follow(&[picture(), tone()].into(), now);
-    assembly.decide(decision(&first), now);
+    let (hub, mut assembly, now) = begun(&first);
     assembly.track(TOP, picture(), now);
     assembly.frame(TOP, &frame(0, true), now);
     let second = ladder(vec![rung("other", VideoCodec::H265)]);
@@ -290,10 +284,7 @@ async fn what_a_ladder_made_before_it_was_edited_is_not_kept_for_another() {
 #[tokio::test(start_paused = true)]
 async fn sound_of_another_encoder_waits_for_the_group_that_tells_of_it() {
     let first = ladder(vec![rung("high", VideoCodec::H264)]);
-    let (hub, mut assembly) = assembly(&first);
-    let now = Instant::now();
-    assembly.follow(&[picture(), tone()].into(), now);
-    assembly.decide(decision(&first), now);
+    let (hub, mut assembly, now) = begun(&first);
     assembly.track(AAC, tone(), now);
     assembly.track(TOP, picture(), now);
     for ms in [0, 100] {
