@@ -61,9 +61,9 @@ impl GopMeter {
         Some(self.last? + self.interval?)
     }
 
-    /// The latest interval.
+    /// How long the next random-access point may be waited for: one that came early tells nothing.
     pub(crate) fn interval(&self) -> Option<Span> {
-        self.interval
+        self.interval.max(self.previous)
     }
 
     /// The longest interval that shapes segments.

@@ -32,6 +32,9 @@ pub(crate) struct Lead {
     distance: Option<Span>,
     last: Option<Timestamp>,
     start: Timestamp,
+    /// The random-access point that the open segment is counted from: one that came a moment after
+    /// its start begins no segment, but the next ones lie whole segments behind it.
+    origin: Timestamp,
     /// How far it has come: no cut will lie before this.
     pub(crate) reached: Option<Timestamp>,
     /// Where media came back after the latest hole.
@@ -87,7 +90,7 @@ impl Lead {
     }
 
     pub(crate) fn begin(&mut self, at: Timestamp, grid_time: Timestamp) {
-        self.start = at;
+        self.next(at);
         if !self.audio {
             return;
         }
@@ -95,7 +98,16 @@ impl Lead {
     }
 
     pub(crate) fn next(&mut self, at: Timestamp) {
-        self.start = at;
+        (self.start, self.origin) = (at, at);
+    }
+
+    /// A random-access point that begins no segment. Tells whether the next one is counted from it.
+    pub(crate) fn passes(&mut self, at: Timestamp) -> bool {
+        let fresh = self.is_fresh(at);
+        if fresh {
+            self.origin = at;
+        }
+        fresh
     }
 
     fn step(&self) -> Span {
@@ -143,7 +155,7 @@ impl Lead {
 
     /// Whether the keyframe that should have ended the open segment is missing at `t`.
     pub(crate) fn is_overdue(&self, t: Timestamp, grid: &Grid) -> bool {
-        t > self.start + grid.row.d + self.step().times(2)
+        t > self.origin + grid.row.d + self.step().times(2)
     }
 
     /// Whether `t` lies too late to be the start of `number` without a hole in the numbers.
@@ -152,6 +164,6 @@ impl Lead {
     }
 
     fn limit(&self, grid: &Grid) -> Timestamp {
-        self.start + Span::from_secs(i64::from(grid.row.target_duration))
+        self.origin + Span::from_secs(i64::from(grid.row.target_duration))
     }
 }

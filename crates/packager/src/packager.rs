@@ -456,6 +456,8 @@ impl Packager {
                 return self.begin_list(frame, now);
             }
             self.cut(Kind::Keyframe, number, t, now);
+        } else if self.lead.passes(t) {
+            self.expect_end(&grid, t, now);
         }
         true
     }
@@ -547,9 +549,8 @@ impl Packager {
             return;
         };
         let cut = Cut { number, at, kind };
-        let expected = grid.row.regular.then(|| at + grid.row.d);
+        self.expect_end(&grid, at, now);
         for track in self.all_tracks_mut() {
-            track.expect_end(expected, now);
             track.cut(cut, now);
         }
         self.lead.next(at);
@@ -557,6 +558,14 @@ impl Packager {
         self.discontinuity = false;
         self.adopt(None, number, at);
         self.remember();
+    }
+
+    /// Counted from `origin`, the open segment ends where a regular source's keyframe is due.
+    fn expect_end(&mut self, grid: &Grid, origin: Timestamp, now: Timestamp) {
+        let at = grid.row.regular.then(|| origin + grid.row.d);
+        for track in self.all_tracks_mut() {
+            track.expect_end(at, now);
+        }
     }
 
     /// The keyframe that was to come did not.

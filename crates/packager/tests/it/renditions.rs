@@ -1,5 +1,6 @@
 //! Further video tracks: listed where their keyframes lie where the first one's do.
 
+use media::Timestamp;
 use packager::{Config, Packager};
 
 use crate::source::{EPOCH, Encoder, further, ms};
@@ -60,6 +61,37 @@ fn a_track_with_other_keyframes_is_not_listed() {
         assert!(text.contains("#EXT-X-INDEPENDENT-SEGMENTS"), "{text}");
         assert!(e.packager.counters().unaligned >= 10);
         assert_eq!(e.packager.counters().forced_cuts, 0);
+    }
+}
+
+/// As a ladder begins: with the first picture there is, and on its grid of keyframes from then on.
+#[test]
+fn a_keyframe_a_moment_after_the_first_one_is_followed() {
+    let before = |segment, gop| (1..gop).map(move |first| (segment, gop, first));
+    let all = before(1000, 30)
+        .chain(before(2000, 30))
+        .chain(before(2000, 60));
+    for (segment, gop, first) in all {
+        let config = Config {
+            segment: ms(segment),
+            ..Config::default()
+        };
+        let mut e = Encoder::new(Packager::new(config, None, EPOCH));
+        e.further = Some(0);
+        let grid = EPOCH.as_millis() / 2000 * 2000 + 2000;
+        e.now = Timestamp::from_millis(grid - first * 1000 / 30);
+        e.send(&[first]);
+        e.packager.splice(e.rendition);
+        e.send(&[gop; 12]);
+        let case = format!("{first} pictures before GOPs of {gop}, segments of {segment} ms");
+        let counted = e.packager.counters();
+        assert_eq!((counted.unaligned, counted.forced_cuts), (0, 0), "{case}");
+        let (first, second) = (starts(&e, "v0"), starts(&e, "v2"));
+        same(&first[1..], &second[1..]);
+        assert!(first.iter().chain(&second).all(|s| s.2), "{case}");
+        let last = first.last().unwrap();
+        let off = (last.1 - grid + 2) % (gop * 1000 / 30) - 2;
+        assert!(off.abs() <= 2, "{case}: {off} ms off");
     }
 }
 
