@@ -127,7 +127,7 @@ impl<O: Observer> Driver<O> {
         }
     }
 
-    /// Follows the renditions that are new, lets go of those that are gone.
+    /// Follows the renditions that are new, lets go of those that are gone, in their order.
     fn follow(&mut self, renditions: &[Rendition]) {
         let gone = |feed: &mut Feed| {
             let name = renditions.iter().find(|r| r.id == feed.name);
@@ -154,6 +154,9 @@ impl<O: Observer> Driver<O> {
                 ended: false,
             });
         }
+        let id = |r: &Rendition| self.feeds.iter().find(|f| f.name == r.id).map(|f| f.id);
+        let order: Vec<RenditionId> = renditions.iter().filter_map(id).collect();
+        self.packager.arrange(&order);
     }
 
     fn package(&mut self, index: usize) {

@@ -153,6 +153,21 @@ impl Presentation {
         };
         Ok((Publisher::new(shared, place), relay))
     }
+
+    /// Puts renditions into the order of these ids; others stay behind them as they are. Whoever
+    /// asks for none gets the first one.
+    pub fn arrange(&self, ids: &[&str]) {
+        let at = |r: &Rendition| ids.iter().position(|id| *r.id == **id).unwrap_or(ids.len());
+        self.set.renditions.send_if_modified(|set| {
+            let moves = !set.is_sorted_by_key(at);
+            if moves {
+                let mut sorted = set.to_vec();
+                sorted.sort_by_key(at);
+                *set = sorted.into();
+            }
+            moves
+        });
+    }
 }
 
 impl Drop for Presentation {

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub struct AudioRung {
     /// What it is called in figures; unique in its ladder.
     pub name: String,
+    /// Its number among the outputs ([`crate::Ladder::numbered`]).
+    pub number: u8,
     /// What it is encoded with.
     pub codec: AudioCodec,
     /// The tracks that it is made from.

@@ -29,8 +29,8 @@ pub struct Decision {
 pub struct Rung {
     /// Its name in the ladder.
     pub name: String,
-    /// Its place in the ladder.
-    pub place: u8,
+    /// Its number in the ladder.
+    pub number: u8,
     /// In pixels, even.
     pub width: u32,
     /// In pixels, even.
@@ -48,13 +48,13 @@ impl Decision {
     #[must_use]
     pub fn of(ladder: &Ladder, source: Source) -> Self {
         let mut rungs: Vec<Rung> = Vec::new();
-        let encoded = ladder.video.iter().zip(0_u8..);
-        for (wanted, place) in encoded.filter(|(r, _)| r.codec != VideoCodec::Copy) {
-            let rung = fitted(wanted, place, source);
+        let encoded = ladder.video.iter().filter(|r| r.codec != VideoCodec::Copy);
+        for wanted in encoded {
+            let rung = fitted(wanted, source);
             let same = |r: &Rung| {
-                let before = &ladder.video[usize::from(r.place)];
                 let equal = (r.width, r.height, r.rate) == (rung.width, rung.height, rung.rate);
-                equal && before.codec == wanted.codec && is_larger(before, source)
+                let before = ladder.video_rung(r.number).filter(|_| equal);
+                before.is_some_and(|b| b.codec == wanted.codec && is_larger(b, source))
             };
             rungs.retain(|r| !same(r));
             rungs.push(rung);
@@ -62,10 +62,10 @@ impl Decision {
         Self { source, rungs }
     }
 
-    /// The rung at this place of the ladder, if it is made.
+    /// The rung of this number, if it is made.
     #[must_use]
-    pub fn rung(&self, place: u8) -> Option<&Rung> {
-        self.rungs.iter().find(|rung| rung.place == place)
+    pub fn rung(&self, number: u8) -> Option<&Rung> {
+        self.rungs.iter().find(|rung| rung.number == number)
     }
 }
 
@@ -74,7 +74,7 @@ fn is_larger(wanted: &VideoRung, source: Source) -> bool {
         || wanted.height.is_some_and(|h| h > source.height)
 }
 
-fn fitted(wanted: &VideoRung, place: u8, source: Source) -> Rung {
+fn fitted(wanted: &VideoRung, source: Source) -> Rung {
     let (width, height) = size(wanted, source);
     let rate = match wanted.rate {
         Rate::Source => source.rate,
@@ -87,7 +87,7 @@ fn fitted(wanted: &VideoRung, place: u8, source: Source) -> Rung {
     };
     Rung {
         name: wanted.name.clone(),
-        place,
+        number: wanted.number,
         width,
         height,
         rate,
@@ -136,6 +136,7 @@ mod tests {
     fn rung(height: u32) -> VideoRung {
         VideoRung {
             name: format!("{height}p"),
+            number: 0,
             codec: VideoCodec::H264,
             width: None,
             height: Some(height),
@@ -166,6 +167,7 @@ mod tests {
             video,
             audio: Vec::new(),
         };
+        let ladder = ladder.numbered(None);
         let source = Source {
             width,
             height,

@@ -45,6 +45,36 @@ impl Ladder {
     /// Rungs of a kind.
     pub const MOST_RUNGS: usize = 16;
 
+    /// Numbers the rungs: one whose name `before` has keeps its number wherever it stands, others
+    /// get numbers that neither ladder has.
+    #[must_use]
+    pub fn numbered(mut self, before: Option<&Self>) -> Self {
+        let known = |of: fn(&Self) -> Vec<(String, u8)>| before.map(of).unwrap_or_default();
+        let video = known(|l| l.video.iter().map(|r| (r.name.clone(), r.number)).collect());
+        let audio = known(|l| l.audio.iter().map(|r| (r.name.clone(), r.number)).collect());
+        number(
+            &video,
+            self.video.iter_mut().map(|r| (&*r.name, &mut r.number)),
+        );
+        number(
+            &audio,
+            self.audio.iter_mut().map(|r| (&*r.name, &mut r.number)),
+        );
+        self
+    }
+
+    /// The rung of this number.
+    #[must_use]
+    pub fn video_rung(&self, number: u8) -> Option<&VideoRung> {
+        self.video.iter().find(|rung| rung.number == number)
+    }
+
+    /// The rung of this number.
+    #[must_use]
+    pub fn audio_rung(&self, number: u8) -> Option<&AudioRung> {
+        self.audio.iter().find(|rung| rung.number == number)
+    }
+
     /// Whether a rung passes the pictures on as they are: then all others follow its keyframes.
     #[must_use]
     pub fn copies_video(&self) -> bool {
@@ -55,14 +85,8 @@ impl Ladder {
     #[must_use]
     pub fn copies(&self, output: Output) -> Option<bool> {
         match output {
-            Output::Video(place) => {
-                let rung = self.video.get(usize::from(place))?;
-                Some(rung.codec == VideoCodec::Copy)
-            }
-            Output::Audio(rung, _) => {
-                let rung = self.audio.get(usize::from(rung))?;
-                Some(rung.codec == AudioCodec::Copy)
-            }
+            Output::Video(rung) => Some(self.video_rung(rung)?.codec == VideoCodec::Copy),
+            Output::Audio(rung, _) => Some(self.audio_rung(rung)?.codec == AudioCodec::Copy),
         }
     }
 
@@ -72,5 +96,80 @@ impl Ladder {
         let video = self.video.iter().any(|rung| rung.codec != VideoCodec::Copy);
         let audio = self.audio.iter().any(|rung| rung.codec != AudioCodec::Copy);
         video || audio
+    }
+}
+
+fn number<'a>(before: &[(String, u8)], rungs: impl Iterator<Item = (&'a str, &'a mut u8)>) {
+    let mut free = (0..=u8::MAX).filter(|n| before.iter().all(|(_, known)| known != n));
+    for (name, number) in rungs {
+        let known = before.iter().find(|(known, _)| known == name);
+        *number = known
+            .map(|(_, n)| *n)
+            .or_else(|| free.next())
+            .unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ladder(video: &[&str], audio: &[&str]) -> Ladder {
+        let sound = |name: &&str| AudioRung {
+            name: (*name).to_owned(),
+            number: 0,
+            codec: AudioCodec::Copy,
+            from: From::All,
+            kbps: 0,
+            sample_rate: None,
+            channels: None,
+        };
+        Ladder {
+            gop_ms: 2_000,
+            deinterlace: Deinterlace::Auto,
+            video: video
+                .iter()
+                .map(|n| VideoRung::copy((*n).to_owned()))
+                .collect(),
+            audio: audio.iter().map(sound).collect(),
+        }
+    }
+
+    fn numbers(ladder: &Ladder) -> (Vec<u8>, Vec<u8>) {
+        let video = ladder.video.iter().map(|r| r.number);
+        let audio = ladder.audio.iter().map(|r| r.number);
+        (video.collect(), audio.collect())
+    }
+
+    #[test]
+    fn a_rung_keeps_its_number_wherever_it_stands() {
+        let first = ladder(&["a", "b"], &["x"]).numbered(None);
+        assert_eq!(numbers(&first), (vec![0, 1], vec![0]));
+        let more = ladder(&["new", "b", "a"], &["y", "x"]).numbered(Some(&first));
+        assert_eq!(numbers(&more), (vec![2, 1, 0], vec![1, 0]));
+        assert_eq!(more.video_rung(2).unwrap().name, "new");
+        let other = ladder(&["c", "b"], &["x"]).numbered(Some(&more));
+        assert_eq!(
+            numbers(&other),
+            (vec![3, 1], vec![0]),
+            "no number is another's at once"
+        );
+        assert_eq!(other.copies(Output::Video(2)), None);
+    }
+
+    #[test]
+    fn numbers_do_not_run_out() {
+        let names: Vec<String> = (0..200).map(|n| format!("r{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let most = Ladder::MOST_RUNGS;
+        let mut now = ladder(&names[..most], &names[..most]).numbered(None);
+        for rungs in names.chunks_exact(most) {
+            now = ladder(rungs, rungs).numbered(Some(&now));
+            let (mut video, audio) = numbers(&now);
+            assert_eq!(video, audio);
+            video.sort_unstable();
+            video.dedup();
+            assert_eq!(video.len(), most);
+        }
     }
 }

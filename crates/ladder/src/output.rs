@@ -3,9 +3,9 @@
 /// One elementary stream that a worker makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Output {
-    /// The pictures of the rung at this place of the ladder.
+    /// The pictures of the rung of this number.
     Video(u8),
-    /// The sound of the rung at this place of the ladder, from the source's track in this slot.
+    /// The sound of the rung of this number, from the source's track in this slot.
     Audio(u8, u8),
 }
 

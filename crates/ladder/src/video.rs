@@ -9,6 +9,8 @@ use crate::Rate;
 pub struct VideoRung {
     /// What it is called in URLs and in figures; unique in its ladder.
     pub name: String,
+    /// Its number among the outputs ([`crate::Ladder::numbered`]).
+    pub number: u8,
     /// What it is encoded with.
     pub codec: VideoCodec,
     /// Width in pixels; follows the height and the source's aspect ratio where it is not told.
@@ -105,6 +107,7 @@ impl VideoRung {
     pub const fn copy(name: String) -> Self {
         Self {
             name,
+            number: 0,
             codec: VideoCodec::Copy,
             width: None,
             height: None,

@@ -121,8 +121,10 @@ impl Media {
 /// All that a presentation serves at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// One playlist per track and rendition, video first.
+    /// One playlist per track and rendition. The first one leads.
     pub media: Vec<Arc<Media>>,
+    /// Those of pictures, by their index, as players shall prefer them.
+    pub variants: Vec<usize>,
     /// Grows with every change.
     pub version: u64,
     /// Programme time of the newest sample that is listed.

@@ -35,8 +35,8 @@ impl Snapshot {
             ",CLOSED-CAPTIONS=NONE"
         };
         let tail = (captions, query);
-        let video = self.of_kind(TrackKind::Video);
-        let audio = self.of_kind(TrackKind::Audio);
+        let video: Vec<_> = self.variants.iter().map(|v| &self.media[*v]).collect();
+        let audio: Vec<_> = self.sound().collect();
         if video.is_empty() {
             return audio
                 .iter()
@@ -60,9 +60,9 @@ impl Snapshot {
         Ok(())
     }
 
-    fn of_kind(&self, kind: TrackKind) -> Vec<&Arc<Media>> {
-        let of_kind = |m: &&Arc<Media>| m.track.kind == kind;
-        self.media.iter().filter(of_kind).collect()
+    fn sound(&self) -> impl Iterator<Item = &Arc<Media>> {
+        let is_sound = |m: &&Arc<Media>| m.track.kind == TrackKind::Audio;
+        self.media.iter().filter(is_sound)
     }
 }
 

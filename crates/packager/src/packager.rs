@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::cut::{Cut, Kind};
 use crate::gop::{self, Choice, GopMeter};
 use crate::lead::Lead;
-use crate::media::{Media, Snapshot};
+use crate::media::Snapshot;
 use crate::numbering::{self, Grid, Restored, Row, Start};
 use crate::track::{Face, SILENT_BEHIND, TrackPackager};
 
@@ -67,6 +67,8 @@ pub struct Counters {
 struct Rendition {
     id: RenditionId,
     name: String,
+    /// Among the others, as players shall prefer them.
+    place: usize,
     tracks: Vec<TrackPackager>,
     /// What CMAF cannot carry, which was said once.
     refused: Vec<Track>,
@@ -152,15 +154,34 @@ impl Packager {
         self.renditions.push(Rendition {
             id,
             name: name.to_owned(),
+            place: self.renditions.len(),
             tracks: Vec::new(),
             refused: Vec::new(),
         });
         id
     }
 
-    /// Removes a rendition; its playlists are gone at once.
+    /// Removes a rendition; its playlists are gone at once. Those of the sound, which all have, go
+    /// on with the next one.
     pub fn remove_rendition(&mut self, id: RenditionId) {
-        self.renditions.retain(|r| r.id != id);
+        let leads = self.renditions.first().is_some_and(|r| r.id == id);
+        let gone = self.renditions.extract_if(.., |r| r.id == id);
+        let tracks = gone.flat_map(|r| r.tracks);
+        let sound: Vec<_> = tracks
+            .filter(|t| leads && t.track.kind == TrackKind::Audio)
+            .collect();
+        if let Some(first) = self.renditions.first_mut() {
+            first.tracks.extend(sound);
+        }
+        self.refresh();
+    }
+
+    /// The order in which players shall prefer renditions.
+    pub fn arrange(&mut self, ids: &[RenditionId]) {
+        for rendition in &mut self.renditions {
+            let place = ids.iter().position(|id| *id == rendition.id);
+            rendition.place = place.unwrap_or(ids.len());
+        }
         self.refresh();
     }
 
@@ -207,6 +228,8 @@ impl Packager {
         // Every rendition of pictures carries the same sound: it is packaged once.
         let packageable =
             |t: &&Track| t.kind == TrackKind::Video || (first && t.kind == TrackKind::Audio);
+        // What comes beside those that are there disturbs none of them.
+        let joins = !first && rendition.tracks.is_empty();
         let mut result = Ok(());
         let mut kept = Vec::with_capacity(tracks.len());
         rendition.refused.retain(|known| tracks.contains(known));
@@ -230,7 +253,7 @@ impl Packager {
                     let name = &rendition.name;
                     let made =
                         TrackPackager::new(id, name, track.clone(), durations, discontinuity);
-                    *changed |= made.is_ok();
+                    *changed |= made.is_ok() && !joins;
                     made
                 }
             };
@@ -715,20 +738,29 @@ impl Packager {
         }
         let frozen = self.pending;
         let face = self.face();
-        let media: Vec<Arc<Media>> = self
-            .all_tracks_mut()
-            .filter_map(|t| match t.published() {
-                old @ Some(_) if frozen => old,
-                _ if frozen || !t.has_complete() => None,
-                _ => Some(t.publish(face)),
-            })
-            .collect();
+        let (mut places, mut media) = (Vec::new(), Vec::new());
+        for rendition in &mut self.renditions {
+            for track in &mut rendition.tracks {
+                let listed = if frozen {
+                    track.published()
+                } else {
+                    track.has_complete().then(|| track.publish(face))
+                };
+                places.extend(listed.is_some().then_some(rendition.place));
+                media.extend(listed);
+            }
+        }
+        let is_video = |m: &usize| media[*m].track.kind == TrackKind::Video;
+        let mut variants: Vec<usize> = (0..media.len()).filter(is_video).collect();
+        variants.sort_by_key(|m| places[*m]);
         let old = &self.snapshot.media;
-        let same =
-            old.len() == media.len() && old.iter().zip(&media).all(|(a, b)| Arc::ptr_eq(a, b));
+        let same = self.snapshot.variants == variants
+            && old.len() == media.len()
+            && old.iter().zip(&media).all(|(a, b)| Arc::ptr_eq(a, b));
         if !same {
             self.snapshot = Arc::new(Snapshot {
                 media,
+                variants,
                 version: self.snapshot.version + 1,
                 edge: self.lead.end,
             });

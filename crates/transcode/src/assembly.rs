@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hub::{Limits, Presentation, Publisher, Relay};
-use ladder::{AudioCodec, Decision, Ladder, Output, VideoCodec};
+use ladder::{AudioCodec, Decision, Ladder, Output, VideoCodec, VideoRung};
 use media::{Frame, Span, Timestamp, Track, TrackId, TrackKind};
 use tokio::time::Instant;
 
@@ -35,7 +35,6 @@ pub(crate) struct Assembly {
     numbers: BTreeMap<Output, TrackId>,
     /// What the programme consists of, once that is known.
     source: Option<Arc<[Track]>>,
-    /// In the order of the ladder.
     renditions: Vec<Rendition>,
     /// Until when what is still missing is waited for.
     deadline: Option<Instant>,
@@ -47,8 +46,8 @@ pub(crate) struct Assembly {
 }
 
 struct Rendition {
-    /// Its place in the ladder; `None` for sound alone.
-    place: Option<u8>,
+    /// The number of its rung; `None` for sound alone.
+    rung: Option<u8>,
     publisher: Publisher,
     tracks: Arc<[Track]>,
     queue: Queue,
@@ -87,43 +86,49 @@ impl Assembly {
         let before = std::mem::replace(&mut self.ladder, ladder);
         let ladder = &self.ladder;
         self.tracks.retain(|output, _| match output {
-            Output::Video(place) => {
-                let at = usize::from(*place);
-                before.video.get(at) == ladder.video.get(at) && at < ladder.video.len()
+            Output::Video(rung) => {
+                let wanted = ladder.video_rung(*rung);
+                wanted.is_some() && before.video_rung(*rung) == wanted
             }
             Output::Audio(rung, _) => {
-                let at = usize::from(*rung);
-                before.audio.get(at) == ladder.audio.get(at) && at < ladder.audio.len()
+                let wanted = ladder.audio_rung(*rung);
+                wanted.is_some() && before.audio_rung(*rung) == wanted
             }
         });
         let tracks = &self.tracks;
         self.early.retain(|(output, _)| tracks.contains_key(output));
         self.deadline = Some(now + PATIENCE);
-        self.renditions.retain(|r| match r.place {
-            Some(place) => {
-                let at = usize::from(place);
-                let name = |ladder: &Ladder| ladder.video.get(at).map(|r| r.name.clone());
-                name(&before) == name(ladder)
+        self.renditions.retain(|r| match r.rung {
+            Some(rung) => {
+                let name = |ladder: &Ladder| ladder.video_rung(rung).map(|r| r.name.clone());
+                name(ladder).is_some() && name(&before) == name(ladder)
             }
             None => ladder.video.is_empty(),
         });
+        self.arrange();
+    }
+
+    /// Players that ask for none get the best one there is.
+    fn arrange(&self) {
+        let names: Vec<&str> = self.ladder.video.iter().map(|r| &*r.name).collect();
+        self.presentation.arrange(&names);
     }
 
     /// What the ladder became.
     pub(crate) fn decide(&mut self, decision: Decision, now: Instant) {
         let ladder = &self.ladder;
-        let stays = |place: u8| {
-            decision.rung(place).is_some() || ladder.copies(Output::Video(place)) == Some(true)
+        let stays = |rung: u8| {
+            decision.rung(rung).is_some() || ladder.copies(Output::Video(rung)) == Some(true)
         };
-        self.renditions.retain(|r| r.place.is_none_or(stays));
+        self.renditions.retain(|r| r.rung.is_none_or(stays));
         self.tracks.retain(|output, _| match output {
-            Output::Video(place) => stays(*place),
+            Output::Video(rung) => stays(*rung),
             Output::Audio(..) => true,
         });
         self.decision = Some(decision);
         let mut renditions = std::mem::take(&mut self.renditions);
         for rendition in &mut renditions {
-            rendition.gop = rendition.place.and_then(|place| self.gop(place));
+            rendition.gop = rendition.rung.and_then(|rung| self.gop(rung));
         }
         self.renditions = renditions;
         self.publish(now);
@@ -179,8 +184,8 @@ impl Assembly {
 
     fn pass(&mut self, output: Output, frame: &Frame) {
         match output {
-            Output::Video(place) => {
-                let of = |r: &&mut Rendition| r.place == Some(place);
+            Output::Video(rung) => {
+                let of = |r: &&mut Rendition| r.rung == Some(rung);
                 if let Some(rendition) = self.renditions.iter_mut().find(of) {
                     rendition.picture(frame);
                 }
@@ -236,7 +241,7 @@ impl Assembly {
     fn publish(&mut self, now: Instant) {
         let sounds: Vec<Track> = self.sounds();
         for rendition in &mut self.renditions {
-            let pictures = rendition.place.map(Output::Video);
+            let pictures = rendition.rung.map(Output::Video);
             let pictures = pictures.and_then(|output| self.tracks.get(&output));
             rendition.tell(pictures.map(picture), &sounds);
         }
@@ -244,14 +249,15 @@ impl Assembly {
             return;
         }
         self.deadline.take_if(|deadline| now >= *deadline);
-        for place in self.places() {
-            if let Some(video) = self.tracks.get(&Output::Video(place)).map(picture) {
-                let name = self.ladder.video[usize::from(place)].name.clone();
+        let ladder = Arc::clone(&self.ladder);
+        let made: Vec<&VideoRung> = self.made(&ladder).collect();
+        for rung in &made {
+            if let Some(video) = self.tracks.get(&Output::Video(rung.number)).map(picture) {
                 let tracks = [video].into_iter().chain(sounds.iter().cloned()).collect();
-                self.begin(Some(place), &name, tracks);
+                self.begin(Some(rung.number), &rung.name, tracks);
             }
         }
-        if self.places().next().is_none() && !sounds.is_empty() {
+        if made.is_empty() && !sounds.is_empty() {
             self.begin(None, SOUND, sounds.into());
         }
         if !self.renditions.is_empty() {
@@ -272,28 +278,19 @@ impl Assembly {
         numbered.collect()
     }
 
-    /// Places of the ladder that are made of pictures, if there are any.
-    fn places(&self) -> impl Iterator<Item = u8> + use<> {
+    /// The rungs that are made of pictures, if there are any.
+    fn made<'a>(&self, ladder: &'a Ladder) -> impl Iterator<Item = &'a VideoRung> {
         let pictures = self
             .source
             .as_ref()
             .is_some_and(|s| s.iter().any(|t| t.kind == TrackKind::Video));
         let seen = self.tracks.keys().any(|o| matches!(o, Output::Video(_)));
-        let made: Vec<u8> = self
-            .ladder
-            .video
-            .iter()
-            .zip(0_u8..)
-            .filter(|(rung, place)| {
-                let decided = self
-                    .decision
-                    .as_ref()
-                    .is_none_or(|d| d.rung(*place).is_some());
-                (pictures || seen) && (rung.codec == VideoCodec::Copy || decided)
-            })
-            .map(|(_, place)| place)
-            .collect();
-        made.into_iter()
+        let decision = self.decision.as_ref();
+        let decided = move |rung: &VideoRung| {
+            rung.codec == VideoCodec::Copy || decision.is_none_or(|d| d.rung(rung.number).is_some())
+        };
+        let rungs = ladder.video.iter();
+        rungs.filter(move |rung| (pictures || seen) && decided(rung))
     }
 
     /// Whether something is still to come that the first frame should not do without.
@@ -305,8 +302,8 @@ impl Assembly {
             return false;
         }
         let pictures = self
-            .places()
-            .any(|p| !self.tracks.contains_key(&Output::Video(p)));
+            .made(&self.ladder)
+            .any(|r| !self.tracks.contains_key(&Output::Video(r.number)));
         let sounds = source.iter().filter(|t| t.kind == TrackKind::Audio).count();
         let wanted = |rung: &ladder::AudioRung| {
             (0_u16..)
@@ -322,8 +319,8 @@ impl Assembly {
         pictures || (sounds > 0 && made < wanted)
     }
 
-    fn begin(&mut self, place: Option<u8>, name: &str, tracks: Arc<[Track]>) {
-        if self.renditions.iter().any(|r| r.place == place) {
+    fn begin(&mut self, rung: Option<u8>, name: &str, tracks: Arc<[Track]>) {
+        if self.renditions.iter().any(|r| r.rung == rung) {
             return;
         }
         let Ok((mut publisher, relay)) = self.presentation.add(name, Limits::default()) else {
@@ -331,42 +328,42 @@ impl Assembly {
         };
         (self.spawn)(relay);
         publisher.set_tracks(Arc::clone(&tracks));
-        let queue = if place.is_some() {
+        let queue = if rung.is_some() {
             Queue::default()
         } else {
             Queue::without_pictures()
         };
         self.renditions.push(Rendition {
-            place,
+            rung,
             publisher,
             tracks,
             queue,
             last: BTreeMap::new(),
-            gop: place.and_then(|place| self.gop(place)),
+            gop: rung.and_then(|rung| self.gop(rung)),
             keyframe: None,
             reached: None,
         });
-        self.renditions.sort_by_key(|r| r.place);
+        self.arrange();
     }
 
     /// From one keyframe of a rung to the next, where that is exact.
-    fn gop(&self, place: u8) -> Option<Span> {
-        let rung = self.decision.as_ref()?.rung(place)?;
+    fn gop(&self, rung: u8) -> Option<Span> {
+        let rung = self.decision.as_ref()?.rung(rung)?;
         (!self.ladder.copies_video()).then(|| rung.rate.gop(self.ladder.gop_ms))
     }
 
-    /// Whether sound of this rung is passed on as it came.
+    /// The rungs whose sound is passed on as it came.
     pub(crate) fn copied_sounds(&self) -> Vec<u8> {
-        let copied = |(rung, _): &(&ladder::AudioRung, u8)| rung.codec == AudioCodec::Copy;
-        let rungs = self.ladder.audio.iter().zip(0_u8..).filter(copied);
-        rungs.map(|(_, at)| at).collect()
+        let rungs = self.ladder.audio.iter();
+        let copied = rungs.filter(|rung| rung.codec == AudioCodec::Copy);
+        copied.map(|rung| rung.number).collect()
     }
 
     /// The rungs whose pictures are passed on as they came.
     pub(crate) fn copied_pictures(&self) -> Vec<u8> {
-        let rungs = self.ladder.video.iter().zip(0_u8..);
-        let copied = rungs.filter(|(rung, _)| rung.codec == VideoCodec::Copy);
-        copied.map(|(_, at)| at).collect()
+        let rungs = self.ladder.video.iter();
+        let copied = rungs.filter(|rung| rung.codec == VideoCodec::Copy);
+        copied.map(|rung| rung.number).collect()
     }
 
     pub(crate) fn ladder(&self) -> &Arc<Ladder> {
@@ -395,7 +392,7 @@ impl Rendition {
     /// Its tracks from the next group on; of pictures that another encoder is still to tell of, what
     /// they were.
     fn tell(&mut self, pictures: Option<Track>, sounds: &[Track]) {
-        let known = self.place.and_then(|_| self.tracks.first().cloned());
+        let known = self.rung.and_then(|_| self.tracks.first().cloned());
         let video = pictures.or(known);
         let tracks: Arc<[Track]> = video.into_iter().chain(sounds.iter().cloned()).collect();
         if self.tracks != tracks {

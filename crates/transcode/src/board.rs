@@ -112,7 +112,8 @@ struct Inner {
     fed: Option<Timestamp>,
     health: Health,
     decision: Option<Decision>,
-    names: Vec<String>,
+    /// Number and name of each rung of sound.
+    names: Vec<(u8, String)>,
     outputs: BTreeMap<Output, Counted>,
 }
 
@@ -195,10 +196,14 @@ impl Board {
         let mut inner = self.inner.lock();
         inner.decision = Some(decision.clone());
         inner.outputs.retain(|output, _| match output {
-            Output::Video(place) => decision.rung(*place).is_some(),
+            Output::Video(rung) => decision.rung(*rung).is_some(),
             Output::Audio(..) => ladder.copies(*output) == Some(false),
         });
-        inner.names = ladder.audio.iter().map(|r| r.name.clone()).collect();
+        inner.names = ladder
+            .audio
+            .iter()
+            .map(|r| (r.number, r.name.clone()))
+            .collect();
     }
 
     pub(crate) fn note_fed(&self, dts: Timestamp) {
@@ -236,6 +241,24 @@ impl Inner {
         lag.map_or(Span::ZERO, |lag| lag.max(Span::ZERO))
     }
 
+    fn sound(&self, rung: u8) -> Option<&(u8, String)> {
+        self.names.iter().find(|(number, _)| *number == rung)
+    }
+
+    /// Where the ladder has it.
+    fn place(&self, output: Output) -> (bool, Option<usize>) {
+        match output {
+            Output::Video(rung) => {
+                let mut rungs = self.decision.iter().flat_map(|d| &d.rungs);
+                (false, rungs.position(|r| r.number == rung))
+            }
+            Output::Audio(rung, _) => {
+                let mut names = self.names.iter();
+                (true, names.position(|(number, _)| *number == rung))
+            }
+        }
+    }
+
     fn rungs(&self) -> Vec<RungState> {
         let rungs = self.outputs.iter().map(|(output, counted)| {
             let told = self
@@ -244,12 +267,12 @@ impl Inner {
                 .iter()
                 .find(|o| o.output == output.number());
             let rung = match output {
-                Output::Video(place) => self.decision.as_ref().and_then(|d| d.rung(*place)),
+                Output::Video(rung) => self.decision.as_ref().and_then(|d| d.rung(*rung)),
                 Output::Audio(..) => None,
             };
             let name = match output {
                 Output::Video(_) => rung.map(|r| r.name.clone()),
-                Output::Audio(rung, _) => self.names.get(usize::from(*rung)).cloned(),
+                Output::Audio(rung, _) => self.sound(*rung).map(|(_, name)| name.clone()),
             };
             let (frames_per_second, bits_per_second) = counted.rates();
             RungState {
@@ -264,7 +287,9 @@ impl Inner {
                 queue: told.map_or(0, |o| o.queue),
             }
         });
-        rungs.collect()
+        let mut rungs: Vec<RungState> = rungs.collect();
+        rungs.sort_by_key(|rung| self.place(rung.output));
+        rungs
     }
 }
 

@@ -53,18 +53,17 @@ fn open_group(assembly: &mut Assembly, tracks: &Arc<[Track]>, spliced: bool) -> 
     }
     assembly.follow(tracks, now);
     let pictures = tracks.iter().find(|t| t.kind == TrackKind::Video);
-    let places = assembly.copied_pictures().into_iter().map(Output::Video);
-    let places: Vec<Output> = places.collect();
-    let mut outputs = Vec::new();
+    let copies = assembly.copied_pictures().into_iter().map(Output::Video);
+    let mut outputs: Vec<(Track, Vec<Output>)> = Vec::new();
     if let Some(track) = pictures {
-        outputs.push((track.clone(), places));
+        outputs.push((track.clone(), copies.collect()));
     }
     let sounds = tracks.iter().filter(|t| t.kind == TrackKind::Audio);
     for (track, slot) in sounds.zip(0_u8..) {
         let ladder = Arc::clone(assembly.ladder());
         let takes = |rung: &u8| {
-            let from = &ladder.audio[usize::from(*rung)].from;
-            from.takes(slot.into(), track.language.as_deref())
+            let rung = ladder.audio_rung(*rung);
+            rung.is_some_and(|r| r.from.takes(slot.into(), track.language.as_deref()))
         };
         let rungs = assembly.copied_sounds().into_iter().filter(takes);
         outputs.push((

@@ -51,7 +51,7 @@ async fn play(data: &[u8]) {
     // Without one whoever writes wakes the readers.
     drop(relay);
     let presentation = hub.announce("n").expect("a free name");
-    let (edit, ladder) = watch::channel(ladder(0));
+    let (edit, ladder) = watch::channel(ladder(0, None));
     let (_hold, hold) = watch::channel(true);
     let transcode = Transcode::new(
         PathBuf::new(),
@@ -156,7 +156,7 @@ impl<C: Fn() -> Timestamp + Send + Sync> Stage<'_, C> {
             }
             5 => {
                 let [which] = self.cut()?;
-                self.edit.send_replace(ladder(which));
+                self.edit.send_modify(|now| *now = ladder(which, Some(now)));
             }
             6 => {
                 let [flags, step, mask] = self.cut()?;
@@ -242,14 +242,14 @@ impl<C: Fn() -> Timestamp + Send + Sync> Stage<'_, C> {
                 den: den.into(),
             },
         };
-        let ladder = ladder(mask >> 4);
+        let ladder = ladder(mask >> 4, Some(&*self.edit.borrow()));
         let mut decision = Decision {
             source,
             rungs: vec![],
         };
         if num > 0 && den > 0 {
             decision = Decision::of(&ladder, source);
-            decision.rungs.retain(|r| mask >> r.place & 1 == 0);
+            decision.rungs.retain(|r| mask >> (r.number & 7) & 1 == 0);
         }
         self.report(&Report::Decided(decision)).await;
     }
@@ -317,7 +317,7 @@ fn track(id: TrackId, which: u8, generation: u8) -> Track {
 }
 
 /// Ladders that one is edited to.
-fn ladder(which: u8) -> Arc<Ladder> {
+fn ladder(which: u8, before: Option<&Ladder>) -> Arc<Ladder> {
     let video = |name: &str, codec| VideoRung {
         codec,
         height: Some(360),
@@ -326,6 +326,7 @@ fn ladder(which: u8) -> Arc<Ladder> {
     let (copied, h264, h265) = (VideoCodec::Copy, VideoCodec::H264, VideoCodec::H265);
     let audio = |name: &str, codec, from| AudioRung {
         name: name.to_owned(),
+        number: 0,
         codec,
         from,
         kbps: 64,
@@ -349,12 +350,13 @@ fn ladder(which: u8) -> Arc<Ladder> {
         7 => (vec![video("high", copied)], vec![copy()]),
         _ => (vec![video("high", h264)], vec![aac(), copy()]),
     };
-    Arc::new(Ladder {
+    let ladder = Ladder {
         gop_ms: 1_000,
         deinterlace: Deinterlace::Auto,
         video,
         audio,
-    })
+    };
+    Arc::new(ladder.numbered(before))
 }
 
 /// A reader of every rendition there is.

@@ -1,10 +1,12 @@
 //! Workers, one after the other, for as long as the programme runs.
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use container::wire::{Message, Reader};
+use futures_util::FutureExt as _;
 use hub::{Broadcast, Presentation, Relay};
 use ladder::{Decision, FrameRate, Job, Ladder, Output, Report};
 use media::{Frame, Span, Timestamp, TrackKind};
@@ -40,6 +42,8 @@ const SIDE: u32 = 8_192;
 const FAREWELL: Duration = Duration::from_secs(1);
 /// A worker this far behind would hear of an edit late: more than encoders look ahead.
 const BEHIND: Span = Span::from_secs(5);
+/// After a defect of ours, so that it does not spin.
+const BREATH: Duration = Duration::from_secs(1);
 
 /// Tells UTC. The caller's, because tests own time.
 pub trait Clock: Fn() -> Timestamp + Send + Sync {}
@@ -109,6 +113,19 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
 
     /// Runs until the programme ends. Dropping it ends the worker and the renditions.
     pub async fn run(self) {
+        while AssertUnwindSafe(self.run_once())
+            .catch_unwind()
+            .await
+            .is_err()
+        {
+            // A defect of ours costs this stream a moment, and nobody else anything.
+            self.board.note_ended(&Ended::Defect, true);
+            self.note_gone(&Ended::Defect);
+            sleep(BREATH).await;
+        }
+    }
+
+    async fn run_once(&self) {
         let mut ladder = self.ladder.clone();
         tokio::select! {
             biased;
@@ -414,3 +431,6 @@ async fn watch(watchdog: &Mutex<Watchdog>) -> Ended {
         sleep_until(due).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

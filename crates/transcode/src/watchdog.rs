@@ -9,6 +9,8 @@ use tokio::time::Instant;
 const SILENT: Duration = Duration::from_secs(3);
 /// With media before it and encoders open, something comes out within this time.
 const IDLE: Duration = Duration::from_secs(10);
+/// One that takes nothing in because what it has is stuck is given longer: slow encoders look ahead.
+const STUCK: Duration = Duration::from_secs(30);
 
 /// Watches one worker.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub(crate) struct Watchdog {
     /// What it had taken in when something last came out.
     received: u64,
     taken: u64,
+    /// What waits within it.
+    queue: u64,
 }
 
 impl Watchdog {
@@ -30,6 +34,7 @@ impl Watchdog {
             moved: now,
             received: 0,
             taken: 0,
+            queue: 0,
         }
     }
 
@@ -43,6 +48,7 @@ impl Watchdog {
         let sent = health.outputs.iter().map(|o| o.sent);
         let sent = sent.fold(0, u64::saturating_add);
         self.taken = health.received;
+        self.queue = health.queue;
         if sent != self.sent || self.sent == 0 {
             (self.sent, self.moved, self.received) = (sent, now, health.received);
         }
@@ -53,8 +59,12 @@ impl Watchdog {
         if now >= self.heard + SILENT {
             return Some("it says nothing");
         }
-        let works = self.taken == self.received || now < self.moved + IDLE;
-        (!works).then_some("nothing comes out")
+        let patience = match (self.taken > self.received, self.queue > 0) {
+            (true, _) => IDLE,
+            (false, true) => STUCK,
+            (false, false) => return None,
+        };
+        (now >= self.moved + patience).then_some("nothing comes out")
     }
 
     /// When to look again.
@@ -68,6 +78,8 @@ mod tests {
     use ladder::OutputHealth;
 
     use super::*;
+
+    const LEAST: Duration = Duration::from_millis(1);
 
     fn health(received: u64, sent: u64) -> Health {
         Health {
@@ -99,6 +111,22 @@ mod tests {
         dog.note(&health(60, 5), later);
         assert_eq!(dog.verdict(later), None, "nothing came in either");
         dog.note(&health(90, 5), later);
+        assert!(dog.verdict(later).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_stuck_and_takes_nothing_in_is_noticed() {
+        let start = Instant::now();
+        let mut dog = Watchdog::new(start);
+        let stuck = Health {
+            queue: 64,
+            ..health(90, 5)
+        };
+        dog.note(&stuck, start);
+        let later = start + STUCK;
+        dog.hear(later);
+        dog.note(&stuck, later);
+        assert_eq!(dog.verdict(later - LEAST), None, "it may be slow");
         assert!(dog.verdict(later).is_some());
     }
 }

@@ -36,6 +36,8 @@ pub enum Ended {
     Behind,
     /// Somebody asked for another one.
     Restart,
+    /// A defect of ours ended what watched it.
+    Defect,
 }
 
 impl Ended {
@@ -51,6 +53,7 @@ impl Ended {
             Self::Protocol => "protocol",
             Self::Behind => "behind",
             Self::Restart => "restart",
+            Self::Defect => "defect",
         }
     }
 }
@@ -66,6 +69,7 @@ impl fmt::Display for Ended {
             Self::Protocol => f.write_str("what it sends cannot be read"),
             Self::Behind => f.write_str("killed: too far behind to hear of an edit"),
             Self::Restart => f.write_str("killed: a restart was asked for"),
+            Self::Defect => f.write_str("killed: a defect of the server, see its log"),
         }
     }
 }

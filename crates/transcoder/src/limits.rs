@@ -1,8 +1,10 @@
 //! What a worker takes. What is beyond is refused in words: nothing here may be as large as
 //! somebody says.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, ensure};
-use ladder::{AudioRung, FrameRate, Job, Ladder, RateControl, Rung, VideoCodec, VideoRung};
+use ladder::{AudioRung, FrameRate, Job, Ladder, Output, RateControl, Rung, VideoCodec, VideoRung};
 
 /// The longest side of a picture that is decoded or made.
 pub(crate) const SIDE: u32 = 8_192;
@@ -31,8 +33,11 @@ pub(crate) fn check(job: &Job) -> Result<()> {
         "keyframes {} ms apart",
         ladder.gop_ms
     );
-    ladder.video.iter().try_for_each(check_video)?;
-    ladder.audio.iter().try_for_each(check_audio)?;
+    let (video, audio) = (&ladder.video, &ladder.audio);
+    once(video.iter().map(|rung| rung.number))?;
+    once(audio.iter().map(|rung| rung.number))?;
+    video.iter().try_for_each(check_video)?;
+    audio.iter().try_for_each(check_audio)?;
     let Some(decision) = &job.decision else {
         return Ok(());
     };
@@ -44,15 +49,19 @@ pub(crate) fn check(job: &Job) -> Result<()> {
         source.height
     );
     check_rate(source.rate)?;
-    for (at, rung) in decision.rungs.iter().enumerate() {
-        let place = rung.place;
-        let wanted = ladder.video.get(usize::from(place));
-        let encoded = wanted.is_some_and(|w| w.codec != VideoCodec::Copy);
-        ensure!(encoded, "place {place} is none that is encoded");
-        let again = decision.rungs[..at].iter().any(|r| r.place == place);
-        ensure!(!again, "place {place} twice");
+    once(decision.rungs.iter().map(|rung| rung.number))?;
+    for rung in &decision.rungs {
+        let encoded = ladder.copies(Output::Video(rung.number)) == Some(false);
+        ensure!(encoded, "rung {} is none that is encoded", rung.number);
         check_rung(rung)?;
     }
+    Ok(())
+}
+
+fn once(mut numbers: impl Iterator<Item = u8>) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    let again = numbers.find(|number| !seen.insert(*number));
+    ensure!(again.is_none(), "rung {} twice", again.unwrap_or_default());
     Ok(())
 }
 

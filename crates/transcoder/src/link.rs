@@ -1,6 +1,6 @@
 //! What comes in: read, and dealt out to the threads that decode.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -86,8 +86,12 @@ pub(crate) fn read_all(
         let space = reader.space();
         let before = space.len();
         space.resize(before + PIECE, 0);
-        let got = from.read(&mut space[before..])?;
-        space.truncate(before + got);
+        let got = from.read(&mut space[before..]);
+        space.truncate(before + got.as_ref().copied().unwrap_or_default());
+        let got = match got {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            got => got?,
+        };
         if got == 0 {
             return Ok(());
         }

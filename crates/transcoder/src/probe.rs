@@ -43,13 +43,14 @@ fn try_video(codec: VideoCodec) -> Result<()> {
     let rate = FrameRate::whole(25);
     let rung = Rung {
         name: "probe".to_owned(),
-        place: 0,
+        number: 0,
         width: 320,
         height: 180,
         rate,
     };
     let wanted = VideoRung {
         name: "probe".to_owned(),
+        number: 0,
         codec,
         width: None,
         height: None,
@@ -85,6 +86,7 @@ fn try_video(codec: VideoCodec) -> Result<()> {
 fn try_audio(codec: AudioCodec) -> Result<()> {
     let wanted = AudioRung {
         name: "probe".to_owned(),
+        number: 0,
         codec,
         from: From::All,
         kbps: 96,

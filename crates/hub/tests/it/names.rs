@@ -43,7 +43,13 @@ fn renditions_come_and_go_with_their_publishers() {
     let taken = presentation.add("low", Limits::default()).unwrap_err();
     assert_eq!(taken, RenditionTaken("low".to_owned()));
     assert_eq!(ids(&mut listing), ["high".into(), "low".into()]);
-    drop(high);
+    let (other, _relay) = presentation.add("other", Limits::default()).unwrap();
+    presentation.arrange(&["gone", "other", "high"]);
+    assert_eq!(
+        ids(&mut listing),
+        ["other".into(), "high".into(), "low".into()]
+    );
+    drop((high, other));
     assert_eq!(ids(&mut listing), ["low".into()]);
     assert!(presentation.add("high", Limits::default()).is_ok());
 }

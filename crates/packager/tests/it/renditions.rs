@@ -1,9 +1,9 @@
 //! Further video tracks: listed where their keyframes lie where the first one's do.
 
 use media::Timestamp;
-use packager::{Config, Packager};
+use packager::{Config, Packager, RenditionId};
 
-use crate::source::{EPOCH, Encoder, further, ms};
+use crate::source::{AUDIO, EPOCH, Encoder, VIDEO, further, ms};
 
 fn encoder(after: i64) -> Encoder {
     let mut e = Encoder::new(Packager::new(Config::default(), None, EPOCH));
@@ -132,6 +132,104 @@ fn an_absence_ends_and_begins_both() {
     let (first, second) = (starts(&e, "v0"), starts(&e, "v2"));
     same(&first, &second);
     assert_eq!(e.packager.counters().unaligned, 0);
+}
+
+/// Sends the same pictures and sound to each of these, in real time.
+fn send_all(e: &mut Encoder, renditions: &[RenditionId], seconds: i64) {
+    let (begin, tracks) = (e.now, e.tracks());
+    for rendition in renditions {
+        e.rendition = *rendition;
+        e.group(&tracks);
+    }
+    for tenth in 0..seconds * 10 {
+        let at = begin + ms(tenth * 100);
+        e.wait_until(at);
+        for rendition in renditions {
+            e.rendition = *rendition;
+            for n in 0..3 {
+                e.frame(VIDEO, at + ms(n * 33), tenth % 20 == 0 && n == 0, 300);
+            }
+            let sound = (0..).map(|n| begin + ms(n * 64 / 3));
+            let due = sound
+                .skip_while(|a| *a < at)
+                .take_while(|a| *a < at + ms(100));
+            for at in due {
+                e.frame(AUDIO, at, true, 90);
+            }
+        }
+    }
+    e.wait_until(begin + ms(seconds * 1_000));
+}
+
+#[test]
+fn the_others_go_on_where_the_first_rendition_goes() {
+    let mut e = Encoder::new(Packager::new(Config::default(), None, EPOCH));
+    e.now = Timestamp::from_millis(EPOCH.as_millis() / 2000 * 2000);
+    let high = e.rendition;
+    let low = e.packager.add_rendition("low");
+    // Whole frames of sound.
+    send_all(&mut e, &[high, low], 16);
+    let before = e.packager.snapshot().clone();
+    e.packager.remove_rendition(high);
+    send_all(&mut e, &[low], 10);
+    assert!(e.packager.snapshot().get("v0").is_none());
+    for id in ["v0-low", "a1"] {
+        let (then, now) = (
+            before.get(id).unwrap(),
+            e.packager.snapshot().get(id).unwrap(),
+        );
+        assert_eq!(
+            now.segments[0].number, then.segments[0].number,
+            "{id} goes on"
+        );
+        assert!(now.segments.iter().all(|s| !s.discontinuity), "{id}");
+        let complete = now.segments.iter().filter(|s| s.complete);
+        let ends = complete.map(|s| (s.start, s.start + s.duration));
+        let ends: Vec<_> = ends.collect();
+        for pair in ends.windows(2) {
+            assert!((pair[1].0 - pair[0].1).abs() <= ms(1), "{id}: {pair:?}");
+        }
+        assert!(ends.len() >= 12, "{id}");
+    }
+    let counted = e.packager.counters();
+    let none = (counted.discontinuities, counted.dropped, counted.unaligned);
+    assert_eq!(none, (0, 0, 0));
+}
+
+#[test]
+fn a_rendition_that_comes_later_disturbs_none() {
+    let mut e = Encoder::new(Packager::new(Config::default(), None, EPOCH));
+    let high = e.rendition;
+    send_all(&mut e, &[high], 16);
+    let low = e.packager.add_rendition("low");
+    send_all(&mut e, &[high, low], 16);
+    let snapshot = e.packager.snapshot();
+    for id in ["v0", "a1", "v0-low"] {
+        let media = snapshot.get(id).unwrap();
+        assert!(media.segments.iter().all(|s| !s.discontinuity), "{id}");
+    }
+    assert_eq!(e.packager.counters().discontinuities, 0);
+    let (old, new) = (starts(&e, "v0"), starts(&e, "v0-low"));
+    assert!(new.len() >= 6);
+    same(&old[old.len() - new.len()..], &new);
+}
+
+#[test]
+fn variants_are_in_the_order_that_is_told() {
+    let mut e = Encoder::new(Packager::new(Config::default(), None, EPOCH));
+    let high = e.rendition;
+    let low = e.packager.add_rendition("low");
+    send_all(&mut e, &[high, low], 6);
+    let order = |e: &Encoder| {
+        let text = variants(e);
+        let uris = text.lines().filter(|l| l.starts_with('v'));
+        uris.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(order(&e), ["v0.m3u8", "v0-low.m3u8"]);
+    e.packager.arrange(&[low, high]);
+    assert_eq!(order(&e), ["v0-low.m3u8", "v0.m3u8"]);
+    let first = &e.packager.snapshot().media[0];
+    assert_eq!(first.id, "v0", "which leads is not asked");
 }
 
 #[test]

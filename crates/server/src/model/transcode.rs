@@ -92,12 +92,13 @@ impl Transcode {
     fn ladder(&self) -> ladder::Ladder {
         let video = self.video.iter().flatten().map(VideoRung::resolved);
         let audio = self.audio.iter().flatten().map(AudioRung::resolved);
-        ladder::Ladder {
+        let ladder = ladder::Ladder {
             gop_ms: self.gop_ms.unwrap_or(GOP_MS),
             deinterlace: self.deinterlace.unwrap_or(ladder::Deinterlace::Auto),
             video: video.collect(),
             audio: audio.collect(),
-        }
+        };
+        ladder.numbered(None)
     }
 }
 

@@ -101,8 +101,8 @@ impl Transcoding {
 
     /// Another ladder: rungs that stay as they are go on undisturbed.
     pub(super) fn configure(&self, ladder: Ladder) {
-        let ladder = Arc::new(ladder);
         self.ladder.send_if_modified(|old| {
+            let ladder = Arc::new(ladder.numbered(Some(old)));
             let changed = *old != ladder;
             *old = ladder;
             changed

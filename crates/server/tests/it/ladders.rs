@@ -235,6 +235,15 @@ async fn rungs_come_and_go_and_playlists_go_on() {
     let (_dir, s, _encoder) = start(&json!([high, low])).await;
     let both = |a: &crate::server::Answer| a.body.contains("v0-90p.m3u8");
     s.until("/n/index.m3u8", both).await;
+    let watch = |url: String| {
+        let args = format!("-v error -xerror -i {url} -t 8 -f null -");
+        tokio::spawn(async move { ffmpeg(&args).await })
+    };
+    let viewers = [
+        watch(format!("rtmp://{}/live/n@90p", s.rtmp)),
+        watch(format!("http://{}/n/v0-90p.m3u8", s.http)),
+    ];
+    runs(&s, |r| r["rtmp_players"] == 1).await;
     let edit = async |video: &Value| {
         let patch = json!({"transcode": {"video": video}});
         let changed = s.api("PATCH", "/streams/n", &patch).await;
@@ -262,7 +271,23 @@ async fn rungs_come_and_go_and_playlists_go_on() {
         })
         .await;
         grows(&s).await;
+        let heights = video.as_array().unwrap().iter().map(|r| &r["height"]);
+        let heights: Vec<String> = heights.map(|h| format!("x{h}")).collect();
+        let in_order = |a: &crate::server::Answer| {
+            let sizes = a.body.split(',').filter(|p| p.starts_with("RESOLUTION="));
+            let listed = sizes.map(|s| &s[s.rfind('x').unwrap_or(0)..]);
+            listed.eq(heights.iter())
+        };
+        s.until("/n/index.m3u8", in_order).await;
+        let best = size(&format!("rtmp://{}/live/n", s.rtmp)).await;
+        let height = video[0]["height"].to_string();
+        assert!(best.ends_with(&height), "{best} of {video}");
     }
+    for viewer in viewers {
+        assert_eq!(viewer.await.unwrap(), "", "a rung that stays goes on");
+    }
+    let low_on = s.get("/n/v0-90p.m3u8").await.body;
+    assert!(!low_on.contains("EXT-X-DISCONTINUITY\n"), "{low_on}");
     // Edits that undo each other, faster than anybody follows.
     for n in 0..20 {
         let other = rung(&format!("r{n}"), 90);

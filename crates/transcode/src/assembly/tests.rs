@@ -31,29 +31,27 @@ fn rung(name: &str, codec: VideoCodec) -> VideoRung {
 fn ladder(video: Vec<VideoRung>) -> Arc<Ladder> {
     let audio = vec![AudioRung {
         name: "aac".to_owned(),
+        number: 0,
         codec: AudioCodec::Aac,
         from: From::All,
         kbps: 64,
         sample_rate: None,
         channels: None,
     }];
-    Arc::new(Ladder {
+    let ladder = Ladder {
         gop_ms: 1_000,
         deinterlace: Deinterlace::Auto,
         video,
         audio,
-    })
+    };
+    Arc::new(ladder.numbered(None))
 }
 
 fn decision(ladder: &Ladder) -> Decision {
-    let rungs = ladder
-        .video
-        .iter()
-        .zip(0..)
-        .filter(|(r, _)| r.codec != VideoCodec::Copy);
-    let rungs = rungs.map(|(r, place)| Rung {
+    let rungs = ladder.video.iter().filter(|r| r.codec != VideoCodec::Copy);
+    let rungs = rungs.map(|r| Rung {
         name: r.name.clone(),
-        place,
+        number: r.number,
         width: 320,
         height: 180,
         rate: FrameRate::whole(25),
@@ -215,6 +213,44 @@ async fn an_edit_takes_away_what_it_changes_and_nothing_else() {
     assert_eq!(names(&hub), ["high", "other"]);
     assert_eq!(read(&hub, "high"), [(0, 0), (1, 0), (0, 40), (1, 20)]);
     assert_eq!(read(&hub, "other"), [(0, 40)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rungs_that_stay_go_on_wherever_they_stand() {
+    let named = |names: &[&str]| {
+        let rungs = names.iter().map(|n| rung(n, VideoCodec::H264));
+        ladder(rungs.collect())
+    };
+    let after = |before: &Arc<Ladder>, names: &[&str]| {
+        let ladder = Ladder::clone(&named(names)).numbered(Some(before));
+        Arc::new(ladder)
+    };
+    let first = named(&["high", "low"]);
+    let (hub, mut assembly, now) = begun(&first);
+    for output in [TOP, LOW, AAC] {
+        let track = if output == AAC { tone() } else { picture() };
+        assembly.track(output, track, now);
+        assembly.frame(output, &frame(0, true), now);
+    }
+    let more = after(&first, &["best", "high", "low"]);
+    assembly.set_ladder(Arc::clone(&more), now);
+    assembly.decide(decision(&more), now);
+    for output in [TOP, LOW] {
+        assembly.frame(output, &frame(40, false), now);
+    }
+    let best = Output::Video(more.video[0].number);
+    assembly.track(best, picture(), now);
+    assembly.frame(best, &frame(40, true), now);
+    assert_eq!(names(&hub), ["best", "high", "low"], "best first");
+    let less = after(&more, &["low", "best"]);
+    assembly.set_ladder(Arc::clone(&less), now);
+    assembly.decide(decision(&less), now);
+    for output in [best, LOW] {
+        assembly.frame(output, &frame(80, false), now);
+    }
+    assert_eq!(names(&hub), ["low", "best"]);
+    assert_eq!(read(&hub, "low"), [(0, 0), (1, 0), (0, 40), (0, 80)]);
+    assert_eq!(read(&hub, "best"), [(0, 40), (0, 80)]);
 }
 
 #[tokio::test(start_paused = true)]

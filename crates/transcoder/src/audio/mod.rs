@@ -80,15 +80,13 @@ impl Sounds {
 
     /// Rungs that stay as they are go on; others end, or begin with what comes.
     fn take_job(&mut self, job: Arc<Job>) {
-        let rungs = &job.ladder.audio;
         let outbox = &self.outbox;
         self.lanes.retain(|output, lane| {
             let Output::Audio(rung, _) = output else {
                 return false;
             };
-            let stays = rungs
-                .get(usize::from(*rung))
-                .is_some_and(|wanted| lane.is(wanted));
+            let wanted = job.ladder.audio_rung(*rung);
+            let stays = wanted.is_some_and(|wanted| lane.is(wanted));
             if !stays {
                 outbox.forget(*output);
             }
@@ -126,12 +124,12 @@ impl Sounds {
         let Some(job) = self.job.clone() else {
             return;
         };
-        for (wanted, rung) in job.ladder.audio.iter().zip(0_u8..) {
+        for wanted in &job.ladder.audio {
             if wanted.codec == AudioCodec::Copy {
                 continue;
             }
             for heard in &self.sources {
-                let output = Output::Audio(rung, heard.slot);
+                let output = Output::Audio(wanted.number, heard.slot);
                 let language = self.slots.language(heard.slot);
                 let takes = wanted.from.takes(heard.slot.into(), language);
                 if !takes || self.lanes.contains_key(&output) {

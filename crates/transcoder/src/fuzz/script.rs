@@ -221,8 +221,8 @@ impl<'a> Script<'a> {
             audio_until: None,
         };
         if told & 1 != 0 {
-            let [width, height, place, num, den] = self.cut()?;
-            job.decision = Some(decision(&job.ladder, (width, height), place, (num, den)));
+            let [width, height, rungs, num, den] = self.cut()?;
+            job.decision = Some(decision(&job.ladder, (width, height), rungs, (num, den)));
         }
         if told & 2 != 0 {
             let [by] = self.cut()?;
@@ -271,7 +271,7 @@ fn damaged(payload: &Bytes, how: u8, at: u8, with: u8) -> Bytes {
 fn decision(
     ladder: &Ladder,
     (width, height): (u8, u8),
-    place: u8,
+    rungs: u8,
     (num, den): (u8, u8),
 ) -> Decision {
     let size = |n: u8| SIZES[usize::from(n) % SIZES.len()];
@@ -285,19 +285,19 @@ fn decision(
         rate,
     };
     let small = source.width.max(source.height) < 100_000;
-    if place & 0x80 != 0 && num > 0 && den & 15 > 0 && small {
+    if rungs & 0x80 != 0 && num > 0 && den & 15 > 0 && small {
         return Decision::of(ladder, source);
     }
-    let rung = |place: u8| Rung {
+    let rung = |number: u8| Rung {
         name: "rung".to_owned(),
-        place,
+        number,
         width: size(width >> 4),
         height: size(height >> 4),
         rate,
     };
     Decision {
         source,
-        rungs: vec![rung(place & 3), rung(place >> 2 & 3)],
+        rungs: vec![rung(rungs & 3), rung(rungs >> 2 & 3)],
     }
 }
 
@@ -319,6 +319,7 @@ fn rung(name: &str, height: Option<u32>, fit: Fit) -> VideoRung {
 fn sound(name: &str, codec: AudioCodec, from: From) -> AudioRung {
     AudioRung {
         name: name.to_owned(),
+        number: 0,
         codec,
         from,
         kbps: 64,
@@ -387,10 +388,15 @@ fn ladder(which: u8) -> Ladder {
         1 => Deinterlace::Always,
         _ => Deinterlace::Auto,
     };
-    Ladder {
+    let ladder = Ladder {
         gop_ms: 1_000,
         deinterlace,
         video,
         audio,
+    };
+    if which % 16 == 15 {
+        // All of one number.
+        return ladder;
     }
+    ladder.numbered(None)
 }

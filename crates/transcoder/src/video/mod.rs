@@ -110,17 +110,16 @@ impl Pictures {
             return;
         };
         self.outbox.report(&Report::Decided(decision.clone()));
-        let wanted = |rung: &Rung| job.ladder.video.get(usize::from(rung.place));
+        let wanted = |rung: &Rung| job.ladder.video_rung(rung.number);
         let stays = |thread: &RungThread| {
-            decision
-                .rungs
-                .iter()
-                .any(|rung| wanted(rung).is_some_and(|w| thread.is(w, rung, job.ladder.gop_ms)))
+            let makes = |rung| wanted(rung).is_some_and(|w| thread.makes(w, rung, &job.ladder));
+            decision.rungs.iter().any(makes)
         };
-        // One that ends has sent its last before another of its place begins.
+        // One that ends has sent its last before another of its number begins.
         self.rungs.retain(stays);
         for rung in &decision.rungs {
-            let there = self.rungs.iter().any(|thread| thread.place() == rung.place);
+            let same = |thread: &RungThread| thread.number() == rung.number;
+            let there = self.rungs.iter().any(same);
             let Some(wanted) = wanted(rung).filter(|_| !there) else {
                 continue;
             };

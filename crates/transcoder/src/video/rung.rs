@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use anyhow::{Result, bail};
-use ladder::{Job, Output, Rate, Report, Rung, VideoCodec, VideoRung};
+use ladder::{Job, Ladder, Output, Rate, Report, Rung, VideoCodec, VideoRung};
 use media::{Frame, Span, Timestamp, Track, TrackId};
 
 use super::cadence::{Follow, Grid};
@@ -52,7 +52,7 @@ pub(super) enum ToRung {
 pub(super) struct RungThread {
     wanted: VideoRung,
     rung: Rung,
-    gop_ms: u32,
+    keyframes: Keyframes,
     /// Taken when it ends.
     work: Option<(SyncSender<ToRung>, JoinHandle<()>)>,
     tally: Arc<OutputTally>,
@@ -66,7 +66,7 @@ impl RungThread {
         rung: &Rung,
         outbox: &Outbox,
     ) -> Result<Self> {
-        let output = Output::Video(rung.place);
+        let output = Output::Video(rung.number);
         let tally = outbox.output(output);
         let (pictures, waiting) = sync_channel(WAITING);
         let until = job.video_until.map(Timestamp::from_nanos);
@@ -97,14 +97,14 @@ impl RungThread {
             outbox: outbox.clone(),
             tally: Arc::clone(&tally),
         };
-        let name = format!("rung {}", rung.place);
+        let name = format!("rung {}", rung.number);
         let thread = std::thread::Builder::new()
             .name(name)
             .spawn(move || work.run(&waiting))?;
         Ok(Self {
             wanted: wanted.clone(),
             rung: rung.clone(),
-            gop_ms: job.ladder.gop_ms,
+            keyframes: Keyframes::of(&job.ladder),
             work: Some((pictures, thread)),
             tally,
             outbox: outbox.clone(),
@@ -112,12 +112,13 @@ impl RungThread {
     }
 
     /// Whether it makes just this.
-    pub(super) fn is(&self, wanted: &VideoRung, rung: &Rung, gop_ms: u32) -> bool {
-        (&self.wanted, &self.rung, self.gop_ms) == (wanted, rung, gop_ms)
+    pub(super) fn makes(&self, wanted: &VideoRung, rung: &Rung, ladder: &Ladder) -> bool {
+        let same = (&self.wanted, &self.rung) == (wanted, rung);
+        same && self.keyframes == Keyframes::of(ladder)
     }
 
-    pub(super) const fn place(&self) -> u8 {
-        self.rung.place
+    pub(super) const fn number(&self) -> u8 {
+        self.rung.number
     }
 
     /// Waits while the rung is behind.
@@ -139,7 +140,26 @@ impl Drop for RungThread {
             // One that died took the process with it.
             let _ = thread.join();
         }
-        self.outbox.forget(Output::Video(self.rung.place));
+        self.outbox.forget(Output::Video(self.rung.number));
+    }
+}
+
+/// Where keyframes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keyframes {
+    /// So many milliseconds apart.
+    Grid(u32),
+    /// Where the source's are.
+    Source,
+}
+
+impl Keyframes {
+    fn of(ladder: &Ladder) -> Self {
+        if ladder.copies_video() {
+            Self::Source
+        } else {
+            Self::Grid(ladder.gop_ms)
+        }
     }
 }
 

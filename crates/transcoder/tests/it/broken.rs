@@ -326,7 +326,7 @@ fn jobs_that_contradict_themselves_are_refused() {
         job(ladder)
     };
     let jobs = [
-        decided(|d| d.rungs[0].place = 7),
+        decided(|d| d.rungs[0].number = 7),
         decided(|d| d.rungs.extend_from_within(..)),
         decided(|d| d.rungs[0].width = 0),
         decided(|d| d.rungs[0].height = u32::MAX),

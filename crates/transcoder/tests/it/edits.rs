@@ -1,6 +1,6 @@
 //! A ladder that changes, and a worker that goes on where another stopped.
 
-use ladder::{AudioCodec, Job, Order, Output};
+use ladder::{AudioCodec, Job, Order, Output, VideoRung};
 
 use crate::actor::{Worker, job};
 use crate::media::{at, decoded, is_even, keys, ladder, pictures, rung, sound};
@@ -30,6 +30,58 @@ fn an_edit_begins_only_the_rungs_that_changed() {
     let outputs = worker.got.health.outputs.iter().map(|o| o.output);
     assert_eq!(outputs.collect::<Vec<_>>(), [0, 1], "both are counted");
     assert_eq!(worker.got.of(LOW).len(), 150);
+}
+
+#[test]
+fn rungs_that_stay_go_on_wherever_they_stand() {
+    let source = pictures("320x180", 25, 3, "");
+    let first = ladder(
+        vec![rung("180p", 180), rung("low", 90)],
+        vec![sound("aac", AudioCodec::Aac)],
+    );
+    let mut worker = Worker::with(first.clone());
+    let mut sent = source.send(&mut worker, 0, 0..3_000);
+    worker.settle(sent);
+    let other = ladder(
+        vec![rung("120p", 120), rung("low", 90)],
+        vec![
+            sound("opus", AudioCodec::Opus),
+            sound("aac", AudioCodec::Aac),
+        ],
+    )
+    .numbered(Some(&first));
+    worker.order(&Order::Job(Box::new(job(other))));
+    sent += source.send(&mut worker, 3_000, 0..3_000);
+    worker.settle(sent);
+    assert_eq!(decoded(worker.got.track(LOW), worker.got.of(LOW)), 150);
+    let new = Output::Video(2);
+    assert_eq!(decoded(worker.got.track(new), worker.got.of(new)), 75);
+    assert_eq!(worker.got.of(TOP).len(), 75, "it ended");
+    let sounds = [0, 1].map(|rung| worker.got.of(Output::Audio(rung, 0)).len());
+    assert!(sounds[0] > 275 && sounds[1] > 145, "{sounds:?}");
+}
+
+/// A rung beside one that passes the source on has its keyframes where the source's are.
+#[test]
+fn a_copy_beside_them_begins_rungs_anew() {
+    let source = pictures("320x180", 25, 3, "-g 40");
+    let first = ladder(vec![rung("90p", 90)], vec![]);
+    let mut worker = Worker::with(first.clone());
+    let mut sent = source.send(&mut worker, 0, 0..3_000);
+    worker.settle(sent);
+    let copy = VideoRung::copy("source".to_owned());
+    let other = ladder(vec![copy, rung("90p", 90)], vec![]).numbered(Some(&first));
+    worker.order(&Order::Job(Box::new(job(other))));
+    sent += source.send(&mut worker, 3_000, 0..3_000);
+    worker.settle(sent);
+    let behind: Vec<i64> = keys(worker.got.of(TOP))
+        .into_iter()
+        .filter(|at| *at > 3_000)
+        .collect();
+    let [first, second] = behind[..] else {
+        panic!("{behind:?}");
+    };
+    assert_eq!(second - first, 1_600, "40 pictures");
 }
 
 #[test]

@@ -117,6 +117,7 @@ fn moved(frame: &Frame, by_ms: i64) -> Frame {
 pub(crate) fn rung(name: &str, height: u32) -> VideoRung {
     VideoRung {
         name: name.to_owned(),
+        number: 0,
         codec: VideoCodec::H264,
         width: None,
         height: Some(height),
@@ -139,6 +140,7 @@ pub(crate) fn rung(name: &str, height: u32) -> VideoRung {
 pub(crate) fn sound(name: &str, codec: AudioCodec) -> AudioRung {
     AudioRung {
         name: name.to_owned(),
+        number: 0,
         codec,
         from: From::All,
         kbps: 64,
@@ -148,12 +150,13 @@ pub(crate) fn sound(name: &str, codec: AudioCodec) -> AudioRung {
 }
 
 pub(crate) fn ladder(video: Vec<VideoRung>, audio: Vec<AudioRung>) -> Ladder {
-    Ladder {
+    let ladder = Ladder {
         gop_ms: 1_000,
         deinterlace: Deinterlace::Auto,
         video,
         audio,
-    }
+    };
+    ladder.numbered(None)
 }
 
 /// Decodes what came out; tells how many pictures there were and fails on any complaint.

@@ -78,6 +78,7 @@ impl AudioRung {
     pub(super) fn resolved(&self) -> ladder::AudioRung {
         ladder::AudioRung {
             name: self.name.clone(),
+            number: 0,
             codec: self.codec(),
             from: self.from(),
             kbps: self.kbps().unwrap_or_default(),

@@ -83,6 +83,7 @@ fn a_rung_is_what_a_worker_is_told() {
     assert_eq!(made.deinterlace, ladder::Deinterlace::Always);
     let expected = ladder::VideoRung {
         name: "x".to_owned(),
+        number: 0,
         codec: VideoCodec::H264,
         width: Some(1_280),
         height: Some(720),

@@ -184,6 +184,7 @@ impl VideoRung {
         }
         ladder::VideoRung {
             name: self.name.clone(),
+            number: 0,
             codec: self.codec(),
             width: self.width,
             height: self.height,
