@@ -102,10 +102,8 @@ pub(super) async fn run(binary: &Path, seconds: u64) -> anyhow::Result<()> {
     ensure!(report.violations.is_empty(), "rules were broken");
     let turns = usize::try_from(seconds / TURN.as_secs())?;
     for report in &reports {
-        ensure!(
-            report.stalls.is_empty() && report.errors.count == 0,
-            "{report:?}"
-        );
+        let fine = report.stalls.is_empty() || report.kind == TOLD[1] && goes_on(report);
+        ensure!(fine && report.errors.count == 0, "{report:?}");
         ensure!(
             report.heights.len() >= turns,
             "{} stayed where it was: {:?}",
@@ -119,6 +117,14 @@ pub(super) async fn run(binary: &Path, seconds: u64) -> anyhow::Result<()> {
         .all(|f| f.missing == 0 && f.backward == 0);
     ensure!(whole, "pictures are missing");
     Ok(())
+}
+
+/// In low latency Shaka changes rungs in mid-segment: Chromium shows the other one from its next
+/// keyframe on, and meanwhile time and sound go on.
+fn goes_on(report: &PlayerReport) -> bool {
+    let gop = Span::from_nanos(GOP * 1_000).as_secs_f64();
+    let mut stalls = report.stalls.iter();
+    stalls.all(|s| (s.seconds - s.jumped).abs() < 0.15 && s.seconds <= gop)
 }
 
 fn tell(report: &PlayerReport) {
