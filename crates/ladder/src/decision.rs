@@ -1,5 +1,7 @@
 //! A ladder fitted to the source it starts with.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Fit, FrameRate, Ladder, Rate, VideoCodec, VideoRung};
@@ -39,7 +41,7 @@ pub struct Rung {
     pub rate: FrameRate,
 }
 
-/// The least that every encoder takes.
+/// The least that a ladder is fitted to.
 const LEAST: u32 = 16;
 
 impl Decision {
@@ -60,6 +62,25 @@ impl Decision {
             rungs.push(rung);
         }
         Self { source, rungs }
+    }
+
+    /// The longest side of a picture that is decoded or made.
+    pub const SIDE: u32 = 8_192;
+
+    /// Whether it is one that a worker makes: its sizes are of pictures, its rates can be counted
+    /// with, each rung is there once.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let Source {
+            width,
+            height,
+            rate,
+        } = self.source;
+        let picture = width.min(height) > 0 && width.max(height) <= Self::SIDE && rate.is_sound();
+        let fits = |n: u32| (LEAST..=Self::SIDE).contains(&n) && n.is_multiple_of(2);
+        let made = |r: &Rung| fits(r.width) && fits(r.height) && r.rate.is_sound();
+        let numbers: BTreeSet<u8> = self.rungs.iter().map(|r| r.number).collect();
+        picture && self.rungs.iter().all(made) && numbers.len() == self.rungs.len()
     }
 
     /// The rung of this number, if it is made.

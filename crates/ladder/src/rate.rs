@@ -34,6 +34,9 @@ const ROUNDED: f64 = 0.005;
 const MOST: f64 = 240.0;
 
 impl FrameRate {
+    /// The most that either part is: 120000/1001 is far below, and libav counts in 32 bits.
+    pub const PART: u32 = 1_000_000;
+
     /// A rate in lowest terms; `None` where it is none, or above 240.
     #[must_use]
     pub fn new(num: u32, den: u32) -> Option<Self> {
@@ -46,6 +49,12 @@ impl FrameRate {
             den: den / a,
         })?;
         (rate.as_f64() <= MOST).then_some(rate)
+    }
+
+    /// Whether it is as [`FrameRate::new`] makes them, and can be counted with in 32 bits.
+    #[must_use]
+    pub fn is_sound(self) -> bool {
+        Self::new(self.num, self.den) == Some(self) && self.num.max(self.den) <= Self::PART
     }
 
     /// The rate that a number means: 29.97 and the like are 1000/1001 of a whole rate, others are

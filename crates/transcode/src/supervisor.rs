@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use container::wire::{Message, Reader};
+use container::wire::{self, Message, Reader};
 use futures_util::FutureExt as _;
 use hub::{Broadcast, Presentation, Relay};
-use ladder::{Decision, FrameRate, Job, Ladder, Output, Report};
+use ladder::{Decision, Job, Ladder, Output, Report};
 use media::{Frame, Span, Timestamp, TrackKind};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -28,16 +28,10 @@ use crate::worker::{Ended, Worker};
 
 /// A frame that is ahead of UTC by more would keep all that follow from being published.
 const AHEAD: Span = Span::from_secs(86_400);
-/// The longest message: a picture of 8K that hardly compresses.
-const MOST: usize = 64 << 20;
 /// Warnings that are passed on, a second, and lines of its standard error among them.
 const LINES: u32 = 10;
 /// Characters of one.
 const TEXT: usize = 500;
-/// What a rate counts in, at most: 1001 is far below.
-const RATE: u32 = 1_000_000;
-/// The longest side of a picture that workers make.
-const SIDE: u32 = 8_192;
 /// How long a worker that closed its ends may take to end.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// A worker this far behind would hear of an edit late: more than encoders look ahead.
@@ -286,7 +280,7 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
         mut from: impl AsyncRead + Unpin,
         watchdog: &Mutex<Watchdog>,
     ) -> Option<Ended> {
-        let mut reader = Reader::new(MOST);
+        let mut reader = Reader::new(wire::LONGEST);
         loop {
             match from.read_buf(reader.space()).await {
                 Ok(1..) => watchdog.lock().hear(Instant::now()),
@@ -352,7 +346,7 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
         match report {
             Report::Ready => {}
             Report::Decided(decision) => {
-                if !is_sound(&decision) {
+                if !decision.is_sound() {
                     return Err(self.protest("it makes what nobody can"));
                 }
                 self.observer.decided(&decision);
@@ -402,19 +396,6 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
             self.observer.warned(&text);
         }
     }
-}
-
-/// Whether sizes are of pictures, and rates as [`FrameRate::new`] makes them: others cannot be
-/// counted with, here or by the next worker.
-fn is_sound(decision: &Decision) -> bool {
-    let source = decision.source;
-    let rungs = decision.rungs.iter();
-    let made = rungs.map(|rung| (rung.width, rung.height, rung.rate));
-    made.chain([(source.width, source.height, source.rate)])
-        .all(|(width, height, rate)| {
-            let known = FrameRate::new(rate.num, rate.den) == Some(rate) && rate.den <= RATE;
-            known && (1..=SIDE).contains(&width) && (1..=SIDE).contains(&height)
-        })
 }
 
 /// Waits until a worker is found to hang.

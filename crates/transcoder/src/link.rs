@@ -8,15 +8,13 @@ use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result, bail};
-use container::wire::{Message, Reader};
+use container::wire::{self, Message, Reader};
 use ladder::{Job, Order, Report};
 use media::{Frame, Timestamp, Track, TrackId, TrackKind};
 
 use crate::sending::{self, Outbox};
 use crate::{audio, limits, video};
 
-/// The longest message: a picture of 8K that hardly compresses.
-const MOST: usize = 64 << 20;
 /// What is read at once.
 const PIECE: usize = 64 << 10;
 
@@ -81,7 +79,7 @@ pub(crate) fn read_all(
     mut from: impl Read,
     mut each: impl FnMut(Message) -> Result<()>,
 ) -> Result<()> {
-    let mut reader = Reader::new(MOST);
+    let mut reader = Reader::new(wire::LONGEST);
     loop {
         let space = reader.space();
         let before = space.len();

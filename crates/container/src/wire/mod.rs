@@ -21,6 +21,10 @@ use media::{Frame, Timestamp, Track};
 pub use read::Reader;
 pub use write::put;
 
+/// The longest message that either end of a worker's socket takes: a picture of 8K that hardly
+/// compresses.
+pub const LONGEST: usize = 64 << 20;
+
 /// What travels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {

@@ -7,11 +7,12 @@ use ffmpeg_next::codec::{Context, Id, Parameters, decoder, threading};
 use ffmpeg_next::ffi::{AV_INPUT_BUFFER_PADDING_SIZE, av_channel_layout_default, av_mallocz};
 use ffmpeg_next::media::Type;
 use ffmpeg_next::{Error, Packet, codec, frame};
+use ladder::{Decision, FrameRate};
 use media::{CodecConfig, Frame};
 
 use super::picture::Picture;
 use super::{NANOS, is_again};
-use crate::limits::{RATE, SAMPLES, SIDE};
+use crate::limits::SAMPLES;
 
 /// Decodes one video track.
 pub(crate) struct VideoDecoder(decoder::Video);
@@ -24,12 +25,13 @@ impl VideoDecoder {
     /// later one.
     pub(crate) fn open(config: &CodecConfig, threads: usize) -> Result<Self> {
         if let Some(video) = config.video()
-            && video.width.max(video.height) > SIDE
+            && video.width.max(video.height) > Decision::SIDE
         {
             bail!(
-                "pictures of {}x{} are not decoded: {SIDE} a side are the most",
+                "pictures of {}x{} are not decoded: {} a side are the most",
                 video.width,
-                video.height
+                video.height,
+                Decision::SIDE
             );
         }
         let (id, extradata) = codec_of(config)?;
@@ -44,7 +46,7 @@ impl VideoDecoder {
         }
         // SAFETY: the context is ours and not open yet; the field is a plain number.
         unsafe {
-            (*context.as_mut_ptr()).max_pixels = i64::from(SIDE) * i64::from(SIDE);
+            (*context.as_mut_ptr()).max_pixels = i64::from(Decision::SIDE).pow(2);
         }
         Ok(Self(opened(context)?.video()?))
     }
@@ -79,7 +81,7 @@ impl VideoDecoder {
     pub(crate) fn frame_rate(&self) -> Option<(u32, u32)> {
         let rate = self.0.frame_rate()?;
         let told = (u32::try_from(rate.0).ok()?, u32::try_from(rate.1).ok()?);
-        let likely = |n: u32| (1..=RATE).contains(&n);
+        let likely = |n: u32| (1..=FrameRate::PART).contains(&n);
         (likely(told.0) && likely(told.1)).then_some(told)
     }
 }

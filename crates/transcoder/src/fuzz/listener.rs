@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use container::wire::{Message, Reader};
+use container::wire::{self, Message, Reader};
 use ladder::{Output, Report};
 use media::Frame;
 
@@ -25,7 +25,7 @@ struct Heard {
 impl Default for Listener {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(Heard {
-            reader: Reader::new(64 << 20),
+            reader: Reader::new(wire::LONGEST),
             told: BTreeMap::new(),
             frames: 0,
         })))

@@ -14,7 +14,6 @@ use ladder::{Decision, Deinterlace, FrameRate, Job, Ladder, Report, Rung, Source
 use media::{CodecConfig, Frame, Span, Timestamp, Track};
 
 use crate::av::{Deinterlacer, Picture, VideoDecoder};
-use crate::limits::SIDE;
 use crate::link::Input;
 use crate::sending::Outbox;
 use pace::Pace;
@@ -314,10 +313,10 @@ fn decide(ladder: &Ladder, shown: &[Shown], rate: FrameRate) -> Decision {
         (width, stretched(height, den, num))
     };
     // Stretched, one may be larger than any that is made.
-    let longest = width.max(height).max(SIDE);
+    let longest = width.max(height).max(Decision::SIDE);
     let shrunk = |n: u32| {
-        let n = u64::from(n) * u64::from(SIDE) / u64::from(longest);
-        u32::try_from(n).unwrap_or(SIDE).max(1)
+        let n = u64::from(n) * u64::from(Decision::SIDE) / u64::from(longest);
+        u32::try_from(n).unwrap_or(Decision::SIDE).max(1)
     };
     let source = Source {
         width: shrunk(width),
