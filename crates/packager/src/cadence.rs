@@ -64,8 +64,10 @@ impl Cadence {
     }
 
     /// Ticks of the frame's DTS, which follows the cadence and is led gently to the source's
-    /// clock; `None` where the frame lies wholly before the end of what filled its place.
-    pub(crate) fn place(&mut self, frame: &Frame, filled: bool) -> Option<i64> {
+    /// clock; `None` where the frame lies wholly before the end of what filled its place. A picture
+    /// that opens a part begins where the one before ended: Shaka takes any distance between what a
+    /// playlist says and `tfdt` for a seam, behind which nothing is shown but from a keyframe on.
+    pub(crate) fn place(&mut self, frame: &Frame, filled: bool, opens: bool) -> Option<i64> {
         let raw = frame.dts.to_ticks(self.timescale);
         let due = self.end.unwrap_or(raw);
         let stray = raw - due;
@@ -77,7 +79,11 @@ impl Cadence {
             None => (PICTURE_STRAY, 8),
         };
         let on_cadence = stray.abs() <= most.to_ticks(self.timescale);
-        let dts = if on_cadence { due + stray / share } else { raw };
+        let dts = match (on_cadence, opens && self.exact.is_none()) {
+            (true, true) => due,
+            (true, false) => due + stray / share,
+            (false, _) => raw,
+        };
         self.measure(raw);
         let dts = self.last.map_or(dts, |last| dts.max(last + 1));
         self.last = Some(dts);

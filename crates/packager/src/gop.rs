@@ -27,6 +27,9 @@ pub(crate) struct GopMeter {
     frames: u32,
     interval: Option<Span>,
     previous: Option<Span>,
+    /// The next interval is not of the source that those before were of; or the latest is not.
+    anew: bool,
+    alone: bool,
     longest: Span,
     misfits: u32,
     odd: u32,
@@ -40,6 +43,12 @@ impl GopMeter {
         self.frames = 0;
     }
 
+    /// Another source goes on: what its intervals were tells nothing of this one's.
+    pub(crate) fn splice(&mut self) {
+        self.interrupt();
+        self.anew = true;
+    }
+
     pub(crate) fn frame(&mut self) {
         self.frames = self.frames.saturating_add(1);
     }
@@ -49,6 +58,7 @@ impl GopMeter {
         let interval = self.last.replace(pts).map(|last| pts - last);
         let frames = std::mem::replace(&mut self.frames, 0);
         let interval = interval.filter(|i| *i > Span::ZERO)?;
+        self.alone = std::mem::take(&mut self.anew);
         self.previous = self.interval.replace(interval);
         if interval <= LONGEST {
             self.longest = self.longest.max(interval);
@@ -63,7 +73,8 @@ impl GopMeter {
 
     /// How long the next random-access point may be waited for: one that came early tells nothing.
     pub(crate) fn interval(&self) -> Option<Span> {
-        self.interval.max(self.previous)
+        let previous = self.previous.filter(|_| !self.alone);
+        self.interval.max(previous)
     }
 
     /// The longest interval that shapes segments.

@@ -101,13 +101,15 @@ impl Lead {
         (self.start, self.origin) = (at, at);
     }
 
-    /// A random-access point that begins no segment. Tells whether the next one is counted from it.
-    pub(crate) fn passes(&mut self, at: Timestamp) -> bool {
-        let fresh = self.is_fresh(at);
-        if fresh {
+    /// A random-access point that begins no segment. Tells whether the next one is counted from it:
+    /// where each frame is one, or nearly, the grid alone decides.
+    pub(crate) fn passes(&mut self, at: Timestamp, gop: &GopMeter) -> bool {
+        let dense = self.audio || gop.interval().is_some_and(|gop| gop < SHORTEST);
+        let counts = !dense && self.is_fresh(at) && at > self.origin;
+        if counts {
             self.origin = at;
         }
-        fresh
+        counts
     }
 
     fn step(&self) -> Span {

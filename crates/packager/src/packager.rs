@@ -1,5 +1,7 @@
 //! The state machine: frames and time in, snapshots, effects and deadlines out.
 
+mod learning;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -165,15 +167,32 @@ impl Packager {
     /// on with the next one.
     pub fn remove_rendition(&mut self, id: RenditionId) {
         let leads = self.renditions.first().is_some_and(|r| r.id == id);
+        self.discontinuity_sequence = self.discontinuity_number();
         let gone = self.renditions.extract_if(.., |r| r.id == id);
-        let tracks = gone.flat_map(|r| r.tracks);
-        let sound: Vec<_> = tracks
-            .filter(|t| leads && t.track.kind == TrackKind::Audio)
-            .collect();
-        if let Some(first) = self.renditions.first_mut() {
-            first.tracks.extend(sound);
+        let tracks: Vec<_> = gone.flat_map(|r| r.tracks).collect();
+        if leads {
+            self.lead_with_next(tracks);
         }
         self.refresh();
+    }
+
+    fn lead_with_next(&mut self, of_former: Vec<TrackPackager>) {
+        let Some(first) = self.renditions.first_mut() else {
+            return;
+        };
+        let sound = of_former
+            .into_iter()
+            .filter(|t| t.track.kind == TrackKind::Audio);
+        for mut track in sound {
+            track.hand_over();
+            first.tracks.push(track);
+        }
+        let (id, video) = (first.id, first.tracks.first_mut());
+        let early = video.map(TrackPackager::take_lead).unwrap_or_default();
+        let now = self.lead.arrival.unwrap_or_default();
+        for frame in early {
+            self.package(id, frame, now);
+        }
     }
 
     /// The order in which players shall prefer renditions.
@@ -269,7 +288,9 @@ impl Packager {
             }
         }
         *changed |= !rendition.tracks.is_empty();
-        kept.sort_by_key(|p| (p.track.kind, p.track.id));
+        // Sound is in the order in which players shall prefer it.
+        let lead_first = |p: &TrackPackager| p.track.kind == TrackKind::Video;
+        kept.sort_by_key(|p| (p.track.kind, lead_first(p).then_some(p.track.id)));
         rendition.tracks = kept;
         result
     }
@@ -278,7 +299,7 @@ impl Packager {
     /// from the last one of the other does not shape segments.
     pub fn splice(&mut self, id: RenditionId) {
         if self.renditions.first().is_some_and(|r| r.id == id) {
-            self.gop.interrupt();
+            self.gop.splice();
         }
     }
 
@@ -479,7 +500,7 @@ impl Packager {
                 return self.begin_list(frame, now);
             }
             self.cut(Kind::Keyframe, number, t, now);
-        } else if self.lead.passes(t) {
+        } else if self.lead.passes(t, &self.gop) {
             self.expect_end(&grid, t, now);
         }
         true
@@ -640,86 +661,6 @@ impl Packager {
         }
     }
 
-    fn learn(&mut self, id: RenditionId, frame: Frame, now: Timestamp) {
-        let since = *self.learning_since.get_or_insert(now);
-        let mut choice = None;
-        if self.is_lead(id, frame.track) {
-            if self.lead.arrival.is_none() && !frame.random_access {
-                return;
-            }
-            self.lead.observe(&frame, now);
-            choice = self.learned(&frame);
-            self.gop.frame();
-        }
-        self.learning_bytes += frame.payload.len();
-        self.learning.push_back((id, frame));
-        let full = self.learning_bytes > self.config.learning_bytes || now - since > gop::LONGEST;
-        if full && choice.is_none() {
-            choice = Some(gop::irregular(self.config.segment, self.gop.longest()));
-        }
-        if let Some(choice) = choice {
-            self.settle(choice, now);
-        }
-    }
-
-    /// Two keyframes tell the interval; sound alone needs none.
-    fn learned(&mut self, frame: &Frame) -> Option<Choice> {
-        if self.lead.audio {
-            return Some(gop::regular(self.config.segment, self.config.segment));
-        }
-        if !frame.random_access {
-            return None;
-        }
-        let (interval, frames) = self.gop.keyframe(frame.pts)?;
-        if interval > gop::LONGEST {
-            return Some(gop::irregular(self.config.segment, Span::ZERO));
-        }
-        let rate = self.lead_track()?.track.config.video()?.frame_rate;
-        Some(gop::regular(
-            self.config.segment,
-            gop::exact(interval, frames, rate),
-        ))
-    }
-
-    fn learning_is_over(&self, now: Timestamp) -> bool {
-        let over = |since: Timestamp| now - since >= gop::LONGEST;
-        self.learning_since.is_some_and(over)
-    }
-
-    /// The first row comes into force and what was held back is packaged.
-    fn settle(&mut self, choice: Choice, now: Timestamp) {
-        let first = self
-            .learning
-            .iter()
-            .find(|(id, f)| self.is_lead(*id, f.track));
-        let Some(first) = first.map(|(_, f)| f.pts) else {
-            return self.forget_learned();
-        };
-        let row = match self.start {
-            Start::Append(n0) => self.row(choice, first, n0),
-            Start::Fresh | Start::Resume(..) => self.row(choice, Timestamp::ZERO, 0),
-        };
-        self.grid = Some(Grid { row, ahead: 0 });
-        self.effects.push_back(Effect::Row(row));
-        self.phase = Phase::Waiting;
-        self.gop.interrupt();
-        let arrival = self.lead.arrival;
-        self.lead = Lead::new(self.lead.audio);
-        for (id, frame) in std::mem::take(&mut self.learning) {
-            self.package(id, frame, now);
-        }
-        self.lead.arrival = arrival;
-        self.refresh();
-    }
-
-    fn forget_learned(&mut self) {
-        self.learning.clear();
-        self.learning_bytes = 0;
-        self.learning_since = None;
-        self.lead.arrival = None;
-        self.gop = GopMeter::default();
-    }
-
     /// How long silence may last before it is an absence: one segment.
     fn patience(&self) -> Span {
         self.grid.map_or(self.config.segment, |g| g.row.d)
@@ -737,6 +678,11 @@ impl Packager {
             (self.pending, self.hold) = (false, self.phase == Phase::Waiting);
         }
         let frozen = self.pending;
+        let waits = |lead: &TrackPackager| !lead.has_complete();
+        if !frozen && self.phase != Phase::Ended && self.lead_track().is_some_and(waits) {
+            // The next one to lead lists nothing yet.
+            return;
+        }
         let face = self.face();
         let (mut places, mut media) = (Vec::new(), Vec::new());
         for rendition in &mut self.renditions {

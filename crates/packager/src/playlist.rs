@@ -286,14 +286,13 @@ fn from_end(listed: &[Arc<Segment>], target_duration: u32, targets: i64) -> usiz
     0
 }
 
-/// Decimal seconds with five digits: exact to half a tick at 90 kHz.
+/// Decimal seconds to the nanosecond: Shaka adds them up and compares with `tfdt` to the microsecond.
 pub(crate) fn seconds(span: Span) -> String {
-    let tens_of_micros = (span.as_nanos() + 5_000).max(0) / 10_000;
-    format!(
-        "{}.{:05}",
-        tens_of_micros / 100_000,
-        tens_of_micros % 100_000
-    )
+    let nanos = span.as_nanos().max(0);
+    let (whole, fraction) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+    let digits = format!("{fraction:09}");
+    let short = digits.trim_end_matches('0');
+    format!("{whole}.{short:0<5}")
 }
 
 /// RFC 3339 in UTC with milliseconds, from nanoseconds since the Unix epoch.
@@ -348,7 +347,8 @@ mod tests {
 
     #[test]
     fn decimal_seconds() {
-        assert_eq!(seconds(Span::from_nanos(213_333_333)), "0.21333");
-        assert_eq!(seconds(Span::from_nanos(2_001_999_999)), "2.00200");
+        assert_eq!(seconds(Span::from_nanos(213_333_333)), "0.213333333");
+        assert_eq!(seconds(Span::from_nanos(2_001_999_999)), "2.001999999");
+        assert_eq!(seconds(Span::from_millis(2_002)), "2.00200");
     }
 }

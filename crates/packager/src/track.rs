@@ -70,6 +70,8 @@ pub(crate) struct TrackPackager {
     next_part: PartName,
     sequence: u32,
     filling: bool,
+    /// Frames may come that were here already.
+    handed: bool,
     /// Whether sound came while silence stood in its place.
     late: bool,
     patience: Span,
@@ -137,6 +139,7 @@ impl TrackPackager {
             },
             sequence: 0,
             filling: false,
+            handed: false,
             late: false,
             patience: SILENT_AFTER,
             captions: false,
@@ -203,6 +206,10 @@ impl TrackPackager {
     }
 
     pub(crate) fn push(&mut self, frame: Frame, now: Timestamp) {
+        if self.handed && self.end().is_some_and(|end| frame.dts + self.half() < end) {
+            return;
+        }
+        self.handed = false;
         while let Some(cut) = self.cuts.front().copied() {
             match self.place(&frame, cut) {
                 Place::Before => break,
@@ -357,7 +364,10 @@ impl TrackPackager {
     }
 
     fn append_one(&mut self, frame: &Frame) {
-        let Some(dts) = self.cadence.place(frame, self.filling) else {
+        let Some(dts) = self
+            .cadence
+            .place(frame, self.filling, self.samples.is_empty())
+        else {
             self.counters.dropped += 1;
             self.note_lateness(frame);
             return;
@@ -648,8 +658,22 @@ impl TrackPackager {
     }
 
     pub(crate) fn discontinuity(&self) -> u64 {
-        let listed = self.listed.iter().filter(|s| s.discontinuity).count() as u64;
-        self.discontinuity_sequence + listed
+        let unlisted = self.open.iter().filter(|s| s.parts.is_empty());
+        let begun = self.listed.iter().map(|s| &**s).chain(unlisted);
+        let begun = begun.filter(|s| s.discontinuity).count();
+        let due = self.cuts.iter().filter(|c| c.kind == Kind::Discontinuity);
+        self.discontinuity_sequence + (begun + due.count()) as u64
+    }
+
+    /// Its frames come from elsewhere from now on, which may be behind.
+    pub(crate) const fn hand_over(&mut self) {
+        self.handed = true;
+    }
+
+    /// It leads from now on: what waited for the former lead is to be packaged as the lead is.
+    pub(crate) fn take_lead(&mut self) -> VecDeque<Frame> {
+        self.reached = None;
+        std::mem::take(&mut self.early)
     }
 
     /// The state for readers; the old one where nothing changed.

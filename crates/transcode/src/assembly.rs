@@ -85,6 +85,11 @@ impl Assembly {
         }
         let before = std::mem::replace(&mut self.ladder, ladder);
         let ladder = &self.ladder;
+        // As the worker fits it, which tells of it later.
+        self.decision = self
+            .decision
+            .take()
+            .map(|decided| Decision::of(ladder, decided.source));
         self.tracks.retain(|output, _| match output {
             Output::Video(rung) => {
                 let wanted = ladder.video_rung(*rung);
@@ -251,6 +256,9 @@ impl Assembly {
         self.deadline.take_if(|deadline| now >= *deadline);
         let ladder = Arc::clone(&self.ladder);
         let made: Vec<&VideoRung> = self.made(&ladder).collect();
+        if !made.is_empty() {
+            self.renditions.retain(|r| r.rung.is_some());
+        }
         for rung in &made {
             if let Some(video) = self.tracks.get(&Output::Video(rung.number)).map(picture) {
                 let tracks = [video].into_iter().chain(sounds.iter().cloned()).collect();
@@ -268,14 +276,24 @@ impl Assembly {
     }
 
     fn sounds(&self) -> Vec<Track> {
+        let place = |output: &Output| match output {
+            Output::Audio(rung, slot) => {
+                let mut rungs = self.ladder.audio.iter();
+                (rungs.position(|r| r.number == *rung), *slot)
+            }
+            Output::Video(_) => (None, 0),
+        };
         let numbered = self.tracks.iter().filter_map(|(output, track)| {
             let id = *self.numbers.get(output)?;
-            Some(Track {
+            let track = Track {
                 id,
                 ..track.clone()
-            })
+            };
+            Some((place(output), track))
         });
-        numbered.collect()
+        let mut sounds: Vec<_> = numbered.collect();
+        sounds.sort_by_key(|(place, _)| *place);
+        sounds.into_iter().map(|(_, track)| track).collect()
     }
 
     /// The rungs that are made of pictures, if there are any.

@@ -113,7 +113,7 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
             .is_err()
         {
             // A defect of ours costs this stream a moment, and nobody else anything.
-            self.board.note_ended(&Ended::Defect, true);
+            self.board.note_ended(&Ended::Defect, false);
             self.note_gone(&Ended::Defect);
             sleep(BREATH).await;
         }
@@ -173,7 +173,7 @@ impl<C: Clock, O: Observer> Transcode<C, O> {
     fn note_gone(&self, ended: &Ended) {
         let mut assembly = self.assembly.lock();
         assembly.note_loss();
-        if let Ended::Failed | Ended::Restart = ended {
+        if let Ended::Failed | Ended::Restart | Ended::Defect = ended {
             assembly.forget_decision();
         }
     }

@@ -45,6 +45,9 @@ impl Watchdog {
 
     /// It told how it does.
     pub(crate) fn note(&mut self, health: &Health, now: Instant) {
+        if self.taken == self.received && self.queue == 0 {
+            self.moved = now;
+        }
         let sent = health.outputs.iter().map(|o| o.sent);
         let sent = sent.fold(0, u64::saturating_add);
         self.taken = health.received;
@@ -111,6 +114,10 @@ mod tests {
         dog.note(&health(60, 5), later);
         assert_eq!(dog.verdict(later), None, "nothing came in either");
         dog.note(&health(90, 5), later);
+        assert_eq!(dog.verdict(later), None, "it came just now");
+        let later = later + IDLE;
+        dog.hear(later);
+        dog.note(&health(180, 5), later);
         assert!(dog.verdict(later).is_some());
     }
 

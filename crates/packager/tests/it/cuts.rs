@@ -296,3 +296,20 @@ fn a_camera_that_slows_down_at_night_keeps_true_durations() {
     let sum = late.iter().fold(Span::ZERO, |sum, s| sum + s.duration);
     assert!((sum - ms(16_000)).abs() < ms(300), "{sum:?}");
 }
+
+#[test]
+fn where_each_frame_is_a_keyframe_parts_are_named_after_their_segments() {
+    let sound = |e: &mut Encoder| e.with_video = false;
+    let intra = |e: &mut Encoder| e.with_audio = false;
+    for (id, shape, gop) in [("a1", sound as fn(&mut Encoder), 60), ("v0", intra, 1)] {
+        let mut e = encoder();
+        shape(&mut e);
+        e.send(&vec![gop; 480 / usize::try_from(gop).unwrap()]);
+        let listed = &media(&e, id).segments;
+        for s in listed.iter().skip(2).filter(|s| s.complete) {
+            let named = s.parts.iter().filter(|p| p.name.segment == s.number);
+            assert_eq!(named.count(), s.parts.len(), "{id}_{}", s.number);
+        }
+        assert!(listed.len() > 6, "{id}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Further video tracks: listed where their keyframes lie where the first one's do.
 
-use media::Timestamp;
+use media::{Span, Timestamp};
 use packager::{Config, Packager, RenditionId};
 
 use crate::source::{AUDIO, EPOCH, Encoder, VIDEO, further, ms};
@@ -134,7 +134,23 @@ fn an_absence_ends_and_begins_both() {
     assert_eq!(e.packager.counters().unaligned, 0);
 }
 
-/// Sends the same pictures and sound to each of these, in real time.
+/// Sends a tenth of a second of pictures and sound, a keyframe every two seconds.
+fn send_tenth(e: &mut Encoder, rendition: RenditionId, (begin, tenth): (Timestamp, i64)) {
+    e.rendition = rendition;
+    let at = begin + ms(tenth * 100);
+    for n in 0..3 {
+        e.frame(VIDEO, at + ms(n * 33), tenth % 20 == 0 && n == 0, 300);
+    }
+    let sound = (tenth * 75 / 16 - 1..).map(|n| begin + ms(n * 64 / 3));
+    let due = sound
+        .skip_while(|a| *a < at)
+        .take_while(|a| *a < at + ms(100));
+    for at in due {
+        e.frame(AUDIO, at, true, 90);
+    }
+}
+
+/// Sends the same to each of these, in real time.
 fn send_all(e: &mut Encoder, renditions: &[RenditionId], seconds: i64) {
     let (begin, tracks) = (e.now, e.tracks());
     for rendition in renditions {
@@ -142,58 +158,95 @@ fn send_all(e: &mut Encoder, renditions: &[RenditionId], seconds: i64) {
         e.group(&tracks);
     }
     for tenth in 0..seconds * 10 {
-        let at = begin + ms(tenth * 100);
-        e.wait_until(at);
+        e.wait_until(begin + ms(tenth * 100));
         for rendition in renditions {
-            e.rendition = *rendition;
-            for n in 0..3 {
-                e.frame(VIDEO, at + ms(n * 33), tenth % 20 == 0 && n == 0, 300);
-            }
-            let sound = (0..).map(|n| begin + ms(n * 64 / 3));
-            let due = sound
-                .skip_while(|a| *a < at)
-                .take_while(|a| *a < at + ms(100));
-            for at in due {
-                e.frame(AUDIO, at, true, 90);
-            }
+            send_tenth(e, *rendition, (begin, tenth));
         }
     }
     e.wait_until(begin + ms(seconds * 1_000));
 }
 
+/// Encoders of different rungs are not equally fast.
 #[test]
 fn the_others_go_on_where_the_first_rendition_goes() {
+    for (ahead, gone) in [(0, 178), (0, 180), (3, 178), (3, 181), (-3, 181), (-3, 178)] {
+        let mut e = Encoder::new(Packager::new(Config::default(), None, EPOCH));
+        e.now = Timestamp::from_millis(EPOCH.as_millis() / 2000 * 2000);
+        let (begin, tracks, high) = (e.now, e.tracks(), e.rendition);
+        let low = e.packager.add_rendition("low");
+        for rendition in [high, low] {
+            e.rendition = rendition;
+            e.group(&tracks);
+        }
+        let mut before = None;
+        for tenth in 0..320 {
+            e.wait_until(begin + ms((tenth + 10) * 100));
+            if tenth == gone {
+                before = Some(e.packager.snapshot().clone());
+                e.packager.remove_rendition(high);
+            }
+            if tenth < gone {
+                send_tenth(&mut e, high, (begin, tenth));
+            }
+            if tenth == 0 {
+                (0..ahead).for_each(|tenth| send_tenth(&mut e, low, (begin, tenth)));
+            }
+            if tenth + ahead >= 0 {
+                send_tenth(&mut e, low, (begin, tenth + ahead));
+            }
+        }
+        let (case, before) = (format!("{ahead} ahead, gone at {gone}"), before.unwrap());
+        assert!(e.packager.snapshot().get("v0").is_none());
+        for id in ["v0-low", "a1"] {
+            let now = e.packager.snapshot().get(id).unwrap();
+            let then = before.get(id).unwrap();
+            let first = now.segments[0].number;
+            assert_eq!(first, then.segments[0].number, "{id} goes on: {case}");
+            let complete = now.segments.iter().filter(|s| s.complete);
+            let spans: Vec<_> = complete.map(|s| (s.start, s.start + s.duration)).collect();
+            assert!(spans.len() >= 13, "{id}: {case}");
+            // Sound that came with the first one alone is silence then.
+            let missing = if id == "a1" {
+                ms(ahead.max(0) * 100)
+            } else {
+                Span::ZERO
+            };
+            for pair in spans.windows(2) {
+                let seam = (pair[1].0 - pair[0].1).abs();
+                assert!(seam <= ms(2), "{id}: {pair:?}: {case}");
+                let long = (pair[0].1 - pair[0].0 - ms(2_000)).abs();
+                assert!(long <= ms(35) + missing, "{id}: {pair:?}: {case}");
+            }
+        }
+        let counted = e.packager.counters();
+        let none = (
+            counted.discontinuities,
+            counted.forced_cuts,
+            counted.unaligned,
+        );
+        assert_eq!(none, (0, 0, 0), "{case}");
+    }
+}
+
+#[test]
+fn players_keep_what_they_have_until_the_next_rendition_is_listed() {
     let mut e = Encoder::new(Packager::new(Config::default(), None, EPOCH));
     e.now = Timestamp::from_millis(EPOCH.as_millis() / 2000 * 2000);
     let high = e.rendition;
+    send_all(&mut e, &[high], 16);
     let low = e.packager.add_rendition("low");
-    // Whole frames of sound.
-    send_all(&mut e, &[high, low], 16);
-    let before = e.packager.snapshot().clone();
+    let tracks = e.tracks();
+    e.rendition = low;
+    e.group(&tracks);
     e.packager.remove_rendition(high);
-    send_all(&mut e, &[low], 10);
-    assert!(e.packager.snapshot().get("v0").is_none());
-    for id in ["v0-low", "a1"] {
-        let (then, now) = (
-            before.get(id).unwrap(),
-            e.packager.snapshot().get(id).unwrap(),
-        );
-        assert_eq!(
-            now.segments[0].number, then.segments[0].number,
-            "{id} goes on"
-        );
-        assert!(now.segments.iter().all(|s| !s.discontinuity), "{id}");
-        let complete = now.segments.iter().filter(|s| s.complete);
-        let ends = complete.map(|s| (s.start, s.start + s.duration));
-        let ends: Vec<_> = ends.collect();
-        for pair in ends.windows(2) {
-            assert!((pair[1].0 - pair[0].1).abs() <= ms(1), "{id}: {pair:?}");
-        }
-        assert!(ends.len() >= 12, "{id}");
-    }
-    let counted = e.packager.counters();
-    let none = (counted.discontinuities, counted.dropped, counted.unaligned);
-    assert_eq!(none, (0, 0, 0));
+    let uris = |e: &Encoder| {
+        let text = variants(e);
+        let uris = text.lines().filter(|l| !l.starts_with('#'));
+        uris.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(uris(&e), ["v0.m3u8"], "sound alone is no presentation");
+    send_all(&mut e, &[low], 8);
+    assert_eq!(uris(&e), ["v0-low.m3u8"]);
 }
 
 #[test]

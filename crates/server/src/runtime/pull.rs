@@ -9,7 +9,7 @@ use container::ingest::Stats;
 use failover::InputId;
 use futures_util::FutureExt as _;
 use http_media::pull::{Error, Source, hls, tls, ts};
-use hub::{EndReason, Hub, Limits, Presentation, Publisher};
+use hub::{Broadcast, EndReason, Hub, Limits, Presentation, Publisher};
 use rtmp::DialError;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -272,12 +272,17 @@ impl Pull {
     /// Another stream's programme, as it is.
     async fn relay(&self, name: &str) -> EndReason {
         let mut listing = self.hub.wait(name).await;
+        let mut fed: Option<Broadcast> = None;
         loop {
-            if let Some(rendition) = listing.renditions().first() {
-                let broadcast = rendition.broadcast.clone();
-                self.programme.feed(&self.input.id, broadcast).await;
-                listing.closed().await;
-                return EndReason::Dropped;
+            // Of a ladder it is the best rung, until an edit takes that away.
+            let renditions = listing.renditions();
+            let is_there = |fed: &Broadcast| renditions.iter().any(|r| r.broadcast.is(fed));
+            if !fed.as_ref().is_some_and(is_there)
+                && let Some(first) = renditions.first()
+            {
+                let broadcast = first.broadcast.clone();
+                self.programme.feed(&self.input.id, broadcast.clone()).await;
+                fed = Some(broadcast);
             }
             let given_up = listing.clone();
             tokio::select! {

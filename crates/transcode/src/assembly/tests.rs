@@ -254,6 +254,53 @@ async fn rungs_that_stay_go_on_wherever_they_stand() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_ladder_altogether_does_not_leave_sound_alone() {
+    let first = ladder(vec![rung("high", VideoCodec::H264)]);
+    let (hub, mut assembly, now) = begun(&first);
+    for output in [TOP, AAC] {
+        let track = if output == AAC { tone() } else { picture() };
+        assembly.track(output, track, now);
+        assembly.frame(output, &frame(0, true), now);
+    }
+    let mut other = Ladder::clone(&ladder(vec![rung("other", VideoCodec::H264)]));
+    let opus = AudioRung {
+        name: "first".to_owned(),
+        ..other.audio[0].clone()
+    };
+    other.audio.insert(0, opus);
+    let other = Arc::new(other.numbered(Some(&first)));
+    assembly.set_ladder(Arc::clone(&other), now);
+    // The worker has not heard of it, or is gone; the source goes on.
+    let later = now + super::PATIENCE;
+    assembly.follow(&[picture(), tone()].into(), later);
+    assembly.frame(AAC, &frame(20, true), later);
+    assert!(names(&hub).is_empty(), "{:?}", names(&hub));
+    assembly.decide(decision(&other), later);
+    let new = Output::Video(other.video[0].number);
+    let preferred = Output::Audio(other.audio[0].number, 0);
+    let label = |name: &str| Some(name.to_owned());
+    assembly.track(
+        preferred,
+        Track {
+            label: label("first"),
+            ..tone()
+        },
+        later,
+    );
+    assembly.track(new, picture(), later);
+    assembly.frame(new, &frame(40, true), later);
+    assert_eq!(names(&hub), ["other"]);
+    let renditions = hub.get("n").expect("announced").renditions();
+    let tracks = renditions[0].broadcast.tracks();
+    let labels: Vec<_> = tracks.iter().map(|t| t.label.as_deref()).collect();
+    assert_eq!(
+        labels,
+        [None, Some("first"), None],
+        "in the order of the ladder"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_next_worker_never_goes_back() {
     let ladder = ladder(vec![rung("high", VideoCodec::H264)]);
     let (hub, mut assembly) = assembly(&ladder);
