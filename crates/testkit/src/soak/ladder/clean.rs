@@ -25,6 +25,8 @@ const FREE: [&str; 2] = ["hls", "shaka"];
 const GOP: i64 = 2_000_000;
 /// A link that carries the lower rung alone.
 const NARROW: u32 = 620;
+/// ffmpeg keeps a second connection for when it is behind: idle ones are ended, it opens another.
+const IDLE: &str = "Error reading HTTP response: End of file";
 /// Players are told something else, or their link is changed, as often.
 const TURN: Duration = Duration::from_secs(30);
 
@@ -96,7 +98,8 @@ pub(super) async fn run(binary: &Path, seconds: u64) -> anyhow::Result<()> {
     for decoder in &mut decoders {
         let decoded = decoder.report()?;
         say(&format!("- decoded {} pictures", decoded.pictures));
-        ensure!(decoded.errors.is_empty() && !decoded.ended, "{decoded:?}");
+        let fine = decoded.errors.iter().all(|e| e.contains(IDLE));
+        ensure!(fine && !decoded.ended, "{decoded:?}");
     }
     same_grid(&top, &low)?;
     ensure!(report.violations.is_empty(), "rules were broken");
