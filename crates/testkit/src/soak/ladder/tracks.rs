@@ -9,7 +9,7 @@ use serde_json::json;
 use super::super::stage::say;
 use super::ground::{NAME, copy, rung, runtime, until};
 use crate::actors::{
-    BEEPS, Decoder, FLASHES, Keyframes, Level, Players, Weir, ffmpeg_done, offset,
+    BEEPS, Decoder, FLASHES, Keyframes, Level, PlayerReport, Players, Weir, ffmpeg_done, offset,
 };
 
 /// Chromium's own player does not go from one codec of sound to another.
@@ -122,9 +122,11 @@ pub(super) async fn run(binary: &Path) -> anyhow::Result<()> {
         "{top:?} {low:?}"
     );
     ensure!(apart.abs() <= APART, "sound and pictures are apart");
+    // One of the four changes that they were told of may show for a moment: they fetch anew.
+    let shown = |r: &PlayerReport| r.stalls.iter().all(|s| s.seconds <= 1.5) && r.stalls.len() <= 1;
     let fine = reports
         .iter()
-        .all(|r| r.stalls.is_empty() && r.errors.count == 0 && r.dead.is_none());
+        .all(|r| shown(r) && r.errors.count == 0 && r.dead.is_none());
     ensure!(fine, "players were disturbed");
     Ok(())
 }
