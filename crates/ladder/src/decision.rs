@@ -188,7 +188,7 @@ mod tests {
             video,
             audio: Vec::new(),
         };
-        let ladder = ladder.numbered(None);
+        let ladder = ladder.numbered(&[]);
         let source = Source {
             width,
             height,

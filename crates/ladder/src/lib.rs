@@ -25,6 +25,8 @@ pub use rate::{FrameRate, Rate};
 pub use report::{Health, OutputHealth, Report, Unreadable};
 pub use video::{Deinterlace, Fit, RateControl, VideoCodec, VideoRung};
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 /// What is made of one source: renditions of its pictures and of its sound.
@@ -45,13 +47,15 @@ impl Ladder {
     /// Rungs of a kind.
     pub const MOST_RUNGS: usize = 16;
 
-    /// Numbers the rungs: one whose name `before` has keeps its number wherever it stands, others
-    /// get numbers that neither ladder has.
+    /// Numbers the rungs: one whose name is in a ladder `before`, newest first, has its number
+    /// wherever it stands; others get numbers that none of these has, so that what a worker says of
+    /// one that is gone is not taken for another's.
     #[must_use]
-    pub fn numbered(mut self, before: Option<&Self>) -> Self {
-        let known = |of: fn(&Self) -> Vec<(String, u8)>| before.map(of).unwrap_or_default();
-        let video = known(|l| l.video.iter().map(|r| (r.name.clone(), r.number)).collect());
-        let audio = known(|l| l.audio.iter().map(|r| (r.name.clone(), r.number)).collect());
+    pub fn numbered(mut self, before: &[Arc<Self>]) -> Self {
+        let known =
+            |of: fn(&Self) -> Vec<(String, u8)>| before.iter().flat_map(|l| of(l)).collect();
+        let video: Vec<_> = known(|l| l.video.iter().map(|r| (r.name.clone(), r.number)).collect());
+        let audio: Vec<_> = known(|l| l.audio.iter().map(|r| (r.name.clone(), r.number)).collect());
         number(
             &video,
             self.video.iter_mut().map(|r| (&*r.name, &mut r.number)),
@@ -143,16 +147,22 @@ mod tests {
 
     #[test]
     fn a_rung_keeps_its_number_wherever_it_stands() {
-        let first = ladder(&["a", "b"], &["x"]).numbered(None);
+        let after = |names: (&[&str], &[&str]), before: &[&Arc<Ladder>]| {
+            let before: Vec<_> = before.iter().copied().cloned().collect();
+            Arc::new(ladder(names.0, names.1).numbered(&before))
+        };
+        let first = after((&["a", "b"], &["x"]), &[]);
         assert_eq!(numbers(&first), (vec![0, 1], vec![0]));
-        let more = ladder(&["new", "b", "a"], &["y", "x"]).numbered(Some(&first));
+        let more = after((&["new", "b", "a"], &["y", "x"]), &[&first]);
         assert_eq!(numbers(&more), (vec![2, 1, 0], vec![1, 0]));
         assert_eq!(more.video_rung(2).unwrap().name, "new");
-        let other = ladder(&["c", "b"], &["x"]).numbered(Some(&more));
+        let less = after((&["b"], &["x"]), &[&more, &first]);
+        assert_eq!(numbers(&less), (vec![1], vec![0]));
+        let other = after((&["c", "b", "a"], &["x"]), &[&less, &more, &first]);
         assert_eq!(
             numbers(&other),
-            (vec![3, 1], vec![0]),
-            "no number is another's at once"
+            (vec![3, 1, 0], vec![0]),
+            "none is another's"
         );
         assert_eq!(other.copies(Output::Video(2)), None);
     }
@@ -162,10 +172,12 @@ mod tests {
         let names: Vec<String> = (0..200).map(|n| format!("r{n}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let most = Ladder::MOST_RUNGS;
-        let mut now = ladder(&names[..most], &names[..most]).numbered(None);
+        let mut before: Vec<Arc<Ladder>> = Vec::new();
         for rungs in names.chunks_exact(most) {
-            now = ladder(rungs, rungs).numbered(Some(&now));
+            before.truncate(8);
+            let now = Arc::new(ladder(rungs, rungs).numbered(&before));
             let (mut video, audio) = numbers(&now);
+            before.insert(0, now);
             assert_eq!(video, audio);
             video.sort_unstable();
             video.dedup();

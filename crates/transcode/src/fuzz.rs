@@ -51,7 +51,7 @@ async fn play(data: &[u8]) {
     // Without one whoever writes wakes the readers.
     drop(relay);
     let presentation = hub.announce("n").expect("a free name");
-    let (edit, ladder) = watch::channel(ladder(0, None));
+    let (edit, ladder) = watch::channel(ladder(0, &[]));
     let (_hold, hold) = watch::channel(true);
     let transcode = Transcode::new(
         PathBuf::new(),
@@ -156,7 +156,8 @@ impl<C: Fn() -> Timestamp + Send + Sync> Stage<'_, C> {
             }
             5 => {
                 let [which] = self.cut()?;
-                self.edit.send_modify(|now| *now = ladder(which, Some(now)));
+                self.edit
+                    .send_modify(|now| *now = ladder(which, &[Arc::clone(now)]));
             }
             6 => {
                 let [flags, step, mask] = self.cut()?;
@@ -242,7 +243,8 @@ impl<C: Fn() -> Timestamp + Send + Sync> Stage<'_, C> {
                 den: den.into(),
             },
         };
-        let ladder = ladder(mask >> 4, Some(&*self.edit.borrow()));
+        let before = [Arc::clone(&self.edit.borrow())];
+        let ladder = ladder(mask >> 4, &before);
         let mut decision = Decision {
             source,
             rungs: vec![],
@@ -317,7 +319,7 @@ fn track(id: TrackId, which: u8, generation: u8) -> Track {
 }
 
 /// Ladders that one is edited to.
-fn ladder(which: u8, before: Option<&Ladder>) -> Arc<Ladder> {
+fn ladder(which: u8, before: &[Arc<Ladder>]) -> Arc<Ladder> {
     let video = |name: &str, codec| VideoRung {
         codec,
         height: Some(360),

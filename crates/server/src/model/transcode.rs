@@ -98,7 +98,7 @@ impl Transcode {
             video: video.collect(),
             audio: audio.collect(),
         };
-        ladder.numbered(None)
+        ladder.numbered(&[])
     }
 }
 

@@ -1,7 +1,7 @@
 //! The ladder of one stream: its workers, and what they tell.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -11,9 +11,12 @@ use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
 use transcode::{Board, Ended, Observer, State, Transcode};
 
-use super::{millis, utc};
+use super::{lock, millis, utc};
 use crate::api::Problem;
 use crate::events::{Event, Events};
+
+/// Ladders whose rungs' numbers are not given to others: of sixteen rungs each that is half of all.
+const PAST: usize = 8;
 
 /// What this machine can encode with, found out once.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ impl Probed {
 #[derive(Debug)]
 pub(crate) struct Transcoding {
     ladder: watch::Sender<Arc<Ladder>>,
+    /// Ladders that it was, the newest first: rungs have numbers of their own in all of them.
+    past: StdMutex<Vec<Arc<Ladder>>>,
     hold: watch::Sender<bool>,
     restart: Arc<Notify>,
     board: Arc<Board>,
@@ -62,7 +67,9 @@ impl Transcoding {
         (programme, presentation): (Broadcast, Presentation),
         (stop, events): (&CancellationToken, &Events),
     ) -> Self {
-        let (ladder, wanted) = watch::channel(Arc::new(ladder));
+        let ladder = Arc::new(ladder);
+        let past = StdMutex::new(vec![Arc::clone(&ladder)]);
+        let (ladder, wanted) = watch::channel(ladder);
         let (hold, held) = watch::channel(true);
         let board = Arc::new(Board::default());
         let restart = Arc::new(Notify::new());
@@ -88,6 +95,7 @@ impl Transcoding {
         });
         Self {
             ladder,
+            past,
             hold,
             restart,
             board,
@@ -101,10 +109,15 @@ impl Transcoding {
 
     /// Another ladder: rungs that stay as they are go on undisturbed.
     pub(super) fn configure(&self, ladder: Ladder) {
+        let mut past = lock(&self.past);
         self.ladder.send_if_modified(|old| {
-            let ladder = Arc::new(ladder.numbered(Some(old)));
+            let ladder = Arc::new(ladder.numbered(&past));
             let changed = *old != ladder;
             *old = ladder;
+            if changed {
+                past.insert(0, Arc::clone(old));
+                past.truncate(PAST);
+            }
             changed
         });
     }

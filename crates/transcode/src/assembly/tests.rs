@@ -44,7 +44,7 @@ fn ladder(video: Vec<VideoRung>) -> Arc<Ladder> {
         video,
         audio,
     };
-    Arc::new(ladder.numbered(None))
+    Arc::new(ladder.numbered(&[]))
 }
 
 fn decision(ladder: &Ladder) -> Decision {
@@ -222,7 +222,7 @@ async fn rungs_that_stay_go_on_wherever_they_stand() {
         ladder(rungs.collect())
     };
     let after = |before: &Arc<Ladder>, names: &[&str]| {
-        let ladder = Ladder::clone(&named(names)).numbered(Some(before));
+        let ladder = Ladder::clone(&named(names)).numbered(&[Arc::clone(before)]);
         Arc::new(ladder)
     };
     let first = named(&["high", "low"]);
@@ -268,7 +268,7 @@ async fn another_ladder_altogether_does_not_leave_sound_alone() {
         ..other.audio[0].clone()
     };
     other.audio.insert(0, opus);
-    let other = Arc::new(other.numbered(Some(&first)));
+    let other = Arc::new(other.numbered(&[Arc::clone(&first)]));
     assembly.set_ladder(Arc::clone(&other), now);
     // The worker has not heard of it, or is gone; the source goes on.
     let later = now + super::PATIENCE;

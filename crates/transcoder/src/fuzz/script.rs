@@ -398,5 +398,5 @@ fn ladder(which: u8) -> Ladder {
         // All of one number.
         return ladder;
     }
-    ladder.numbered(None)
+    ladder.numbered(&[])
 }

@@ -1,5 +1,7 @@
 //! A ladder that changes, and a worker that goes on where another stopped.
 
+use std::sync::Arc;
+
 use ladder::{AudioCodec, Job, Order, Output, VideoRung};
 
 use crate::actor::{Worker, job};
@@ -49,7 +51,7 @@ fn rungs_that_stay_go_on_wherever_they_stand() {
             sound("aac", AudioCodec::Aac),
         ],
     )
-    .numbered(Some(&first));
+    .numbered(&[Arc::new(first)]);
     worker.order(&Order::Job(Box::new(job(other))));
     sent += source.send(&mut worker, 3_000, 0..3_000);
     worker.settle(sent);
@@ -70,7 +72,7 @@ fn a_copy_beside_them_begins_rungs_anew() {
     let mut sent = source.send(&mut worker, 0, 0..3_000);
     worker.settle(sent);
     let copy = VideoRung::copy("source".to_owned());
-    let other = ladder(vec![copy, rung("90p", 90)], vec![]).numbered(Some(&first));
+    let other = ladder(vec![copy, rung("90p", 90)], vec![]).numbered(&[Arc::new(first)]);
     worker.order(&Order::Job(Box::new(job(other))));
     sent += source.send(&mut worker, 3_000, 0..3_000);
     worker.settle(sent);

@@ -156,7 +156,7 @@ pub(crate) fn ladder(video: Vec<VideoRung>, audio: Vec<AudioRung>) -> Ladder {
         video,
         audio,
     };
-    ladder.numbered(None)
+    ladder.numbered(&[])
 }
 
 /// Decodes what came out; tells how many pictures there were and fails on any complaint.
