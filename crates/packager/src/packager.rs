@@ -188,6 +188,7 @@ impl Packager {
             first.tracks.push(track);
         }
         let (id, video) = (first.id, first.tracks.first_mut());
+        let video = video.filter(|t| t.track.kind == TrackKind::Video);
         let early = video.map(TrackPackager::take_lead).unwrap_or_default();
         let now = self.lead.arrival.unwrap_or_default();
         for frame in early {
@@ -678,7 +679,8 @@ impl Packager {
             (self.pending, self.hold) = (false, self.phase == Phase::Waiting);
         }
         let frozen = self.pending;
-        let waits = |lead: &TrackPackager| !lead.has_complete();
+        let other = |lead: &TrackPackager| lead.track.kind != TrackKind::Video && !self.lead.audio;
+        let waits = |lead: &TrackPackager| other(lead) || !lead.has_complete();
         if !frozen && self.phase != Phase::Ended && self.lead_track().is_some_and(waits) {
             // The next one to lead lists nothing yet.
             return;

@@ -230,23 +230,30 @@ fn the_others_go_on_where_the_first_rendition_goes() {
 
 #[test]
 fn players_keep_what_they_have_until_the_next_rendition_is_listed() {
-    let mut e = Encoder::new(Packager::new(Config::default(), None, EPOCH));
-    e.now = Timestamp::from_millis(EPOCH.as_millis() / 2000 * 2000);
-    let high = e.rendition;
-    send_all(&mut e, &[high], 16);
-    let low = e.packager.add_rendition("low");
-    let tracks = e.tracks();
-    e.rendition = low;
-    e.group(&tracks);
-    e.packager.remove_rendition(high);
-    let uris = |e: &Encoder| {
-        let text = variants(e);
-        let uris = text.lines().filter(|l| !l.starts_with('#'));
-        uris.map(str::to_owned).collect::<Vec<_>>()
-    };
-    assert_eq!(uris(&e), ["v0.m3u8"], "sound alone is no presentation");
-    send_all(&mut e, &[low], 8);
-    assert_eq!(uris(&e), ["v0-low.m3u8"]);
+    // Its tracks may be known already, or not.
+    for told in [true, false] {
+        let mut e = Encoder::new(Packager::new(Config::default(), None, EPOCH));
+        e.now = Timestamp::from_millis(EPOCH.as_millis() / 2000 * 2000);
+        let high = e.rendition;
+        send_all(&mut e, &[high], 16);
+        let low = e.packager.add_rendition("low");
+        let tracks = e.tracks();
+        e.rendition = low;
+        if told {
+            e.group(&tracks);
+        }
+        e.packager.remove_rendition(high);
+        let uris = |e: &Encoder| {
+            let text = variants(e);
+            let uris = text.lines().filter(|l| !l.starts_with('#'));
+            uris.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(uris(&e), ["v0.m3u8"], "sound alone is no presentation");
+        if told {
+            send_all(&mut e, &[low], 8);
+            assert_eq!(uris(&e), ["v0-low.m3u8"]);
+        }
+    }
 }
 
 #[test]
