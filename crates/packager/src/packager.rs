@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::cut::{Cut, Kind};
 use crate::gop::{self, Choice, GopMeter};
 use crate::lead::Lead;
-use crate::media::Snapshot;
+use crate::media::{Media, Snapshot};
 use crate::numbering::{self, Grid, Restored, Row, Start};
 use crate::track::{Face, SILENT_BEHIND, TrackPackager};
 
@@ -96,6 +96,8 @@ pub struct Packager {
     lead: Lead,
     renditions: Vec<Rendition>,
     next_rendition: u32,
+    /// Players shall prefer them in another order than the snapshot says.
+    arranged: bool,
     phase: Phase,
     hold: bool,
     /// A new list is being filled and readers still see the old one.
@@ -129,6 +131,7 @@ impl Packager {
             lead: Lead::default(),
             renditions: Vec::new(),
             next_rendition: 0,
+            arranged: false,
             phase: if grid.is_some() {
                 Phase::Waiting
             } else {
@@ -200,7 +203,8 @@ impl Packager {
     pub fn arrange(&mut self, ids: &[RenditionId]) {
         for rendition in &mut self.renditions {
             let place = ids.iter().position(|id| *id == rendition.id);
-            rendition.place = place.unwrap_or(ids.len());
+            let place = place.unwrap_or(ids.len());
+            self.arranged |= std::mem::replace(&mut rendition.place, place) != place;
         }
         self.refresh();
     }
@@ -290,8 +294,8 @@ impl Packager {
         }
         *changed |= !rendition.tracks.is_empty();
         // Sound is in the order in which players shall prefer it.
-        let lead_first = |p: &TrackPackager| p.track.kind == TrackKind::Video;
-        kept.sort_by_key(|p| (p.track.kind, lead_first(p).then_some(p.track.id)));
+        let is_video = |p: &TrackPackager| p.track.kind == TrackKind::Video;
+        kept.sort_by_key(|p| (p.track.kind, is_video(p).then_some(p.track.id)));
         rendition.tracks = kept;
         result
     }
@@ -686,33 +690,36 @@ impl Packager {
             return;
         }
         let face = self.face();
-        let (mut places, mut media) = (Vec::new(), Vec::new());
-        for rendition in &mut self.renditions {
-            for track in &mut rendition.tracks {
-                let listed = if frozen {
-                    track.published()
-                } else {
-                    track.has_complete().then(|| track.publish(face))
-                };
-                places.extend(listed.is_some().then_some(rendition.place));
-                media.extend(listed);
-            }
-        }
-        let is_video = |m: &usize| media[*m].track.kind == TrackKind::Video;
-        let mut variants: Vec<usize> = (0..media.len()).filter(is_video).collect();
-        variants.sort_by_key(|m| places[*m]);
+        let listed = |t: &mut TrackPackager| match frozen {
+            true => t.published(),
+            false => t.has_complete().then(|| t.publish(face)),
+        };
+        let media: Vec<Arc<Media>> = self.all_tracks_mut().filter_map(listed).collect();
         let old = &self.snapshot.media;
-        let same = self.snapshot.variants == variants
-            && old.len() == media.len()
-            && old.iter().zip(&media).all(|(a, b)| Arc::ptr_eq(a, b));
-        if !same {
+        let same =
+            old.len() == media.len() && old.iter().zip(&media).all(|(a, b)| Arc::ptr_eq(a, b));
+        let arranged = std::mem::take(&mut self.arranged);
+        if !same || arranged {
             self.snapshot = Arc::new(Snapshot {
+                variants: self.variants(&media),
                 media,
-                variants,
                 version: self.snapshot.version + 1,
                 edge: self.lead.end,
             });
         }
+    }
+
+    /// The pictures among these, as players shall prefer them.
+    fn variants(&self, media: &[Arc<Media>]) -> Vec<usize> {
+        let place = |m: &usize| {
+            let mut renditions = self.renditions.iter();
+            let of = renditions.find(|r| r.name == media[*m].rendition);
+            of.map(|r| r.place)
+        };
+        let is_video = |m: &usize| media[*m].track.kind == TrackKind::Video;
+        let mut variants: Vec<usize> = (0..media.len()).filter(is_video).collect();
+        variants.sort_by_key(place);
+        variants
     }
 
     fn list_is_ready(&self) -> bool {

@@ -10,6 +10,12 @@ use tokio::process::{Child, Command};
 
 use crate::server::Running;
 
+/// Decodes for so many seconds beside; tells what there was to complain of.
+pub(crate) fn watch(url: &str, seconds: u32) -> tokio::task::JoinHandle<String> {
+    let args = format!("-v error -xerror -i {url} -t {seconds} -f null -");
+    tokio::spawn(async move { ffmpeg(&args).await })
+}
+
 pub(crate) async fn ffmpeg(args: &str) -> String {
     let made = Command::new("ffmpeg")
         .args(args.split_whitespace())
@@ -113,14 +119,10 @@ async fn an_encoder_is_killed_and_players_see_one_programme() {
     s.until("/other/index.m3u8", |a| a.status == 200).await;
 
     // One decodes over RTMP, one over HLS, one the other stream, while the encoder is killed.
-    let watch = |url: String| {
-        let args = format!("-v error -xerror -i {url} -t 12 -f null -");
-        tokio::spawn(async move { ffmpeg(&args).await })
-    };
     let viewers = [
-        watch(format!("rtmp://{}/live/n", s.rtmp)),
-        watch(format!("http://{}/n/index.m3u8", s.http)),
-        watch(format!("http://{}/other/index.m3u8", s.http)),
+        watch(&format!("rtmp://{}/live/n", s.rtmp), 12),
+        watch(&format!("http://{}/n/index.m3u8", s.http), 12),
+        watch(&format!("http://{}/other/index.m3u8", s.http), 12),
     ];
     backup_is_ready(&s, "n").await;
     main.kill().await.unwrap();

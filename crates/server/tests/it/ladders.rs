@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::failover::{create, fed_by, ffmpeg, make_file, push, runtime};
+use crate::failover::{create, fed_by, ffmpeg, make_file, push, runtime, watch};
 use crate::server::Running;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -110,13 +110,9 @@ async fn a_worker_is_killed_and_players_go_on() {
     };
     let before = map(&s.get("/n/v0.m3u8").await.body);
     assert!(before.is_some());
-    let watch = |url: String| {
-        let args = format!("-v error -xerror -i {url} -t 8 -f null -");
-        tokio::spawn(async move { ffmpeg(&args).await })
-    };
     let viewers = [
-        watch(format!("rtmp://{}/live/n", s.rtmp)),
-        watch(format!("http://{}/n/index.m3u8", s.http)),
+        watch(&format!("rtmp://{}/live/n", s.rtmp), 8),
+        watch(&format!("http://{}/n/index.m3u8", s.http), 8),
     ];
     runs(&s, |r| r["rtmp_players"] == 1).await;
     for kill in 1..=2 {
@@ -180,11 +176,7 @@ async fn beside_a_copy_and_through_edits() {
     let both = |a: &crate::server::Answer| a.body.contains("v0-90p.m3u8");
     let index = s.until("/n/index.m3u8", both).await.body;
     assert!(index.contains("RESOLUTION=320x180"), "{index}");
-    let url = format!("rtmp://{}/live/n@source", s.rtmp);
-    let copied =
-        tokio::spawn(
-            async move { ffmpeg(&format!("-v error -xerror -i {url} -t 6 -f null -")).await },
-        );
+    let copied = watch(&format!("rtmp://{}/live/n@source", s.rtmp), 6);
     let pid = runtime(&s, "n").await["transcoder"]["pid"].clone();
     let edited = json!([{"name": "source", "codec": "copy"}, rung("120p", 120)]);
     let patch = json!({"transcode": {"video": edited}});
@@ -235,13 +227,9 @@ async fn rungs_come_and_go_and_playlists_go_on() {
     let (_dir, s, _encoder) = start(&json!([high, low])).await;
     let both = |a: &crate::server::Answer| a.body.contains("v0-90p.m3u8");
     s.until("/n/index.m3u8", both).await;
-    let watch = |url: String| {
-        let args = format!("-v error -xerror -i {url} -t 8 -f null -");
-        tokio::spawn(async move { ffmpeg(&args).await })
-    };
     let viewers = [
-        watch(format!("rtmp://{}/live/n@90p", s.rtmp)),
-        watch(format!("http://{}/n/v0-90p.m3u8", s.http)),
+        watch(&format!("rtmp://{}/live/n@90p", s.rtmp), 8),
+        watch(&format!("http://{}/n/v0-90p.m3u8", s.http), 8),
     ];
     runs(&s, |r| r["rtmp_players"] == 1).await;
     let edit = async |video: &Value| {
