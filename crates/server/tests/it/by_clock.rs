@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use axum::extract::Request;
@@ -22,12 +22,24 @@ use crate::site::Site;
 const PICTURES: usize = 1_500;
 const GROUP_A: usize = 50;
 const GROUP_B: usize = 30;
-/// What each encoder has made when the test begins.
+/// What each encoder has made when it is asked first: how far the one is behind the other depends
+/// on that.
 const BEFORE: Duration = Duration::from_secs(12);
+
+/// The clock of both encoders: it runs from the first request on.
+#[derive(Debug, Clone, Default)]
+struct Clock(Arc<OnceLock<Instant>>);
+
+impl Clock {
+    fn now(&self) -> Duration {
+        self.0.get_or_init(Instant::now).elapsed() + BEFORE
+    }
+}
 
 /// What one encoder made, told as a live playlist by the clock until it is killed.
 struct Encoder {
     site: Site,
+    clock: Clock,
     killed: Arc<Mutex<Option<Duration>>>,
     /// Which picture a hash is.
     pictures: HashMap<String, usize>,
@@ -53,8 +65,8 @@ async fn hashes(input: &str) -> Vec<String> {
 }
 
 impl Encoder {
-    /// Encodes all of it, then tells it as if it were made since `began`.
-    async fn start(folder: PathBuf, group: usize, began: Instant) -> Self {
+    /// Encodes all of it, then tells it as if it were made by the clock.
+    async fn start(folder: PathBuf, group: usize, clock: Clock) -> Self {
         std::fs::create_dir(&folder).unwrap();
         let at = folder.display().to_string();
         // One level, so that both need the same initialization section.
@@ -70,25 +82,23 @@ impl Encoder {
         let made = hashes(&format!("-i {at}/all.m3u8")).await;
         assert_eq!(made.len(), PICTURES);
         let killed: Arc<Mutex<Option<Duration>>> = Arc::default();
-        let (root, stops) = (folder, Arc::clone(&killed));
+        let (root, stops, time) = (folder, Arc::clone(&killed), clock.clone());
         let serve = move |request: Request| {
-            let now = stops
-                .lock()
-                .unwrap()
-                .unwrap_or_else(|| began.elapsed() + BEFORE);
+            let now = stops.lock().unwrap().unwrap_or_else(|| time.now());
             let answer = answer(&root, request.uri().path(), now);
             async move { answer }
         };
         Self {
             site: Site::serve(serve).await,
+            clock,
             killed,
             pictures: made.into_iter().zip(0..).collect(),
         }
     }
 
     /// It makes nothing any more; what it made is still served.
-    fn kill(&self, began: Instant) {
-        *self.killed.lock().unwrap() = Some(began.elapsed() + BEFORE);
+    fn kill(&self) {
+        *self.killed.lock().unwrap() = Some(self.clock.now());
     }
 }
 
@@ -137,8 +147,8 @@ fn playlist(root: &Path, now: Duration) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_picture_is_lost_and_at_most_a_group_is_repeated() {
     let dir = tempfile::tempdir().unwrap();
-    let began = Instant::now();
-    let encoder = |name: &str, group| Encoder::start(dir.path().join(name), group, began);
+    let clock = Clock::default();
+    let encoder = |name: &str, group| Encoder::start(dir.path().join(name), group, clock.clone());
     let (main, backup) = tokio::join!(encoder("a", GROUP_A), encoder("b", GROUP_B));
     let s = Running::start(&dir).await;
     let input = |id: &str, encoder: &Encoder, priority| {
@@ -153,7 +163,7 @@ async fn no_picture_is_lost_and_at_most_a_group_is_repeated() {
     let viewer =
         tokio::spawn(async move { hashes(&format!("-live_start_index 0 -i {url} -t 18")).await });
     backup_is_ready(&s, "n").await;
-    main.kill(began);
+    main.kill();
     let after = fed_by(&s, "n", "backup").await;
     let switches = after["switches"].as_array().unwrap();
     let by_clock = |s: &&Value| s["class"] == "clock" && s["gap"] == false;
