@@ -70,7 +70,7 @@ fn part(count: u32) -> usize {
         random_access: false,
     };
     let samples = [sample; PER_PART];
-    let header = |n: u32| chunk_header(n, u64::from(n) * 18_000, &samples).len();
+    let header = |n: u32| chunk_header(n, u64::from(n) * 18_000, &samples, None).len();
     (0..count).map(header).sum()
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Cadence {
     last_raw: Option<i64>,
     last: Option<i64>,
     end: Option<i64>,
+    /// What the latest sample lasts longer for the next one to be nearer to the source's clock.
+    led: i64,
     /// Steps in a row that were far too long: a hole is one, a slower source many.
     misfits: u8,
 }
@@ -43,6 +45,7 @@ impl Cadence {
             last_raw: None,
             last: None,
             end: None,
+            led: 0,
             misfits: 0,
         }
     }
@@ -60,13 +63,15 @@ impl Cadence {
 
     pub(crate) fn duration(&self, frame: &Frame) -> i64 {
         let told = frame.duration.filter(|d| *d > Span::ZERO);
-        told.map_or_else(|| self.nominal(), |d| d.to_ticks(self.timescale).max(1))
+        let lasts = told.map_or_else(|| self.nominal(), |d| d.to_ticks(self.timescale));
+        (lasts + self.led).max(1)
     }
 
     /// Ticks of the frame's DTS, which follows the cadence and is led gently to the source's
     /// clock; `None` where the frame lies wholly before the end of what filled its place. A picture
-    /// that opens a part begins where the one before ended: Shaka takes any distance between what a
-    /// playlist says and `tfdt` for a seam, behind which nothing is shown but from a keyframe on.
+    /// that opens a chunk begins where the one before ended, and lasts until where the next one
+    /// should begin: Shaka takes any distance between what a playlist says and `tfdt` for a seam,
+    /// behind which nothing is shown but from a keyframe on.
     pub(crate) fn place(&mut self, frame: &Frame, filled: bool, opens: bool) -> Option<i64> {
         let raw = frame.dts.to_ticks(self.timescale);
         let due = self.end.unwrap_or(raw);
@@ -79,11 +84,13 @@ impl Cadence {
             None => (PICTURE_STRAY, 8),
         };
         let on_cadence = stray.abs() <= most.to_ticks(self.timescale);
-        let dts = match (on_cadence, opens && self.exact.is_none()) {
-            (true, true) => due,
-            (true, false) => due + stray / share,
-            (false, _) => raw,
+        let lead = stray / share;
+        let (dts, led) = match (on_cadence, opens && self.exact.is_none()) {
+            (true, true) => (due, lead),
+            (true, false) => (due + lead, 0),
+            (false, _) => (raw, 0),
         };
+        self.led = led;
         self.measure(raw);
         let dts = self.last.map_or(dts, |last| dts.max(last + 1));
         self.last = Some(dts);

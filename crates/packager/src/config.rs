@@ -9,6 +9,8 @@ pub struct Config {
     pub segment: Span,
     /// Wanted part duration; the part target is 1.075 times this.
     pub part: Span,
+    /// What goes out by itself while a segment grows.
+    pub chunk: Chunk,
     /// How much complete media a playlist lists.
     pub window: Span,
     /// How far the programme may run ahead of UTC (`failover.max_lead_ms`).
@@ -17,11 +19,22 @@ pub struct Config {
     pub learning_bytes: usize,
 }
 
+/// A CMAF chunk: the least that readers of a growing segment are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Chunk {
+    /// One picture, or 100 ms of sound.
+    #[default]
+    Frame,
+    /// As much as an LL-HLS part.
+    Part,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             segment: Span::from_millis(2_000),
             part: Span::from_millis(200),
+            chunk: Chunk::Frame,
             window: Span::from_secs(60),
             max_lead: Span::from_millis(2_000),
             learning_bytes: 64 << 20,

@@ -16,13 +16,16 @@ mod media;
 mod multivariant;
 mod numbering;
 mod packager;
+mod part;
 mod playlist;
+mod release;
 mod segment;
 mod track;
 
-pub use config::Config;
+pub use config::{Chunk, Config};
 pub use media::{Edge, Media, Snapshot};
 pub use numbering::{Restored, Row};
 pub use packager::{Counters, Effect, Error, Packager, RenditionId};
 pub use playlist::{Form, Skip};
+pub use release::{Release, What};
 pub use segment::{Init, Part, PartName, Segment};

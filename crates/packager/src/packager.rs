@@ -1,6 +1,7 @@
 //! The state machine: frames and time in, snapshots, effects and deadlines out.
 
 mod learning;
+mod renditions;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::gop::{self, Choice, GopMeter};
 use crate::lead::Lead;
 use crate::media::{Media, Snapshot};
 use crate::numbering::{self, Grid, Restored, Row, Start};
+use crate::release::Release;
 use crate::track::{Face, SILENT_BEHIND, TrackPackager};
 
 /// A player is not kept waiting for a track beyond this many segments of the lead track.
@@ -108,6 +110,8 @@ pub struct Packager {
     learning: VecDeque<(RenditionId, Frame)>,
     learning_bytes: usize,
     learning_since: Option<Timestamp>,
+    /// Of tracks that are gone.
+    releases: VecDeque<Release>,
     snapshot: Arc<Snapshot>,
     effects: VecDeque<Effect>,
     stored: Option<Restored>,
@@ -145,159 +149,12 @@ impl Packager {
             learning: VecDeque::new(),
             learning_bytes: 0,
             learning_since: None,
+            releases: VecDeque::new(),
             snapshot: Arc::default(),
             effects: VecDeque::new(),
             stored: restored,
             counters: Counters::default(),
         }
-    }
-
-    /// Adds a rendition. The first one leads: its keyframes decide where segments begin.
-    pub fn add_rendition(&mut self, name: &str) -> RenditionId {
-        let id = RenditionId(self.next_rendition);
-        self.next_rendition += 1;
-        self.renditions.push(Rendition {
-            id,
-            name: name.to_owned(),
-            place: self.renditions.len(),
-            tracks: Vec::new(),
-            refused: Vec::new(),
-        });
-        id
-    }
-
-    /// Removes a rendition; its playlists are gone at once. Those of the sound, which all have, go
-    /// on with the next one.
-    pub fn remove_rendition(&mut self, id: RenditionId) {
-        let leads = self.renditions.first().is_some_and(|r| r.id == id);
-        self.discontinuity_sequence = self.discontinuity_number();
-        let gone = self.renditions.extract_if(.., |r| r.id == id);
-        let tracks: Vec<_> = gone.flat_map(|r| r.tracks).collect();
-        if leads {
-            self.lead_with_next(tracks);
-        }
-        self.refresh();
-    }
-
-    fn lead_with_next(&mut self, of_former: Vec<TrackPackager>) {
-        let Some(first) = self.renditions.first_mut() else {
-            return;
-        };
-        let sound = of_former
-            .into_iter()
-            .filter(|t| t.track.kind == TrackKind::Audio);
-        for mut track in sound {
-            track.hand_over();
-            first.tracks.push(track);
-        }
-        let (id, video) = (first.id, first.tracks.first_mut());
-        let video = video.filter(|t| t.track.kind == TrackKind::Video);
-        let early = video.map(TrackPackager::take_lead).unwrap_or_default();
-        let now = self.lead.arrival.unwrap_or_default();
-        for frame in early {
-            self.package(id, frame, now);
-        }
-    }
-
-    /// The order in which players shall prefer renditions.
-    pub fn arrange(&mut self, ids: &[RenditionId]) {
-        for rendition in &mut self.renditions {
-            let place = ids.iter().position(|id| *id == rendition.id);
-            let place = place.unwrap_or(ids.len());
-            self.arranged |= std::mem::replace(&mut rendition.place, place) != place;
-        }
-        self.refresh();
-    }
-
-    /// The tracks of the group that begins now.
-    ///
-    /// # Errors
-    /// A track that CMAF cannot carry; it is left out, the others go on.
-    pub fn group(
-        &mut self,
-        id: RenditionId,
-        tracks: &[Track],
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let leads = self.renditions.first().is_some_and(|r| r.id == id);
-        let mut changed = false;
-        let result = self.sync_tracks(id, tracks, &mut changed);
-        if leads {
-            let video = self.lead_track().map(|t| t.track.kind == TrackKind::Video);
-            self.lead.audio = video == Some(false);
-        }
-        if changed && self.phase == Phase::Learning {
-            self.forget_learned();
-        }
-        self.discontinuity |= changed && self.phase == Phase::Live;
-        if changed {
-            self.expire(now);
-            self.refresh();
-        }
-        result
-    }
-
-    fn sync_tracks(
-        &mut self,
-        id: RenditionId,
-        tracks: &[Track],
-        changed: &mut bool,
-    ) -> Result<(), Error> {
-        let first = self.renditions.first().is_some_and(|r| r.id == id);
-        let discontinuity = self.discontinuity_number();
-        let durations = (self.config.part, self.config.window);
-        let Some(rendition) = self.renditions.iter_mut().find(|r| r.id == id) else {
-            return Ok(());
-        };
-        // Every rendition of pictures carries the same sound: it is packaged once.
-        let packageable =
-            |t: &&Track| t.kind == TrackKind::Video || (first && t.kind == TrackKind::Audio);
-        // What comes beside those that are there disturbs none of them.
-        let joins = !first && rendition.tracks.is_empty();
-        let mut result = Ok(());
-        let mut kept = Vec::with_capacity(tracks.len());
-        rendition.refused.retain(|known| tracks.contains(known));
-        for track in tracks.iter().filter(packageable) {
-            if rendition.refused.contains(track) {
-                continue;
-            }
-            let same = |p: &TrackPackager| p.track.id == track.id && p.track.kind == track.kind;
-            let known = rendition.tracks.iter().position(same);
-            let packager = match known.map(|at| rendition.tracks.remove(at)) {
-                Some(mut p) if p.track.config == track.config => {
-                    p.rename(track);
-                    Ok(p)
-                }
-                Some(mut p) => {
-                    *changed = true;
-                    p.reconfigure(track.clone()).map(|()| p)
-                }
-                None => {
-                    let id = media_id(track, (!first).then_some(&rendition.name));
-                    let name = &rendition.name;
-                    let made =
-                        TrackPackager::new(id, name, track.clone(), durations, discontinuity);
-                    *changed |= made.is_ok() && !joins;
-                    made
-                }
-            };
-            match packager {
-                Ok(p) => kept.push(p),
-                Err(source) => {
-                    rendition.refused.push(track.clone());
-                    result = Err(Error {
-                        track: track.id,
-                        source,
-                    });
-                }
-            }
-        }
-        *changed |= !rendition.tracks.is_empty();
-        // Sound is in the order in which players shall prefer it.
-        let is_video = |p: &TrackPackager| p.track.kind == TrackKind::Video;
-        kept.sort_by_key(|p| (p.track.kind, is_video(p).then_some(p.track.id)));
-        rendition.tracks = kept;
-        result
     }
 
     /// Another source goes on with the next group of this rendition: how far its first keyframe lies
@@ -384,6 +241,15 @@ impl Packager {
     #[must_use]
     pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// What readers of growing segments are told next; those of one track come in their order.
+    pub fn next_release(&mut self) -> Option<Release> {
+        let gone = self.releases.pop_front();
+        gone.or_else(|| {
+            self.all_tracks_mut()
+                .find_map(TrackPackager::next_release)
+        })
     }
 
     /// The next thing to store, oldest first.
@@ -765,14 +631,5 @@ impl Packager {
 
     fn all_tracks_mut(&mut self) -> impl Iterator<Item = &mut TrackPackager> {
         self.renditions.iter_mut().flat_map(|r| &mut r.tracks)
-    }
-}
-
-fn media_id(track: &Track, rendition: Option<&String>) -> String {
-    let kind = track.kind.name();
-    let letter = &kind[..1];
-    match rendition {
-        Some(name) => format!("{letter}{}-{name}", track.id),
-        None => format!("{letter}{}", track.id),
     }
 }

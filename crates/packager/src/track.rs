@@ -4,14 +4,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use container::fmp4;
+use container::fmp4::{self, Opening};
 use media::{Frame, Span, Timestamp, Track, TrackKind};
 
 use crate::cadence::Cadence;
 use crate::cut::{Cut, Kind};
 use crate::fill;
+use crate::config::{Chunk, Config};
 use crate::media::Media;
-use crate::segment::{Init, Part, PartName, Segment};
+use crate::part::{OpenPart, Sample};
+use crate::release::{Release, What};
+use crate::segment::{Init, PartName, Segment};
 
 /// Frames that wait for the first cut: more than any interleaving of sound and pictures.
 const EARLY: usize = 512;
@@ -23,6 +26,8 @@ pub(crate) const SILENT_BEHIND: Span = Span::from_millis(250);
 /// How far apart the sound of two encoders may lie where the pictures follow each other: more would
 /// outgrow the target duration.
 const CHANGE: Span = Span::from_millis(400);
+/// The least sound that goes out by itself: a chunk costs a hundred bytes.
+const SOUND_CHUNK: Span = Span::from_millis(100);
 /// Sound that comes later than this is not waited for.
 const LATEST: Span = Span::from_millis(3_500);
 
@@ -36,22 +41,14 @@ pub(crate) struct Face {
 }
 
 #[derive(Debug)]
-struct Sample {
-    dts: i64,
-    duration: i64,
-    composition: i64,
-    random_access: bool,
-    payload: Bytes,
-}
-
-#[derive(Debug)]
 pub(crate) struct TrackPackager {
-    id: String,
+    pub(crate) id: Arc<str>,
     rendition: String,
     pub(crate) track: Track,
     init: Arc<Init>,
     timescale: u32,
     cadence: Cadence,
+    chunk: Chunk,
     part_wish: Span,
     part_target: Option<Span>,
     window: Span,
@@ -60,7 +57,9 @@ pub(crate) struct TrackPackager {
     cuts: VecDeque<Cut>,
     early: VecDeque<Frame>,
     open: Option<Segment>,
-    samples: Vec<Sample>,
+    part: OpenPart,
+    /// Whether the open segment has a chunk.
+    begun: bool,
     listed: Vec<Arc<Segment>>,
     retained: VecDeque<(Timestamp, Arc<Segment>)>,
     discontinuity_sequence: u64,
@@ -77,6 +76,7 @@ pub(crate) struct TrackPackager {
     patience: Span,
     /// Whether captions were ever seen inside the video.
     captions: bool,
+    releases: VecDeque<What>,
     published: Option<Arc<Media>>,
     face: Option<Face>,
     changed: bool,
@@ -105,29 +105,31 @@ enum Place {
 
 impl TrackPackager {
     pub(crate) fn new(
-        id: String,
+        id: &str,
         rendition: &str,
         track: Track,
-        (part_wish, window): (Span, Span),
+        config: &Config,
         discontinuity_sequence: u64,
     ) -> Result<Self, fmp4::Mp4Error> {
         let init = Arc::new(Init::new(fmp4::init_segment(&track)?));
         let timescale = fmp4::timescale(&track.config);
         Ok(Self {
-            id,
+            id: id.into(),
             rendition: rendition.to_owned(),
             cadence: Cadence::new(&track, timescale),
             track,
             init,
             timescale,
-            part_wish,
+            chunk: config.chunk,
+            part_wish: config.part,
             part_target: None,
-            window,
+            window: config.window,
             reached: None,
             cuts: VecDeque::new(),
             early: VecDeque::new(),
             open: None,
-            samples: Vec::new(),
+            part: OpenPart::default(),
+            begun: false,
             listed: Vec::new(),
             retained: VecDeque::new(),
             discontinuity_sequence,
@@ -143,6 +145,7 @@ impl TrackPackager {
             late: false,
             patience: SILENT_AFTER,
             captions: false,
+            releases: VecDeque::new(),
             published: None,
             face: None,
             changed: false,
@@ -289,7 +292,8 @@ impl TrackPackager {
     /// begin begins another list. Until that is complete nothing of the track is listed.
     fn give_up(&mut self, cut: Cut, now: Timestamp) {
         self.counters.unaligned += 1;
-        self.samples.clear();
+        self.part.clear();
+        self.end_release();
         self.open = None;
         if let Some(open) = self.listed.pop_if(|s| !s.complete) {
             self.discontinuity_sequence += u64::from(open.discontinuity);
@@ -310,7 +314,7 @@ impl TrackPackager {
     }
 
     fn start_segment(&mut self, cut: Cut, frame: &Frame, now: Timestamp) {
-        let flushed = !self.samples.is_empty();
+        let flushed = !self.part.is_empty();
         self.end_segment();
         let first_name = PartName {
             segment: cut.number,
@@ -366,32 +370,43 @@ impl TrackPackager {
     fn append_one(&mut self, frame: &Frame) {
         let Some(dts) = self
             .cadence
-            .place(frame, self.filling, self.samples.is_empty())
+            .place(frame, self.filling, self.part.begins_chunk())
         else {
             self.counters.dropped += 1;
             self.note_lateness(frame);
             return;
         };
         (self.filling, self.late) = (false, false);
-        let duration = self.cadence.duration(frame);
+        let duration = self.duration(frame);
         self.make_room(dts, duration);
         let composition = (frame.pts - frame.dts).to_ticks(self.timescale);
         self.place_start(frame, dts);
         self.captions =
             self.captions || media::nal::has_captions(&self.track.config, &frame.payload);
-        self.samples.push(Sample {
+        self.part.push(Sample {
             dts,
             duration,
             composition,
             random_access: frame.random_access,
             payload: frame.payload.clone(),
         });
+        if self.chunk_is_full() {
+            self.close_chunk();
+        }
         self.close_full_part();
+    }
+
+    /// A source that slows down has samples that last longer than a part may: the next `tfdt`
+    /// absorbs the difference.
+    fn duration(&self, frame: &Frame) -> i64 {
+        let most = self.part_target.map(|most| most.to_ticks(self.timescale));
+        let duration = self.cadence.duration(frame);
+        most.map_or(duration, |most| duration.min(most))
     }
 
     /// A segment starts where its first sample was placed.
     fn place_start(&mut self, frame: &Frame, dts: i64) {
-        let first = self.samples.is_empty();
+        let first = self.part.is_empty();
         if let Some(open) = self.open.as_mut().filter(|s| first && s.parts.is_empty()) {
             let placed = Span::from_ticks(dts, self.timescale);
             open.start = frame.pts + (placed - (frame.dts - Timestamp::ZERO));
@@ -414,18 +429,18 @@ impl TrackPackager {
         }
     }
 
-    /// The latest sample lasts until `dts`, if its part can take that and the sample after it;
-    /// else the part ends with the nominal duration and the next `tfdt` absorbs the difference.
+    /// The latest sample lasts until `dts`, if its part can take that and the sample after it; else
+    /// the part ends with the nominal duration and the next `tfdt` absorbs the difference.
     fn make_room(&mut self, dts: i64, duration: i64) {
-        let Some((last, was)) = self.samples.last().map(|s| (s.dts, s.duration)) else {
+        let Some((last, was)) = self.part.last() else {
             return;
         };
         let lasts = self.cadence.snap(dts - last, was);
-        let grown = self.open_ticks() - was + lasts;
+        let grown = self.part.ticks() - was + lasts;
         if grown + duration > self.part_target().to_ticks(self.timescale) {
             self.close_part();
-        } else if let Some(last) = self.samples.last_mut() {
-            last.duration = lasts;
+        } else {
+            self.part.stretch_last(lasts);
         }
     }
 
@@ -435,7 +450,7 @@ impl TrackPackager {
             return;
         }
         let target = self.part_target().to_ticks(self.timescale);
-        if self.open_ticks() + self.cadence.nominal() > target || self.is_over() {
+        if self.part.ticks() + self.cadence.nominal() > target || self.is_over() {
             self.close_part();
         }
     }
@@ -450,10 +465,6 @@ impl TrackPackager {
         self.end().is_some_and(over)
     }
 
-    fn open_ticks(&self) -> i64 {
-        self.samples.iter().map(|s| s.duration).sum()
-    }
-
     fn part_target(&mut self) -> Span {
         let nominal = Span::from_ticks(self.cadence.nominal(), self.timescale);
         *self
@@ -461,15 +472,47 @@ impl TrackPackager {
             .get_or_insert_with(|| part_target(self.part_wish, nominal))
     }
 
-    fn close_part(&mut self) {
-        if self.samples.is_empty() {
+    /// What goes out by itself: a picture, some sound, or nothing before its part is whole.
+    fn chunk_is_full(&self) -> bool {
+        let long = self.part.chunk_ticks() >= SOUND_CHUNK.to_ticks(self.timescale);
+        match self.chunk {
+            Chunk::Part => false,
+            Chunk::Frame => self.track.kind == TrackKind::Video || long,
+        }
+    }
+
+    fn close_chunk(&mut self) {
+        let Some(open) = self.open.as_ref() else {
+            return;
+        };
+        self.sequence = self.sequence.wrapping_add(1);
+        let (timescale, opens) = (self.timescale, !std::mem::replace(&mut self.begun, true));
+        let opening = |first: &Sample| {
+            let pts = first.dts + first.composition;
+            opens.then(|| Opening {
+                utc: Timestamp::from_ticks(pts, timescale),
+                media_time: u64::try_from(pts).unwrap_or(0),
+            })
+        };
+        let buffers = self.part.close_chunk(self.sequence, opening);
+        if buffers.is_empty() {
             return;
         }
-        self.fit_part();
-        let samples = std::mem::take(&mut self.samples);
-        let part = Arc::new(self.build_part(&samples));
-        self.samples = samples;
-        self.samples.clear();
+        if opens {
+            self.releases.push_back(What::Begin {
+                number: open.number,
+                init: Arc::clone(&open.init),
+            });
+        }
+        self.releases.push_back(What::Chunk(buffers.into()));
+    }
+
+    fn close_part(&mut self) {
+        if self.part.is_empty() || self.open.is_none() {
+            return;
+        }
+        self.close_chunk();
+        let part = Arc::new(self.part.finish(self.next_part, self.timescale));
         let Some(open) = self.open.as_mut() else {
             return;
         };
@@ -481,18 +524,6 @@ impl TrackPackager {
         self.list_open();
     }
 
-    /// A source that slows down has samples that last longer than a part may: the next `tfdt`
-    /// absorbs the difference.
-    fn fit_part(&mut self) {
-        let Some(target) = self.part_target else {
-            return;
-        };
-        let over = self.open_ticks() - target.to_ticks(self.timescale);
-        if let Some(last) = self.samples.last_mut().filter(|_| over > 0) {
-            last.duration = (last.duration - over).max(1);
-        }
-    }
-
     /// Where the segment is expected to end here, the next part bears the next segment's name.
     fn name_next(&mut self) {
         let number = self.open.as_ref().map_or(0, |s| s.number);
@@ -500,23 +531,6 @@ impl TrackPackager {
         if self.is_over() {
             let segment = number + 1;
             self.next_part = self.next_part.max(PartName { segment, index: 0 });
-        }
-    }
-
-    fn build_part(&mut self, samples: &[Sample]) -> Part {
-        let table: Vec<_> = samples.iter().map(to_fmp4).collect();
-        let base = samples.first().map_or(0, |s| s.dts);
-        self.sequence = self.sequence.wrapping_add(1);
-        let header = fmp4::chunk_header(self.sequence, u64::try_from(base).unwrap_or(0), &table);
-        let mut buffers = Vec::with_capacity(samples.len() + 1);
-        buffers.push(header);
-        buffers.extend(samples.iter().map(|s| s.payload.clone()));
-        Part {
-            name: self.next_part,
-            duration: Span::from_ticks(samples.iter().map(|s| s.duration).sum(), self.timescale),
-            independent: samples.iter().any(|s| s.random_access),
-            len: buffers.iter().map(Bytes::len).sum(),
-            buffers,
         }
     }
 
@@ -544,7 +558,28 @@ impl TrackPackager {
             self.list_open();
             self.counters.segments += 1;
         }
+        self.end_release();
         self.open = None;
+    }
+
+    fn end_release(&mut self) {
+        if std::mem::take(&mut self.begun) {
+            self.releases.push_back(What::End);
+        }
+    }
+
+    /// What readers of growing segments are told next, oldest first.
+    pub(crate) fn next_release(&mut self) -> Option<Release> {
+        let what = self.releases.pop_front()?;
+        let media = Arc::clone(&self.id);
+        Some(Release { media, what })
+    }
+
+    /// All that is left to be told of a track that is no more.
+    pub(crate) fn finish(mut self) -> impl Iterator<Item = Release> {
+        self.end_segment();
+        self.releases.push_back(What::Gone);
+        std::iter::from_fn(move || self.next_release())
     }
 
     /// What was hinted at comes no more: who asked for it is told so, and does not ask again.
@@ -556,7 +591,7 @@ impl TrackPackager {
     fn fill_empty(&mut self) {
         let empty = |s: &&Segment| s.parts.is_empty();
         let start = self.open.as_ref().filter(empty).map(|s| s.start);
-        let Some(at) = start.filter(|_| self.samples.is_empty()) else {
+        let Some(at) = start.filter(|_| self.part.is_empty()) else {
             return;
         };
         if let Some(payload) = fill::silent_frame(&self.track.config) {
@@ -683,7 +718,7 @@ impl TrackPackager {
             _ => {}
         }
         let media = Arc::new(Media {
-            id: self.id.clone(),
+            id: self.id.to_string(),
             rendition: self.rendition.clone(),
             track: self.track.clone(),
             captions: self.captions,
@@ -718,15 +753,6 @@ fn silence(track: &Track, at: Timestamp, payload: Bytes) -> Frame {
         random_access: true,
         leading: false,
         payload,
-    }
-}
-
-fn to_fmp4(s: &Sample) -> fmp4::Sample {
-    fmp4::Sample {
-        size: u32::try_from(s.payload.len()).unwrap_or(u32::MAX),
-        duration: u32::try_from(s.duration.max(0)).unwrap_or(u32::MAX),
-        composition: i32::try_from(s.composition).unwrap_or(0),
-        random_access: s.random_access,
     }
 }
 

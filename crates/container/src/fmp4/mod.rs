@@ -14,7 +14,7 @@ mod shape;
 
 use media::CodecConfig;
 
-pub use chunk::{Sample, chunk_header};
+pub use chunk::{EMPTY_SEGMENT, Opening, Sample, chunk_header};
 pub use demux::{Demux, Limits};
 pub use index::{Index, Place};
 pub use init::init_segment;

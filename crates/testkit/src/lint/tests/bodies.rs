@@ -17,7 +17,7 @@ fn frames(tick: u64, keyframe: bool, count: usize) -> Bytes {
         random_access: keyframe && i == 0,
     };
     let samples: Vec<_> = (0..count).map(sample).collect();
-    let mut bytes = chunk_header(1, tick, &samples).to_vec();
+    let mut bytes = chunk_header(1, tick, &samples, None).to_vec();
     bytes.extend(tick.to_be_bytes().into_iter().cycle().take(10 * count));
     bytes.into()
 }
