@@ -150,4 +150,18 @@ impl Cadence {
             (told, m) => told.or(m),
         }
     }
+
+    /// The frame rate as a fraction: what the headers say, else one that is common.
+    pub(crate) fn fraction(&self, track: &Track) -> Option<(u32, u32)> {
+        let rate = self.frame_rate(track)?;
+        let told = track.config.video().and_then(|v| v.frame_rate);
+        let is_near = |(num, den): &(u32, u32)| {
+            let told = f64::from(*num) / f64::from((*den).max(1));
+            (told - rate).abs() < rate * 0.000_5
+        };
+        let whole = (1..=240).map(|n| (n, 1));
+        let ntsc = [24, 30, 48, 60, 120].map(|n| (n * 1_000, 1_001));
+        let mut common = told.into_iter().chain(whole).chain(ntsc);
+        common.find(is_near)
+    }
 }

@@ -9,6 +9,7 @@
 mod cadence;
 mod config;
 mod cut;
+mod dash;
 mod fill;
 mod gop;
 mod lead;
@@ -23,6 +24,7 @@ mod segment;
 mod track;
 
 pub use config::{Chunk, Config};
+pub use dash::{Dash, PeriodMark, View};
 pub use media::{Edge, Media, Snapshot};
 pub use numbering::{Restored, Row};
 pub use packager::{Counters, Effect, Error, Packager, RenditionId};

@@ -6,6 +6,8 @@
 
 use media::{Span, Timestamp};
 
+use crate::dash::PeriodMark;
+
 /// A numbering row: segment `n` belongs to `t0 + (n - n0) * d` on the programme timeline.
 ///
 /// The first row of a stream is `(0, 0, d)`. A row is never changed; where the keyframe interval
@@ -57,6 +59,8 @@ pub struct Restored {
     pub highest: u64,
     /// UTC when `highest` was written; `None` where it is exact.
     pub as_of: Option<Timestamp>,
+    /// The Period that DASH clients were told of last.
+    pub period: Option<PeriodMark>,
 }
 
 /// How much longer than it says `Restored::highest` may have been the last to be written.

@@ -1,5 +1,6 @@
 //! The state machine: frames and time in, snapshots, effects and deadlines out.
 
+mod guide;
 mod learning;
 mod renditions;
 
@@ -11,6 +12,7 @@ use media::{Frame, Span, Timestamp, Track, TrackId, TrackKind};
 
 use crate::config::Config;
 use crate::cut::{Cut, Kind};
+use crate::dash::{Dash, PeriodMark};
 use crate::gop::{self, Choice, GopMeter};
 use crate::lead::Lead;
 use crate::media::{Media, Snapshot};
@@ -112,6 +114,9 @@ pub struct Packager {
     learning_since: Option<Timestamp>,
     /// Of tracks that are gone.
     releases: VecDeque<Release>,
+    dash: Arc<Dash>,
+    /// Of the Period that an earlier process told of.
+    mark: Option<PeriodMark>,
     snapshot: Arc<Snapshot>,
     effects: VecDeque<Effect>,
     stored: Option<Restored>,
@@ -127,7 +132,7 @@ impl Packager {
             Start::Resume(grid, _) => Some(grid),
             Start::Fresh | Start::Append(_) => None,
         };
-        Self {
+        let mut packager = Self {
             config,
             start,
             grid,
@@ -150,11 +155,17 @@ impl Packager {
             learning_bytes: 0,
             learning_since: None,
             releases: VecDeque::new(),
+            dash: Arc::new(Dash::new(&config)),
+            mark: None,
             snapshot: Arc::default(),
             effects: VecDeque::new(),
             stored: restored,
             counters: Counters::default(),
+        };
+        if let Some(restored) = restored {
+            packager.resume_dash(restored, now);
         }
+        packager
     }
 
     /// Another source goes on with the next group of this rendition: how far its first keyframe lies
@@ -191,6 +202,7 @@ impl Packager {
             }
             _ => {}
         }
+        self.close_numbers(now);
         self.expire(now);
         self.refresh();
     }
@@ -205,7 +217,8 @@ impl Packager {
                 let silent = self.lead.arrival.map(|at| at + self.patience());
                 over.into_iter().chain(silent).min()
             }
-            Phase::Waiting | Phase::Ended => None,
+            Phase::Waiting => self.next_closing(),
+            Phase::Ended => None,
         };
         let expiries = self.all_tracks().filter_map(TrackPackager::next_expiry);
         expiries.chain(silence).min()
@@ -218,6 +231,7 @@ impl Packager {
         for track in self.all_tracks_mut() {
             track.end_segment();
         }
+        self.note_end();
         self.refresh();
     }
 
@@ -232,6 +246,7 @@ impl Packager {
     /// Lists more or less media from now on.
     pub fn set_window(&mut self, window: Span) {
         self.config.window = window;
+        Arc::make_mut(&mut self.dash).window = window;
         for track in self.all_tracks_mut() {
             track.set_window(window);
         }
@@ -246,10 +261,7 @@ impl Packager {
     /// What readers of growing segments are told next; those of one track come in their order.
     pub fn next_release(&mut self) -> Option<Release> {
         let gone = self.releases.pop_front();
-        gone.or_else(|| {
-            self.all_tracks_mut()
-                .find_map(TrackPackager::next_release)
-        })
+        gone.or_else(|| self.all_tracks_mut().find_map(TrackPackager::next_release))
     }
 
     /// The next thing to store, oldest first.
@@ -267,6 +279,7 @@ impl Packager {
             discontinuity: self.discontinuity_number(),
             highest: self.last?,
             as_of: None,
+            period: self.period_mark(),
         })
     }
 
@@ -426,20 +439,19 @@ impl Packager {
                 if grid.row.index(t) < first {
                     return false;
                 }
-                grid.row.index(t) + grid.ahead
+                let given_up = self.dash.closed.map_or(0, |closed| closed + 1);
+                given_up.max(grid.row.index(t) + grid.ahead)
             }
-            _ => {
-                let number = grid.after_hole(self.last, t);
-                grid.ahead = number - grid.row.index(t);
-                number
-            }
+            _ => grid.after_hole(self.last.max(self.dash.closed), t),
         };
+        grid.ahead = number - grid.row.index(t);
         self.grid = Some(grid);
         if !self.lead.audio && self.phase == Phase::Waiting {
             self.gop.interrupt();
             self.gop.keyframe(t);
         }
         self.freeze();
+        self.note_return(number, t);
         self.lead.begin(t, grid.time(number));
         self.counters.jumps += u64::from(self.last.is_some());
         self.cut(Kind::Jump, number, t, now);
@@ -451,6 +463,7 @@ impl Packager {
     fn freeze(&mut self) {
         if !self.hold && !self.pending {
             self.hold = true;
+            self.note_hole();
             for track in self.all_tracks_mut() {
                 track.end_segment();
             }
@@ -472,6 +485,9 @@ impl Packager {
         self.last = Some(number);
         self.discontinuity = false;
         self.adopt(None, number, at);
+        if !self.pending {
+            self.describe(number, at, now);
+        }
         self.remember();
     }
 
@@ -496,8 +512,13 @@ impl Packager {
             return;
         };
         let same = self.stored.is_some_and(|s| {
-            (s.row, s.run_ahead, s.discontinuity)
-                == (state.row, state.run_ahead, state.discontinuity)
+            (s.row, s.run_ahead, s.discontinuity, s.period)
+                == (
+                    state.row,
+                    state.run_ahead,
+                    state.discontinuity,
+                    state.period,
+                )
         });
         if !same {
             self.effects.push_back(Effect::State(state));
@@ -509,6 +530,7 @@ impl Packager {
         self.phase = Phase::Waiting;
         self.hold = true;
         self.counters.holds += 1;
+        self.note_hole();
         self.gop.interrupt();
         for track in self.all_tracks_mut() {
             track.end_segment();
@@ -547,6 +569,7 @@ impl Packager {
     fn refresh(&mut self) {
         if self.pending && self.list_is_ready() {
             (self.pending, self.hold) = (false, self.phase == Phase::Waiting);
+            self.describe_list();
         }
         let frozen = self.pending;
         let other = |lead: &TrackPackager| lead.track.kind != TrackKind::Video && !self.lead.audio;

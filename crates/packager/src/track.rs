@@ -8,9 +8,10 @@ use container::fmp4::{self, Opening};
 use media::{Frame, Span, Timestamp, Track, TrackKind};
 
 use crate::cadence::Cadence;
-use crate::cut::{Cut, Kind};
-use crate::fill;
 use crate::config::{Chunk, Config};
+use crate::cut::{Cut, Kind};
+use crate::dash::Representation;
+use crate::fill;
 use crate::media::Media;
 use crate::part::{OpenPart, Sample};
 use crate::release::{Release, What};
@@ -692,6 +693,32 @@ impl TrackPackager {
         self.listed.iter().filter(|s| s.complete).count()
     }
 
+    /// Number and start of the first listed segment.
+    pub(crate) fn first(&self) -> Option<(u64, Timestamp)> {
+        self.listed.first().map(|s| (s.number, s.start))
+    }
+
+    /// What DASH clients are told of it.
+    pub(crate) fn representation(&self) -> Representation {
+        let complete = self.listed.iter().filter(|s| s.complete);
+        let peak = complete.map(|s| s.bitrate()).max().unwrap_or(1);
+        let nominal = Span::from_ticks(self.cadence.nominal(), self.timescale);
+        let chunk = match (self.chunk, self.track.kind) {
+            (Chunk::Part, _) => self.part_target.unwrap_or(self.part_wish),
+            (Chunk::Frame, TrackKind::Video) => nominal,
+            (Chunk::Frame, _) => SOUND_CHUNK + nominal,
+        };
+        Representation {
+            id: Arc::clone(&self.id),
+            track: self.track.clone(),
+            init: Arc::clone(&self.init),
+            timescale: self.timescale,
+            chunk,
+            frame_rate: self.cadence.fraction(&self.track),
+            bandwidth: two_digits(peak),
+        }
+    }
+
     pub(crate) fn discontinuity(&self) -> u64 {
         let unlisted = self.open.iter().filter(|s| s.parts.is_empty());
         let begun = self.listed.iter().map(|s| &**s).chain(unlisted);
@@ -754,6 +781,15 @@ fn silence(track: &Track, at: Timestamp, payload: Bytes) -> Frame {
         leading: false,
         payload,
     }
+}
+
+/// Rounded up, so that it does not change with each segment.
+const fn two_digits(n: u64) -> u64 {
+    let mut unit = 1;
+    while n / unit >= 100 {
+        unit *= 10;
+    }
+    n.div_ceil(unit) * unit
 }
 
 /// 1.075 times the wish, which holds 200 ms of frames at common rates and ten AAC frames. Where

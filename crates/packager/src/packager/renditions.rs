@@ -143,8 +143,7 @@ impl Packager {
                 None => {
                     let id = media_id(track, (!first).then_some(&rendition.name));
                     let name = &rendition.name;
-                    let made =
-                        TrackPackager::new(&id, name, track.clone(), &config, discontinuity);
+                    let made = TrackPackager::new(&id, name, track.clone(), &config, discontinuity);
                     *changed |= made.is_ok() && !joins;
                     made
                 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use media::{Span, Timestamp};
-use packager::{Media, Packager, PartName, Segment, Snapshot};
+use packager::{Media, Packager, PartName, Release, Segment, Snapshot, What};
 
 #[derive(Default)]
 pub struct Checker {
@@ -19,6 +19,47 @@ pub struct Checker {
     pub changed_at: Option<Timestamp>,
     /// Irregular sources may leave parts short.
     pub short_parts: u32,
+    growing: Growing,
+}
+
+/// What readers of growing segments were given.
+#[derive(Default)]
+struct Growing {
+    open: HashMap<Arc<str>, (u64, Vec<u8>)>,
+    /// The last number of each track.
+    last: HashMap<Arc<str>, u64>,
+    closed: Option<u64>,
+    whole: HashMap<(String, u64), Vec<u8>>,
+}
+
+impl Growing {
+    fn observe(&mut self, packager: &mut Packager) {
+        while let Some(Release { media, what }) = packager.next_release() {
+            match what {
+                What::Begin { number, .. } => {
+                    let last = self.last.insert(Arc::clone(&media), number);
+                    assert!(last < Some(number), "{media}: {number} after {last:?}");
+                    assert!(self.closed < Some(number), "{media}_{number} was given up");
+                    let before = self.open.insert(media, (number, Vec::new()));
+                    assert!(before.is_none());
+                }
+                What::Chunk(buffers) => {
+                    let (_, bytes) = self.open.get_mut(&media).expect("an open segment");
+                    bytes.extend(buffers.concat());
+                }
+                What::End => {
+                    let (number, bytes) = self.open.remove(&media).expect("an open segment");
+                    self.whole.insert((media.to_string(), number), bytes);
+                }
+                What::Gone => {
+                    assert!(!self.open.contains_key(&media));
+                    self.last.remove(&media);
+                }
+            }
+        }
+        assert!(self.closed <= packager.dash().closed);
+        self.closed = packager.dash().closed;
+    }
 }
 
 impl Checker {
@@ -31,7 +72,8 @@ impl Checker {
         }
     }
 
-    pub fn observe(&mut self, packager: &Packager, now: Timestamp) {
+    pub fn observe(&mut self, packager: &mut Packager, now: Timestamp) {
+        self.growing.observe(packager);
         let snapshot = packager.snapshot();
         if snapshot.version == self.version {
             return;
@@ -116,6 +158,8 @@ impl Checker {
             self.compared.insert(key.clone(), Arc::clone(segment));
             let old = self.bytes.entry(key).or_insert_with(|| body.clone());
             assert_eq!(*old, body, "{} was other bytes", segment.number);
+            let key = (media.id.clone(), segment.number);
+            assert_eq!(self.growing.whole.get(&key), Some(&body));
         }
     }
 

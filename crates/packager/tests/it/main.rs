@@ -4,6 +4,7 @@
 mod absence;
 mod checker;
 mod cuts;
+mod dash;
 mod playlists;
 mod random;
 mod renditions;

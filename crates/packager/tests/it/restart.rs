@@ -27,6 +27,7 @@ impl Store {
                         discontinuity: old.map_or(0, |s| s.discontinuity),
                         highest: old.map_or(0, |s| s.highest),
                         as_of: None,
+                        period: old.and_then(|s| s.period),
                     });
                 }
             }

@@ -192,6 +192,6 @@ impl Encoder {
     }
 
     fn drain(&mut self) {
-        self.checker.observe(&self.packager, self.now);
+        self.checker.observe(&mut self.packager, self.now);
     }
 }

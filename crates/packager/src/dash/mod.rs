@@ -1,0 +1,129 @@
+//! What DASH clients are told of a presentation (ISO/IEC 23009-1), as it is now.
+//!
+//! One Period lasts as long as numbers lie on one grid and no initialisation section changes. A
+//! hole makes no Period: its numbers are answered with empty segments, and the time-shift buffer
+//! says where to look (docs/time-and-numbering.md tells what players do with that).
+
+mod mpd;
+mod period;
+
+use std::sync::Arc;
+
+use media::{Span, Timestamp};
+
+use crate::config::Config;
+
+pub use period::PeriodMark;
+pub(crate) use period::{Period, Representation, fingerprint};
+
+/// Classic clients stay so many segments behind (the default of dash.js).
+const CLASSIC: i64 = 4;
+/// Before a client's own delay is over, what lies behind a hole is not all it may look at: dash.js
+/// seeks to where that begins.
+const BEFORE: Span = Span::from_millis(500);
+/// Who joins finds media so soon.
+const SOON: Span = Span::from_millis(250);
+/// Classic clients fetch the last segment of a Period before they hear of the next one.
+const HEARSAY: Span = Span::from_secs(1);
+
+/// The state behind the MPD. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Dash {
+    /// Oldest first; the last one is open.
+    pub(crate) periods: Vec<Arc<Period>>,
+    /// Numbers up to this one that are not there will never be.
+    pub closed: Option<u64>,
+    pub(crate) hole: Option<Hole>,
+    /// Where media began after the last hole.
+    pub(crate) since: Timestamp,
+    /// How much of it is served.
+    pub(crate) window: Span,
+    /// How far behind low-latency clients stay.
+    pub(crate) latency: Span,
+    /// Where the stream ended.
+    pub(crate) ended: Option<Timestamp>,
+}
+
+/// A time without media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hole {
+    pub(crate) from: Timestamp,
+    /// `None` while it lasts.
+    pub(crate) to: Option<Timestamp>,
+    /// What was served when it began.
+    pub(crate) oldest: Timestamp,
+}
+
+/// What an MPD shows: while this is the same, the MPD is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View {
+    low_latency: bool,
+    depth_s: i64,
+    periods: usize,
+}
+
+impl Dash {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            window: config.window,
+            latency: config.latency,
+            ..Self::default()
+        }
+    }
+
+    /// What an MPD shows at UTC `now`; `None` before there is anything.
+    #[must_use]
+    pub fn view(&self, low_latency: bool, now: Timestamp) -> Option<View> {
+        let d = self.periods.last()?.d;
+        let depth = self.depth(low_latency, d, now);
+        let hearsay = if low_latency { Span::ZERO } else { HEARSAY };
+        let known = |p: &&Arc<Period>| p.since + hearsay <= now;
+        Some(View {
+            low_latency,
+            depth_s: depth.as_nanos() / 1_000_000_000,
+            periods: self.periods.iter().filter(known).count().max(1),
+        })
+    }
+
+    /// Whether who begins at UTC `now` finds media where it looks.
+    #[must_use]
+    pub fn is_joinable(&self, low_latency: bool, now: Timestamp) -> bool {
+        let Some(period) = self.periods.last() else {
+            return false;
+        };
+        let at = now - self.delay(low_latency, period.d);
+        let begins = at + SOON >= self.since;
+        let before = |hole: Hole| at < hole.from && at >= hole.oldest;
+        match self.hole {
+            Some(hole) if hole.to.is_none() => before(hole),
+            Some(hole) => before(hole) || begins,
+            None => begins,
+        }
+    }
+
+    /// Whether what waits for media waits for nothing any more.
+    #[must_use]
+    pub const fn is_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    fn delay(&self, low_latency: bool, d: Span) -> Span {
+        if low_latency {
+            self.latency
+        } else {
+            d.times(CLASSIC)
+        }
+    }
+
+    /// How far back a client may look. It grows with a hole, so that nobody is thrown out of what
+    /// was there before it, and shrinks once clients may go on behind it.
+    fn depth(&self, low_latency: bool, d: Span, now: Timestamp) -> Span {
+        let delay = self.delay(low_latency, d);
+        let lasts = |hole: &Hole| hole.to.is_none_or(|to| now < to + delay - BEFORE);
+        if let Some(hole) = self.hole.filter(lasts) {
+            return now - hole.oldest;
+        }
+        let least = if low_latency { delay + d } else { d };
+        (now - self.since).min(self.window).max(least)
+    }
+}

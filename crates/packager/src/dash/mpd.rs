@@ -1,0 +1,304 @@
+//! Writes the MPD.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use dash_mpd_core as xml;
+use media::{Role, Span, Timestamp, TrackKind};
+
+use super::{Dash, Period, Representation, View};
+
+const CLASSIC_PROFILE: &str = "urn:mpeg:dash:profile:isoff-live:2011";
+const LOW_LATENCY_PROFILE: &str = "http://www.dashif.org/guidelines/low-latency-live-v5";
+const LOW_LATENCY_SET: &str = "urn:dvb:dash:lowlatency:critical:2019";
+const CLOCK: &str = "urn:mpeg:dash:utc:http-iso:2014";
+const ROLE: &str = "urn:mpeg:dash:role:2011";
+const CHANNELS: &str = "urn:mpeg:mpegB:cicp:ChannelConfiguration";
+
+/// A client that is further behind seeks, even into a hole, and stays there: none is.
+const NO_LATENCY_TOO_MUCH: f64 = 3_600_000.0;
+/// What a client may be ahead of its target is a share of that.
+const LEAST: f64 = 0.72;
+const FASTEST: f64 = 1.04;
+/// Shaka adds what it takes to fetch the newest chunk.
+const AHEAD: Span = Span::from_millis(200);
+/// ffmpeg takes this for a number of segments to stay behind.
+const BUFFER: Duration = Duration::from_secs(2);
+const REFRESH: Duration = Duration::from_secs(1);
+
+impl Dash {
+    /// The MPD that shows `view`, written at UTC `now`. `time` is where our clock is asked for,
+    /// relative to the MPD.
+    #[must_use]
+    pub fn mpd(&self, view: View, now: Timestamp, time: &str) -> String {
+        let low_latency = view.low_latency;
+        let shown = &self.periods[..view.periods.min(self.periods.len())];
+        let clock = xml::UTCTiming {
+            schemeIdUri: CLOCK.to_owned(),
+            value: Some(time.to_owned()),
+            ..Default::default()
+        };
+        let longest = shown.iter().map(|p| p.d).max().unwrap_or_default();
+        let profiles = match low_latency {
+            true => format!("{CLASSIC_PROFILE},{LOW_LATENCY_PROFILE}"),
+            false => CLASSIC_PROFILE.to_owned(),
+        };
+        let query = if low_latency { "r=1" } else { "ll=0&r=1" };
+        let mut sets = 0;
+        let periods = shown.iter().enumerate().map(|(i, p)| {
+            let next = shown.get(i + 1).map(|next| next.number);
+            Writer {
+                period: p,
+                end: next,
+                low_latency,
+                latency: self.latency,
+                clock: &clock,
+            }
+            .period(&mut sets)
+        });
+        let mpd = xml::MPD {
+            xmlns: Some("urn:mpeg:dash:schema:mpd:2011".to_owned()),
+            mpdtype: Some("dynamic".to_owned()),
+            profiles: Some(profiles),
+            availabilityStartTime: Some(DateTime::UNIX_EPOCH),
+            publishTime: Some(date(now)),
+            mediaPresentationDuration: self.ended.map(since_epoch),
+            minimumUpdatePeriod: self.ended.is_none().then_some(REFRESH),
+            minBufferTime: Some(BUFFER),
+            timeShiftBufferDepth: Some(Span::from_secs(view.depth_s).to_duration()),
+            maxSegmentDuration: Some(longest.to_duration()),
+            suggestedPresentationDelay: low_latency.then(|| (self.latency - AHEAD).to_duration()),
+            locations: vec![xml::Location {
+                url: format!("index.mpd?{query}"),
+            }],
+            ServiceDescription: low_latency.then(|| self.service()).into_iter().collect(),
+            periods: periods.collect(),
+            UTCTiming: vec![clock.clone()],
+            ..Default::default()
+        };
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n",
+            mpd.to_string()
+        )
+    }
+
+    fn service(&self) -> xml::ServiceDescription {
+        let target = milliseconds(self.latency);
+        xml::ServiceDescription {
+            id: Some("0".to_owned()),
+            Latency: vec![xml::Latency {
+                target: Some(target),
+                min: Some((target * LEAST).round()),
+                max: Some(NO_LATENCY_TOO_MUCH),
+                referenceId: Some("0".to_owned()),
+            }],
+            PlaybackRate: vec![xml::PlaybackRate {
+                // Shaka slows down below its target, which lies where it began.
+                min: Some(1.0),
+                max: Some(FASTEST),
+            }],
+            ..Default::default()
+        }
+    }
+}
+
+/// What the parts of one Period are written with.
+struct Writer<'a> {
+    period: &'a Period,
+    end: Option<u64>,
+    low_latency: bool,
+    latency: Span,
+    clock: &'a xml::UTCTiming,
+}
+
+impl Writer<'_> {
+    fn period(&self, sets: &mut u64) -> xml::Period {
+        let mut groups: Vec<Vec<&Representation>> = Vec::new();
+        for track in &self.period.tracks {
+            match groups.iter_mut().find(|g| is_one_set(g[0], track)) {
+                Some(group) => group.push(track),
+                None => groups.push(vec![track]),
+            }
+        }
+        let adaptations = groups.iter().map(|group| {
+            *sets += 1;
+            self.set(group, *sets)
+        });
+        xml::Period {
+            id: Some(format!("p{}", self.period.number)),
+            start: Some(since_epoch(self.period.start)),
+            adaptations: adaptations.collect(),
+            ..Default::default()
+        }
+    }
+
+    fn set(&self, group: &[&Representation], id: u64) -> xml::AdaptationSet {
+        let track = &group[0].track;
+        let video = group.iter().filter_map(|r| r.track.config.video());
+        let fastest = group.iter().filter_map(|r| r.frame_rate);
+        let fastest = fastest.max_by(|a, b| rate(*a).total_cmp(&rate(*b)));
+        let known = |size: Option<u32>| size.filter(|size| *size > 0).map(u64::from);
+        let widest = known(video.clone().map(|v| v.width).max());
+        let highest = known(video.map(|v| v.height).max());
+        let property = self.low_latency.then(|| xml::SupplementalProperty {
+            schemeIdUri: LOW_LATENCY_SET.to_owned(),
+            value: Some("true".to_owned()),
+            ..Default::default()
+        });
+        let produced = self.low_latency.then(|| self.produced(group[0], id - 1));
+        let label = track.label.clone().map(|content| xml::Label {
+            content,
+            ..Default::default()
+        });
+        let representations = group.iter().enumerate();
+        xml::AdaptationSet {
+            id: Some(id.to_string()),
+            contentType: Some(track.kind.name().to_owned()),
+            mimeType: Some(format!("{}/mp4", track.kind.name())),
+            lang: track.language.clone(),
+            segmentAlignment: Some(true),
+            startWithSAP: Some(1),
+            maxWidth: widest,
+            maxHeight: highest,
+            maxFrameRate: fastest.map(|r| fraction(r)),
+            supplemental_property: property.into_iter().collect(),
+            ProducerReferenceTime: produced.into_iter().collect(),
+            Role: vec![role(track.role)],
+            Label: label.into_iter().collect(),
+            representations: representations
+                .map(|(i, r)| self.representation(r, i + 1))
+                .collect(),
+            ..Default::default()
+        }
+    }
+
+    /// Programme time is wall-clock time: the one is told by the other.
+    fn produced(&self, of: &Representation, id: u64) -> xml::ProducerReferenceTime {
+        let start = self.period.start.to_ticks(of.timescale);
+        xml::ProducerReferenceTime {
+            id: Some(id.to_string()),
+            prtType: Some("encoder".to_owned()),
+            inband: Some(true),
+            wallClockTime: Some(date(self.period.start)),
+            presentationTime: u64::try_from(start).ok(),
+            UTCTiming: Some(self.clock.clone()),
+        }
+    }
+
+    fn representation(&self, r: &Representation, place: usize) -> xml::Representation {
+        let (video, audio) = (r.track.config.video(), r.track.config.audio());
+        let size = video.filter(|v| v.width > 0);
+        let resync =
+            (self.low_latency && video.is_some() && self.period.d <= self.latency).then(|| {
+                xml::Resync {
+                    rtype: Some("2".to_owned()),
+                    dT: u64::try_from(r.ticks(self.period.d)).ok(),
+                    marker: Some(true),
+                    ..Default::default()
+                }
+            });
+        let channels = audio.map(|a| xml::AudioChannelConfiguration {
+            schemeIdUri: CHANNELS.to_owned(),
+            value: Some(layout(a.channels).to_string()),
+            ..Default::default()
+        });
+        xml::Representation {
+            id: Some(r.id.to_string()),
+            bandwidth: Some(r.bandwidth),
+            codecs: r.track.config.rfc6381(),
+            width: size.map(|v| u64::from(v.width)),
+            height: size.map(|v| u64::from(v.height)),
+            frameRate: r.frame_rate.map(fraction),
+            audioSamplingRate: audio.map(|a| a.sample_rate.to_string()),
+            qualityRanking: video.and_then(|_| u8::try_from(place).ok()),
+            AudioChannelConfiguration: channels.into_iter().collect(),
+            Resync: resync.into_iter().collect(),
+            SegmentTemplate: Some(self.template(r)),
+            ..Default::default()
+        }
+    }
+
+    fn template(&self, r: &Representation) -> xml::SegmentTemplate {
+        let start = self.period.start.to_ticks(r.timescale);
+        let early = self.period.d - r.chunk - self.period.late;
+        let early = milliseconds(early.max(Span::ZERO)) / 1_000.0;
+        xml::SegmentTemplate {
+            timescale: Some(u64::from(r.timescale)),
+            duration: Some(ticks(r.ticks(self.period.d))),
+            startNumber: Some(self.period.number),
+            endNumber: self.end.map(|next| next.saturating_sub(1)),
+            // ffmpeg takes an epoch of 1970 for none where there is no offset, and counts wrong.
+            presentationTimeOffset: u64::try_from(start.max(1)).ok(),
+            availabilityTimeOffset: self.low_latency.then_some(early),
+            availabilityTimeComplete: self.low_latency.then_some(false),
+            initialization: Some(format!("{}_init_{}.mp4", r.id, r.init.hash)),
+            media: Some(format!("{}_$Number$.m4s?i={}", r.id, r.init.hash)),
+            ..Default::default()
+        }
+    }
+}
+
+/// Whether players may change between two as they see fit.
+fn is_one_set(a: &Representation, b: &Representation) -> bool {
+    let (a, b) = (&a.track, &b.track);
+    let alike = a.language == b.language && a.role == b.role && a.label == b.label;
+    let same = a.kind == b.kind && a.config.name() == b.config.name();
+    same && (a.kind == TrackKind::Video || alike)
+}
+
+fn role(role: Role) -> xml::Role {
+    let value = match role {
+        Role::Alternate => "alternate",
+        Role::Commentary => "commentary",
+        Role::Description => "description",
+        _ => "main",
+    };
+    xml::Role {
+        schemeIdUri: ROLE.to_owned(),
+        value: Some(value.to_owned()),
+        ..Default::default()
+    }
+}
+
+/// ISO/IEC 23091-3, as far as a number of channels tells.
+const fn layout(channels: u16) -> u16 {
+    match channels {
+        8 => 12,
+        n => n,
+    }
+}
+
+fn rate((num, den): (u32, u32)) -> f64 {
+    f64::from(num) / f64::from(den.max(1))
+}
+
+fn fraction((num, den): (u32, u32)) -> String {
+    match den {
+        1 => num.to_string(),
+        den => format!("{num}/{den}"),
+    }
+}
+
+fn since_epoch(t: Timestamp) -> Duration {
+    (t - Timestamp::ZERO).to_duration()
+}
+
+fn date(t: Timestamp) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(t.as_millis()).unwrap_or_default()
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "whole milliseconds of some seconds"
+)]
+fn milliseconds(span: Span) -> f64 {
+    span.as_millis() as f64
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a segment is far below 2^53 ticks"
+)]
+fn ticks(ticks: i64) -> f64 {
+    ticks as f64
+}
