@@ -198,6 +198,10 @@ impl<O: Observer> Driver<O> {
     }
 
     fn publish(&mut self, arrived: Option<Instant>) {
+        let released = self.output.release(&mut self.packager);
+        if let Some(arrived) = arrived.filter(|_| released) {
+            self.output.chunk_released_after(arrived.elapsed());
+        }
         while let Some(effect) = self.packager.next_effect() {
             self.observer.effect(effect);
         }
@@ -228,4 +232,11 @@ fn poll_feeds(feeds: &mut [Feed], cx: &mut Context<'_>) -> Poll<usize> {
         }
     }
     Poll::Pending
+}
+
+/// However it ended.
+impl<O> Drop for Driver<O> {
+    fn drop(&mut self) {
+        self.output.close();
+    }
 }

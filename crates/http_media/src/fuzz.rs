@@ -17,6 +17,7 @@ pub fn path(data: &[u8]) {
     };
     let file = match resource {
         Resource::Multivariant => "index.m3u8".to_owned(),
+        Resource::Manifest => "index.mpd".to_owned(),
         Resource::Playlist { media } => format!("{media}.m3u8"),
         Resource::Init { media, hash } => format!("{media}_init_{hash}.mp4"),
         Resource::Segment { media, number } => format!("{media}_{number}.m4s"),

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use crate::error::Refusal;
 
 pub(crate) const PLAYLIST: &str = "application/vnd.apple.mpegurl";
+pub(crate) const MPD: &str = "application/dash+xml";
 
 /// What is more urgent than what (RFC 9218, rule H24): without a playlist nothing goes on, and
 /// sound that is late is worse than a picture.

@@ -5,11 +5,13 @@
 //! configuration and spawns nothing.
 
 mod body;
+mod dash;
 mod drive;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod headers;
+mod lanes;
 mod live;
 mod outputs;
 mod playlist;

@@ -10,10 +10,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use packager::{Form, Snapshot};
+use media::Timestamp;
+use packager::{Dash, Form, Init, Packager, Snapshot, View};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::lanes::Lanes;
 use crate::viewers::{Comings, Viewers};
 
 /// Upper bounds of the release-latency histogram, in microseconds.
@@ -30,6 +32,10 @@ const ASKED: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Output {
     state: watch::Sender<Arc<State>>,
+    dash: watch::Sender<Arc<Dash>>,
+    pub(crate) lanes: Lanes,
+    /// Classic and low latency, as they were asked for last.
+    manifests: [Mutex<Option<Manifest>>; 2],
     pub(crate) viewers: Viewers,
     audience: watch::Sender<bool>,
     on_demand: AtomicBool,
@@ -38,6 +44,7 @@ pub struct Output {
     pub(crate) blocked: AtomicUsize,
     renders: Arc<AtomicU64>,
     release: Histogram,
+    chunks: Histogram,
     /// The first segment that was listed, and when, where an earlier process listed others.
     resumed: Option<OnceLock<(u64, Instant)>>,
 }
@@ -66,6 +73,14 @@ pub(crate) struct State {
     /// Low latency and classic.
     multivariant: [OnceLock<Option<Rendered>>; 2],
     renders: Arc<AtomicU64>,
+}
+
+/// An MPD, and what it shows.
+#[derive(Debug)]
+struct Manifest {
+    dash: Arc<Dash>,
+    view: View,
+    rendered: Rendered,
 }
 
 /// A playlist as it goes out.
@@ -147,6 +162,10 @@ pub struct Figures {
     pub release: Vec<(f64, u64)>,
     /// The sum of all release latencies, in seconds.
     pub release_sum: f64,
+    /// The same as `release` for chunks of growing segments.
+    pub chunks: Vec<(f64, u64)>,
+    /// Their sum, in seconds.
+    pub chunks_sum: f64,
 }
 
 impl Default for Output {
@@ -155,6 +174,9 @@ impl Default for Output {
         let state = State::new(Arc::default(), &renders);
         Self {
             state: watch::Sender::new(Arc::new(state)),
+            dash: watch::Sender::default(),
+            lanes: Lanes::default(),
+            manifests: Default::default(),
             viewers: Viewers::default(),
             audience: watch::Sender::new(false),
             on_demand: AtomicBool::new(false),
@@ -163,6 +185,7 @@ impl Default for Output {
             blocked: AtomicUsize::new(0),
             renders,
             release: Histogram::default(),
+            chunks: Histogram::default(),
             resumed: None,
         }
     }
@@ -194,12 +217,83 @@ impl Output {
         self.state.send_replace(Arc::new(state));
     }
 
+    /// Passes on what the packager has for DASH clients: chunks as they are made, and what an MPD
+    /// says. Whether there was any chunk.
+    pub fn release(&self, packager: &mut Packager) -> bool {
+        let mut any = false;
+        while let Some(release) = packager.next_release() {
+            self.lanes.release(release);
+            any = true;
+        }
+        let dash = packager.dash();
+        let told = self.dash.borrow();
+        // Who goes on after an end has nothing to tell at first.
+        let news = !Arc::ptr_eq(&told, dash) && (told.is_empty() || !dash.is_empty());
+        drop(told);
+        if news {
+            self.dash.send_replace(Arc::clone(dash));
+        }
+        any
+    }
+
+    /// Nobody makes more of the segments that are open.
+    pub(crate) fn close(&self) {
+        self.lanes.close();
+    }
+
+    pub(crate) fn dash(&self) -> watch::Receiver<Arc<Dash>> {
+        self.dash.subscribe()
+    }
+
+    /// Whether a track is one that clients were told of, by an earlier process perhaps.
+    pub(crate) fn is_known(&self, dash: &Dash, id: &str) -> bool {
+        dash.knows(id) || dash.is_empty() && self.resumed.is_some()
+    }
+
+    /// Whether who waits for the first media may get some.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.is_on_demand() || self.resumed.is_some() || !self.dash.borrow().is_empty()
+    }
+
+    /// Whether a client that has set its decoder up by `init` can be given what comes behind `other`.
+    pub(crate) fn suits(&self, id: &str, init: &str, other: &Init) -> bool {
+        self.dash.borrow().codec(id, init) == Some(other.codec)
+    }
+
+    /// The MPD at UTC `now`; `None` where there is none yet.
+    pub(crate) fn manifest(
+        &self,
+        low_latency: bool,
+        now: Timestamp,
+        time: &str,
+    ) -> Option<Rendered> {
+        let dash = Arc::clone(&self.dash.borrow());
+        let view = dash.view(low_latency, now)?;
+        let manifest = &self.manifests[usize::from(low_latency)];
+        let mut manifest = manifest.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |m: &&Manifest| m.view == view && Arc::ptr_eq(&m.dash, &dash);
+        if let Some(same) = manifest.as_ref().filter(same) {
+            return Some(same.rendered.clone());
+        }
+        self.renders.fetch_add(1, Relaxed);
+        let rendered = Rendered::new(dash.mpd(view, now, time));
+        let new = rendered.clone();
+        *manifest = Some(Manifest {
+            dash,
+            view,
+            rendered,
+        });
+        Some(new)
+    }
+
     /// Notes how long a change took from the arrival of its last frame to its publication.
     pub fn released_after(&self, latency: Duration) {
-        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-        let bucket = BUCKETS.partition_point(|bound| *bound < micros);
-        self.release.counts[bucket].fetch_add(1, Relaxed);
-        self.release.sum_us.fetch_add(micros, Relaxed);
+        self.release.note(latency);
+    }
+
+    /// The same for the chunks of growing segments.
+    pub fn chunk_released_after(&self, latency: Duration) {
+        self.chunks.note(latency);
     }
 
     /// What is served now.
@@ -286,12 +380,25 @@ impl Output {
             viewers: self.viewers.count(window, Instant::now()) as u64,
             renders: self.renders.load(Relaxed),
             release: self.release.read(),
-            release_sum: Duration::from_micros(self.release.sum_us.load(Relaxed)).as_secs_f64(),
+            release_sum: self.release.sum(),
+            chunks: self.chunks.read(),
+            chunks_sum: self.chunks.sum(),
         }
     }
 }
 
 impl Histogram {
+    fn note(&self, latency: Duration) {
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        let bucket = BUCKETS.partition_point(|bound| *bound < micros);
+        self.counts[bucket].fetch_add(1, Relaxed);
+        self.sum_us.fetch_add(micros, Relaxed);
+    }
+
+    fn sum(&self) -> f64 {
+        Duration::from_micros(self.sum_us.load(Relaxed)).as_secs_f64()
+    }
+
     fn read(&self) -> Vec<(f64, u64)> {
         let bounds = BUCKETS
             .iter()

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use media::Timestamp;
+
 use crate::live::Output;
 use crate::resource::Resource;
 
@@ -26,20 +28,24 @@ impl Default for Limits {
 }
 
 /// What is served under which name. Cloning it counts a reference.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Outputs {
     table: Arc<RwLock<HashMap<String, Arc<Output>>>>,
     pub(crate) limits: Limits,
     pub(crate) blocked: Arc<AtomicUsize>,
+    /// UTC, as the programme counts.
+    pub(crate) clock: fn() -> Timestamp,
 }
 
 impl Outputs {
-    /// An empty table.
+    /// An empty table. `clock` tells UTC, as packagers are told.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, clock: fn() -> Timestamp) -> Self {
         Self {
+            table: Arc::default(),
             limits,
-            ..Self::default()
+            blocked: Arc::default(),
+            clock,
         }
     }
 

@@ -6,6 +6,7 @@ use packager::{Form, PartName, Skip};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Resource {
     Multivariant,
+    Manifest,
     Playlist { media: String },
     Init { media: String, hash: String },
     Segment { media: String, number: u64 },
@@ -22,6 +23,9 @@ impl Resource {
     fn of_file(file: &str) -> Option<Self> {
         if file == "index.m3u8" {
             return Some(Self::Multivariant);
+        }
+        if file == "index.mpd" {
+            return Some(Self::Manifest);
         }
         let (stem, extension) = file.rsplit_once('.')?;
         if extension == "m3u8" {
@@ -101,6 +105,7 @@ mod tests {
         let media = || "v0".to_owned();
         for (path, stream, resource) in [
             ("news/index.m3u8", "news", Resource::Multivariant),
+            ("news/index.mpd", "news", Resource::Manifest),
             ("a/b/v0.m3u8", "a/b", Resource::Playlist { media: media() }),
             (
                 "a/v0_17.m4s",

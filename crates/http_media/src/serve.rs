@@ -21,10 +21,18 @@ use crate::playlist;
 use crate::resource::{Directives, Resource};
 
 /// What is needed of a request.
-struct Asked<'a> {
-    method: &'a Method,
-    query: &'a str,
-    headers: &'a HeaderMap,
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) query: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+}
+
+impl Asked<'_> {
+    /// The initialisation section that a DASH client has for a segment.
+    fn init(&self) -> Option<&str> {
+        let mut pairs = self.query.split('&');
+        pairs.find_map(|pair| pair.strip_prefix("i="))
+    }
 }
 
 impl Outputs {
@@ -72,7 +80,7 @@ impl Outputs {
         };
         let agent = asked.headers.get(header::USER_AGENT);
         output.note_viewer(peer, agent.map_or(&[], |v| v.as_bytes()));
-        let result = self.serve(&output, resource, asked).await;
+        let result = self.serve(&output, (stream, resource), asked).await;
         result.unwrap_or_else(|refusal| {
             output.requests.refused.fetch_add(1, Relaxed);
             if refusal == Refusal::Crowded {
@@ -88,7 +96,7 @@ impl Outputs {
     async fn serve(
         &self,
         output: &Arc<Output>,
-        resource: Resource,
+        (stream, resource): (&str, Resource),
         asked: &Asked<'_>,
     ) -> Result<Response, Refusal> {
         let counters = &output.requests;
@@ -97,6 +105,10 @@ impl Outputs {
                 counters.playlists.fetch_add(1, Relaxed);
                 self.multivariant(output, asked).await
             }
+            Resource::Manifest => {
+                counters.playlists.fetch_add(1, Relaxed);
+                self.manifest(output, stream, asked).await
+            }
             Resource::Playlist { media } => {
                 counters.playlists.fetch_add(1, Relaxed);
                 self.playlist(output, &media, asked).await
@@ -104,7 +116,13 @@ impl Outputs {
             Resource::Init { media, hash } => init(output, &media, &hash, asked),
             Resource::Segment { media, number } => {
                 counters.segments.fetch_add(1, Relaxed);
-                self.segment(output, &media, number, asked).await
+                match asked.init() {
+                    Some(init) => {
+                        let segment = (media.as_str(), number);
+                        self.dash_segment(output, segment, init, asked).await
+                    }
+                    None => self.segment(output, &media, number, asked).await,
+                }
             }
             Resource::Part { media, name } => {
                 counters.parts.fetch_add(1, Relaxed);
@@ -216,10 +234,10 @@ impl Outputs {
 }
 
 /// One of a bounded number of waiting requests.
-struct Place<'a>(&'a AtomicUsize);
+pub(crate) struct Place<'a>(&'a AtomicUsize);
 
 impl<'a> Place<'a> {
-    fn take(counter: &'a AtomicUsize, most: usize) -> Result<Self, Refusal> {
+    pub(crate) fn take(counter: &'a AtomicUsize, most: usize) -> Result<Self, Refusal> {
         let place = Self(counter);
         if counter.fetch_add(1, Relaxed) >= most {
             return Err(Refusal::Crowded);
@@ -257,6 +275,18 @@ fn playlist_response(
     blocking: bool,
     asked: &Asked<'_>,
 ) -> Response {
+    let frozen = output.snapshot().media.iter().any(|m| m.hold);
+    let age = headers::playlist_age(output.target_duration(), blocking, frozen);
+    let kind = HeaderValue::from_static(headers::PLAYLIST);
+    rendered_response(rendered, (kind, age), asked)
+}
+
+/// A playlist or MPD, of this type and to be kept so long.
+pub(crate) fn rendered_response(
+    rendered: &Rendered,
+    (kind, age): (HeaderValue, HeaderValue),
+    asked: &Asked<'_>,
+) -> Response {
     let gzip = headers::takes_gzip(asked.headers) && !rendered.gzip.is_empty();
     let bytes = if gzip {
         &rendered.gzip
@@ -265,14 +295,9 @@ fn playlist_response(
     };
     let mut response = bytes_response(bytes, asked);
     let head = response.headers_mut();
-    head.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(headers::PLAYLIST),
-    );
+    head.insert(header::CONTENT_TYPE, kind);
     head.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     head.insert(headers::PRIORITY, headers::URGENT);
-    let frozen = output.snapshot().media.iter().any(|m| m.hold);
-    let age = headers::playlist_age(output.target_duration(), blocking, frozen);
     head.insert(header::CACHE_CONTROL, age);
     if gzip {
         head.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -280,7 +305,7 @@ fn playlist_response(
     response
 }
 
-fn bytes_response(bytes: &Bytes, asked: &Asked<'_>) -> Response {
+pub(crate) fn bytes_response(bytes: &Bytes, asked: &Asked<'_>) -> Response {
     let body = match *asked.method {
         Method::HEAD => Body::empty(),
         _ => Body::from(bytes.clone()),
@@ -322,7 +347,7 @@ fn not_modified(id: &str, name: &str, asked: &Asked<'_>) -> Option<Response> {
     })
 }
 
-fn describe(response: &mut Response, id: &str, name: &str) {
+pub(crate) fn describe(response: &mut Response, id: &str, name: &str) {
     let (kind, urgency) = if id.starts_with('a') {
         ("audio/mp4", headers::AUDIO)
     } else {
@@ -338,7 +363,7 @@ fn describe(response: &mut Response, id: &str, name: &str) {
     }
 }
 
-fn parts_response(
+pub(crate) fn parts_response(
     output: &Arc<Output>,
     parts: Vec<Arc<Part>>,
     id: &str,

@@ -11,8 +11,8 @@ pub struct Config {
     pub part: Span,
     /// What goes out by itself while a segment grows.
     pub chunk: Chunk,
-    /// How far behind low-latency DASH clients are asked to stay.
-    pub latency: Span,
+    /// How far behind low-latency DASH clients are asked to stay; `None`: there are none.
+    pub latency: Option<Span>,
     /// How much complete media a playlist lists.
     pub window: Span,
     /// How far the programme may run ahead of UTC (`failover.max_lead_ms`).
@@ -37,7 +37,7 @@ impl Default for Config {
             segment: Span::from_millis(2_000),
             part: Span::from_millis(200),
             chunk: Chunk::Frame,
-            latency: Span::from_millis(2_500),
+            latency: Some(Span::from_millis(2_500)),
             window: Span::from_secs(60),
             max_lead: Span::from_millis(2_000),
             learning_bytes: 64 << 20,

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use media::{Span, Timestamp};
+use container::fmp4::{self, Mp4Error};
+use media::{Span, Timestamp, Track};
 
 /// A CMAF header (`ftyp` + `moov`). Its URI carries a hash of the bytes, so that a changed
 /// configuration is another resource.
@@ -14,14 +15,18 @@ pub struct Init {
     pub hash: String,
     /// The section itself.
     pub bytes: Bytes,
+    /// The name of the codec that is set up by it.
+    pub codec: &'static str,
 }
 
 impl Init {
-    pub(crate) fn new(bytes: Bytes) -> Self {
-        Self {
+    pub(crate) fn of(track: &Track) -> Result<Self, Mp4Error> {
+        let bytes = fmp4::init_segment(track)?;
+        Ok(Self {
             hash: format!("{:016x}", fnv1a(&bytes)),
             bytes,
-        }
+            codec: track.config.name(),
+        })
     }
 }
 

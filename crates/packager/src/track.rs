@@ -112,7 +112,7 @@ impl TrackPackager {
         config: &Config,
         discontinuity_sequence: u64,
     ) -> Result<Self, fmp4::Mp4Error> {
-        let init = Arc::new(Init::new(fmp4::init_segment(&track)?));
+        let init = Arc::new(Init::of(&track)?);
         let timescale = fmp4::timescale(&track.config);
         Ok(Self {
             id: id.into(),
@@ -156,7 +156,7 @@ impl TrackPackager {
 
     /// Takes another configuration. The open segment ends with the old one.
     pub(crate) fn reconfigure(&mut self, track: Track) -> Result<(), fmp4::Mp4Error> {
-        let init = Arc::new(Init::new(fmp4::init_segment(&track)?));
+        let init = Arc::new(Init::of(&track)?);
         self.end_segment();
         self.timescale = fmp4::timescale(&track.config);
         self.cadence = Cadence::new(&track, self.timescale);

@@ -26,7 +26,7 @@ use crate::events::{Event, Events, Journal, Keep, Subscribers};
 use crate::hooks::{self, Hooks};
 use crate::metrics::Metrics;
 use crate::pages::{self, Pages};
-use crate::runtime::{Manager, Means, Ports};
+use crate::runtime::{Manager, Means, Ports, utc};
 use crate::sentinel::Sentinel;
 use crate::systemd::{self, Inherited};
 use crate::tls::Certificate;
@@ -141,10 +141,13 @@ impl Server {
         let rtmp =
             rtmp.then(|| Listeners::bind(&mut inherited, "rtmp", plain, secure.then_some(tls)));
         let rtmp = rtmp.transpose()?;
-        let outputs = Outputs::new(Limits {
-            blocked: config.http.max_blocked,
-            blocked_per_stream: config.http.max_blocked,
-        });
+        let outputs = Outputs::new(
+            Limits {
+                blocked: config.http.max_blocked,
+                blocked_per_stream: config.http.max_blocked,
+            },
+            utc,
+        );
         let ports = rtmp.as_ref().map_or_else(Ports::default, |l| Ports {
             rtmp: port(&l.plain),
             rtmps: l.tls.as_ref().and_then(port),

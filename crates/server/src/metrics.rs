@@ -162,7 +162,7 @@ impl Kind {
     pub(crate) fn of(path: &str) -> Self {
         match path {
             p if p.starts_with("/api/") => Self::Api,
-            p if p.ends_with(".m3u8") => Self::Playlist,
+            p if p.ends_with(".m3u8") || p.ends_with(".mpd") => Self::Playlist,
             p if p.ends_with(".m4s") || p.ends_with(".mp4") => Self::Media,
             "/healthz" | "/readyz" | "/metrics" => Self::Ops,
             _ => Self::Page,

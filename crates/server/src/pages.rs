@@ -18,8 +18,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::access::{Access, Action, Decision, Refused, Visitor};
 use crate::api::{self, Api, Problem};
 use crate::assets;
+use crate::events::rfc3339;
 use crate::metrics::{Kind, Metrics};
-use crate::runtime::Manager;
+use crate::runtime::{Manager, utc_ms};
 use crate::tls::Certificate;
 
 #[derive(Debug, Clone)]
@@ -37,6 +38,7 @@ pub(crate) fn router(pages: Pages, api: Api) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/time", get(time))
         .route("/assets/{*path}", get(asset))
         .route("/.well-known/acme-challenge/{token}", get(challenge))
         .fallback(media)
@@ -74,6 +76,17 @@ async fn metrics(State(pages): State<Pages>) -> Response {
     let text = pages.metrics.render(&pages.manager, expires);
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+/// The clock of the programmes, for players whose own is wrong (`UTCTiming` of DASH).
+async fn time() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
+    ];
+    (headers, rfc3339(utc_ms())).into_response()
 }
 
 async fn asset(Path(path): Path<String>) -> Response {
@@ -147,12 +160,18 @@ async fn admit(
     let callback = pages.manager.on_play(name)?;
     let agent = headers.get(header::USER_AGENT);
     // What belongs to the protocol differs from request to request.
-    let own = |pair: &&str| !pair.starts_with("_HLS_") && *pair != "ll=0";
+    let own = |pair: &&str| {
+        let directive = pair.starts_with("_HLS_") || pair.starts_with("i=");
+        !directive && !matches!(*pair, "ll=0" | "r=1")
+    };
+    let told = |pair: &str| pair.starts_with("i=");
+    let dash = path.ends_with(".mpd") || query.split('&').any(told);
+    let protocol = if dash { "dash" } else { "hls" };
     let brought: Vec<_> = query.split('&').filter(own).collect();
     let visitor = Visitor {
         action: Action::Play,
         stream: name,
-        protocol: "hls",
+        protocol,
         peer,
         query: &brought.join("&"),
         agent: agent.and_then(|agent| agent.to_str().ok()),
@@ -162,7 +181,7 @@ async fn admit(
         Decision::Deny(why) => {
             let refused = Refused {
                 action: Action::Play,
-                protocol: "hls",
+                protocol,
                 stream: name,
                 peer,
                 reason: "denied",

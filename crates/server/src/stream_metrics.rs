@@ -7,6 +7,7 @@ use crate::runtime::{Manager, Status, Stream};
 use crate::transcoder_metrics;
 
 const LATENCY: &str = "From the arrival of a change's last frame to its publication";
+const CHUNKS: &str = "From the arrival of a chunk's last frame to its release to DASH players";
 
 pub(crate) fn read(families: &mut Families, manager: &Manager) {
     let streams = manager.all();
@@ -380,6 +381,9 @@ impl Page<'_> {
             &self.stream,
             figures,
         );
+        let figures = (f.chunks.as_slice(), f.chunks_sum);
+        self.families
+            .histogram("weir_chunk_release_seconds", CHUNKS, &self.stream, figures);
     }
 
     fn gauges<const N: usize>(&mut self, gauges: [(&'static str, &str, f64); N]) {

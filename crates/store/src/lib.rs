@@ -25,7 +25,7 @@ pub use db::Store;
 pub use deliveries::{Backlog, Delivery};
 pub use error::Error;
 pub use events::{EventQuery, EventRecord, NewEvent};
-pub use numbering::{NewRow, NumberingRow, NumberingState, StateUpdate};
+pub use numbering::{NewRow, NumberingRow, NumberingState, Period, StateUpdate};
 pub use resources::{Kind, Record};
 pub use tokens::TokenRecord;
 pub use writes::Write;

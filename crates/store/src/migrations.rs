@@ -22,6 +22,7 @@ macro_rules! files {
                 "resources and events",
                 sql!($engine, "0004_resources_and_events"),
             ),
+            (5, "periods", sql!($engine, "0005_periods")),
         ]
     };
 }

@@ -68,6 +68,23 @@ pub struct NumberingState {
     pub highest: i64,
     /// When state was last saved, Unix milliseconds; 0 until saved.
     pub updated_ms: i64,
+    /// The Period that DASH clients were told of last.
+    #[sqlx(flatten)]
+    pub period: Period,
+}
+
+/// A Period of DASH; all or nothing of it is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct Period {
+    /// Where it starts, nanoseconds since the Unix epoch.
+    #[sqlx(rename = "period_start_ns")]
+    pub start_ns: Option<i64>,
+    /// Its first number.
+    #[sqlx(rename = "period_number")]
+    pub number: Option<i64>,
+    /// Of what it is made.
+    #[sqlx(rename = "period_fingerprint")]
+    pub fingerprint: Option<i64>,
 }
 
 /// A change of one stream's state; what is `None` stays as it is.
@@ -81,6 +98,8 @@ pub struct StateUpdate {
     pub discontinuity: Option<i64>,
     /// The highest number issued; a lower one than stored is ignored.
     pub highest: Option<i64>,
+    /// The Period in force.
+    pub period: Period,
 }
 
 /// So many are saved well within the time that a transaction has.
@@ -89,7 +108,8 @@ const BATCH: usize = 500;
 const NEWEST: &str = "SELECT r.seq, r.t0_ns, r.n0, r.d_ns, r.target_duration, r.regular,
         r.segment_ns, COALESCE(s.run_ahead, 0) AS run_ahead,
         COALESCE(s.discontinuity, 0) AS discontinuity, COALESCE(s.highest, 0) AS highest,
-        COALESCE(s.updated_ms, 0) AS updated_ms
+        COALESCE(s.updated_ms, 0) AS updated_ms,
+        s.period_start_ns, s.period_number, s.period_fingerprint
     FROM numbering_rows r LEFT JOIN numbering_state s ON s.stream = r.stream
     WHERE r.stream = $1 ORDER BY r.seq DESC LIMIT 1";
 
@@ -107,14 +127,18 @@ const APPEND: &str = "INSERT INTO numbering_rows
 
 // CASE, because the larger of two is MAX in SQLite and GREATEST in PostgreSQL.
 const SAVE: &str = "INSERT INTO numbering_state
-        (stream, run_ahead, discontinuity, highest, updated_ms)
-    VALUES ($1, COALESCE($2, 0), COALESCE($3, 0), COALESCE($4, 0), $5)
+        (stream, run_ahead, discontinuity, highest, updated_ms,
+        period_start_ns, period_number, period_fingerprint)
+    VALUES ($1, COALESCE($2, 0), COALESCE($3, 0), COALESCE($4, 0), $5, $6, $7, $8)
     ON CONFLICT (stream) DO UPDATE SET
         run_ahead = COALESCE($2, numbering_state.run_ahead),
         discontinuity = COALESCE($3, numbering_state.discontinuity),
         highest = CASE WHEN $4 > numbering_state.highest THEN $4
             ELSE numbering_state.highest END,
-        updated_ms = excluded.updated_ms";
+        updated_ms = excluded.updated_ms,
+        period_start_ns = COALESCE($6, numbering_state.period_start_ns),
+        period_number = COALESCE($7, numbering_state.period_number),
+        period_fingerprint = COALESCE($8, numbering_state.period_fingerprint)";
 
 impl Store {
     /// The newest row and the state; `None` until a first row is appended.
@@ -173,7 +197,9 @@ impl Store {
         transaction!(self, tx => for update in updates {
             let query = sqlx::query(SAVE).bind(&update.stream).bind(update.run_ahead);
             let query = query.bind(update.discontinuity).bind(update.highest).bind(now_ms);
-            query.execute(&mut *tx).await?;
+            let period = &update.period;
+            let query = query.bind(period.start_ns).bind(period.number);
+            query.bind(period.fingerprint).execute(&mut *tx).await?;
         })
     }
 }

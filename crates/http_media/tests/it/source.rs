@@ -56,7 +56,7 @@ impl Live {
         let aac = CodecConfig::Aac(AacConfig::parse(Bytes::from_static(&[0x11, 0x90])).unwrap());
         let tracks = [Track::new(TrackId(0), h264), Track::new(TrackId(1), aac)];
         packager.group(rendition, &tracks, EPOCH).unwrap();
-        let outputs = Outputs::new(Limits::default());
+        let outputs = Outputs::new(Limits::default(), || EPOCH);
         let output = Arc::new(output);
         outputs.insert("a/news", Arc::clone(&output));
         Self {
@@ -99,6 +99,7 @@ impl Live {
             payload,
         };
         self.packager.frame(self.rendition, frame, at);
+        self.output.release(&mut self.packager);
         self.output.publish(Arc::clone(self.packager.snapshot()));
     }
 
@@ -106,6 +107,7 @@ impl Live {
     pub(crate) fn fall_silent(&mut self) {
         let now = EPOCH + Span::from_nanos(self.frames * 1_000_000_000 / 30) + Span::from_secs(6);
         self.packager.tick(now);
+        self.output.release(&mut self.packager);
         self.output.publish(Arc::clone(self.packager.snapshot()));
     }
 

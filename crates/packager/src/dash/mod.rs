@@ -39,7 +39,7 @@ pub struct Dash {
     /// How much of it is served.
     pub(crate) window: Span,
     /// How far behind low-latency clients stay.
-    pub(crate) latency: Span,
+    pub(crate) latency: Option<Span>,
     /// Where the stream ended.
     pub(crate) ended: Option<Timestamp>,
 }
@@ -75,6 +75,7 @@ impl Dash {
     #[must_use]
     pub fn view(&self, low_latency: bool, now: Timestamp) -> Option<View> {
         let d = self.periods.last()?.d;
+        let low_latency = low_latency && self.latency.is_some();
         let depth = self.depth(low_latency, d, now);
         let hearsay = if low_latency { Span::ZERO } else { HEARSAY };
         let known = |p: &&Arc<Period>| p.since + hearsay <= now;
@@ -85,20 +86,42 @@ impl Dash {
         })
     }
 
-    /// Whether who begins at UTC `now` finds media where it looks.
+    /// When who begins at UTC `now` or later finds media where it looks; `None` while that is not
+    /// known.
     #[must_use]
-    pub fn is_joinable(&self, low_latency: bool, now: Timestamp) -> bool {
-        let Some(period) = self.periods.last() else {
-            return false;
-        };
-        let at = now - self.delay(low_latency, period.d);
-        let begins = at + SOON >= self.since;
-        let before = |hole: Hole| at < hole.from && at >= hole.oldest;
+    pub fn joinable_at(&self, low_latency: bool, now: Timestamp) -> Option<Timestamp> {
+        let delay = self.delay(low_latency, self.periods.last()?.d);
+        let at = now - delay;
+        let before = |hole: &Hole| (hole.oldest..hole.from).contains(&at);
         match self.hole {
-            Some(hole) if hole.to.is_none() => before(hole),
-            Some(hole) => before(hole) || begins,
-            None => begins,
+            Some(hole) if before(&hole) => Some(now),
+            Some(hole) if hole.to.is_none() => None,
+            _ => Some(now.max(self.since + delay - SOON)),
         }
+    }
+
+    /// Whether clients were told of this track.
+    #[must_use]
+    pub fn knows(&self, media: &str) -> bool {
+        self.tracks(media).next().is_some()
+    }
+
+    /// The codec of what clients fetch behind this initialisation section.
+    #[must_use]
+    pub fn codec(&self, media: &str, init: &str) -> Option<&'static str> {
+        let mut tracks = self.tracks(media);
+        tracks.find(|t| t.init.hash == init).map(|t| t.init.codec)
+    }
+
+    fn tracks<'a>(&'a self, media: &'a str) -> impl Iterator<Item = &'a Representation> {
+        let all = self.periods.iter().rev().flat_map(|p| &p.tracks);
+        all.filter(move |t| &*t.id == media)
+    }
+
+    /// Whether there is anything to play, or was.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.periods.is_empty()
     }
 
     /// Whether what waits for media waits for nothing any more.
@@ -108,11 +131,8 @@ impl Dash {
     }
 
     fn delay(&self, low_latency: bool, d: Span) -> Span {
-        if low_latency {
-            self.latency
-        } else {
-            d.times(CLASSIC)
-        }
+        let latency = self.latency.filter(|_| low_latency);
+        latency.unwrap_or(d.times(CLASSIC))
     }
 
     /// How far back a client may look. It grows with a hole, so that nobody is thrown out of what

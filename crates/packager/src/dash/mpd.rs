@@ -31,7 +31,8 @@ impl Dash {
     /// relative to the MPD.
     #[must_use]
     pub fn mpd(&self, view: View, now: Timestamp, time: &str) -> String {
-        let low_latency = view.low_latency;
+        let latency = self.latency.filter(|_| view.low_latency);
+        let low_latency = latency.is_some();
         let shown = &self.periods[..view.periods.min(self.periods.len())];
         let clock = xml::UTCTiming {
             schemeIdUri: CLOCK.to_owned(),
@@ -50,8 +51,7 @@ impl Dash {
             Writer {
                 period: p,
                 end: next,
-                low_latency,
-                latency: self.latency,
+                latency,
                 clock: &clock,
             }
             .period(&mut sets)
@@ -67,11 +67,11 @@ impl Dash {
             minBufferTime: Some(BUFFER),
             timeShiftBufferDepth: Some(Span::from_secs(view.depth_s).to_duration()),
             maxSegmentDuration: Some(longest.to_duration()),
-            suggestedPresentationDelay: low_latency.then(|| (self.latency - AHEAD).to_duration()),
+            suggestedPresentationDelay: latency.map(|l| (l - AHEAD).to_duration()),
             locations: vec![xml::Location {
                 url: format!("index.mpd?{query}"),
             }],
-            ServiceDescription: low_latency.then(|| self.service()).into_iter().collect(),
+            ServiceDescription: latency.map(service).into_iter().collect(),
             periods: periods.collect(),
             UTCTiming: vec![clock.clone()],
             ..Default::default()
@@ -81,24 +81,24 @@ impl Dash {
             mpd.to_string()
         )
     }
+}
 
-    fn service(&self) -> xml::ServiceDescription {
-        let target = milliseconds(self.latency);
-        xml::ServiceDescription {
-            id: Some("0".to_owned()),
-            Latency: vec![xml::Latency {
-                target: Some(target),
-                min: Some((target * LEAST).round()),
-                max: Some(NO_LATENCY_TOO_MUCH),
-                referenceId: Some("0".to_owned()),
-            }],
-            PlaybackRate: vec![xml::PlaybackRate {
-                // Shaka slows down below its target, which lies where it began.
-                min: Some(1.0),
-                max: Some(FASTEST),
-            }],
-            ..Default::default()
-        }
+fn service(latency: Span) -> xml::ServiceDescription {
+    let target = milliseconds(latency);
+    xml::ServiceDescription {
+        id: Some("0".to_owned()),
+        Latency: vec![xml::Latency {
+            target: Some(target),
+            min: Some((target * LEAST).round()),
+            max: Some(NO_LATENCY_TOO_MUCH),
+            referenceId: Some("0".to_owned()),
+        }],
+        PlaybackRate: vec![xml::PlaybackRate {
+            // Shaka slows down below its target, which lies where it began.
+            min: Some(1.0),
+            max: Some(FASTEST),
+        }],
+        ..Default::default()
     }
 }
 
@@ -106,8 +106,7 @@ impl Dash {
 struct Writer<'a> {
     period: &'a Period,
     end: Option<u64>,
-    low_latency: bool,
-    latency: Span,
+    latency: Option<Span>,
     clock: &'a xml::UTCTiming,
 }
 
@@ -140,12 +139,12 @@ impl Writer<'_> {
         let known = |size: Option<u32>| size.filter(|size| *size > 0).map(u64::from);
         let widest = known(video.clone().map(|v| v.width).max());
         let highest = known(video.map(|v| v.height).max());
-        let property = self.low_latency.then(|| xml::SupplementalProperty {
+        let property = self.latency.map(|_| xml::SupplementalProperty {
             schemeIdUri: LOW_LATENCY_SET.to_owned(),
             value: Some("true".to_owned()),
             ..Default::default()
         });
-        let produced = self.low_latency.then(|| self.produced(group[0], id - 1));
+        let produced = self.latency.map(|_| self.produced(group[0], id - 1));
         let label = track.label.clone().map(|content| xml::Label {
             content,
             ..Default::default()
@@ -188,15 +187,13 @@ impl Writer<'_> {
     fn representation(&self, r: &Representation, place: usize) -> xml::Representation {
         let (video, audio) = (r.track.config.video(), r.track.config.audio());
         let size = video.filter(|v| v.width > 0);
-        let resync =
-            (self.low_latency && video.is_some() && self.period.d <= self.latency).then(|| {
-                xml::Resync {
-                    rtype: Some("2".to_owned()),
-                    dT: u64::try_from(r.ticks(self.period.d)).ok(),
-                    marker: Some(true),
-                    ..Default::default()
-                }
-            });
+        let dense = |latency: &Span| video.is_some() && self.period.d <= *latency;
+        let resync = self.latency.filter(dense).map(|_| xml::Resync {
+            rtype: Some("2".to_owned()),
+            dT: u64::try_from(r.ticks(self.period.d)).ok(),
+            marker: Some(true),
+            ..Default::default()
+        });
         let channels = audio.map(|a| xml::AudioChannelConfiguration {
             schemeIdUri: CHANNELS.to_owned(),
             value: Some(layout(a.channels).to_string()),
@@ -220,6 +217,7 @@ impl Writer<'_> {
 
     fn template(&self, r: &Representation) -> xml::SegmentTemplate {
         let start = self.period.start.to_ticks(r.timescale);
+        let (id, hash) = (&r.id, &r.init.hash);
         let early = self.period.d - r.chunk - self.period.late;
         let early = milliseconds(early.max(Span::ZERO)) / 1_000.0;
         xml::SegmentTemplate {
@@ -229,10 +227,10 @@ impl Writer<'_> {
             endNumber: self.end.map(|next| next.saturating_sub(1)),
             // ffmpeg takes an epoch of 1970 for none where there is no offset, and counts wrong.
             presentationTimeOffset: u64::try_from(start.max(1)).ok(),
-            availabilityTimeOffset: self.low_latency.then_some(early),
-            availabilityTimeComplete: self.low_latency.then_some(false),
-            initialization: Some(format!("{}_init_{}.mp4", r.id, r.init.hash)),
-            media: Some(format!("{}_$Number$.m4s?i={}", r.id, r.init.hash)),
+            availabilityTimeOffset: self.latency.map(|_| early),
+            availabilityTimeComplete: self.latency.map(|_| false),
+            initialization: Some(format!("{id}_init_{hash}.mp4?i={hash}")),
+            media: Some(format!("{id}_$Number$.m4s?i={hash}")),
             ..Default::default()
         }
     }

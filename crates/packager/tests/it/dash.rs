@@ -60,7 +60,7 @@ fn the_first_period_begins_with_the_epoch_and_its_numbers_are_those_of_the_playl
         first.start.as_nanos().unsigned_abs() / 1_000_000_000
     );
     assert!(mpd.contains(&format!("media=\"v0_$Number$.m4s?i={hash}\"")));
-    assert!(mpd.contains(&format!("initialization=\"v0_init_{hash}.mp4\"")));
+    assert!(mpd.contains(&format!("initialization=\"v0_init_{hash}.mp4?i={hash}\"")));
     // A frame, and five frames of sound and one more, before the end.
     assert_eq!(all(&mpd, "availabilityTimeOffset"), ["1.966", "1.878"]);
 }
@@ -130,13 +130,14 @@ fn numbers_of_a_hole_are_given_up_one_by_one_and_clients_keep_what_was_before() 
     }
     let age = (e.now - began).as_millis() / 1_000;
     assert_eq!(depth(&e, true), format!("PT{age}S"));
-    assert!(!e.packager.dash().is_joinable(true, e.now));
+    assert_eq!(e.packager.dash().joinable_at(true, e.now), None);
 
     e.wait_until(ended + ms(12_000));
     let back = e.now;
     e.send(&[60; 1]);
-    assert!(!e.packager.dash().is_joinable(true, back + ms(2_200)));
-    assert!(e.packager.dash().is_joinable(true, back + ms(2_300)));
+    let joins = |low_latency| e.packager.dash().joinable_at(low_latency, back);
+    assert_eq!(joins(true), Some(back + ms(2_250)));
+    assert_eq!(joins(false), Some(back + ms(7_750)));
     let long = |low_latency, at| {
         let mpd = mpd_at(&e, low_latency, back + ms(at));
         let depth = one(&mpd, "timeShiftBufferDepth").to_owned();

@@ -34,7 +34,8 @@ const SENT: [StatusCode; 3] = [
 ];
 
 /// Objects of a stream that a merge patch goes into.
-const NESTED: [(&str, &str); 9] = [
+const NESTED: [(&str, &str); 10] = [
+    ("dash", "Dash"),
     ("failover", "Failover"),
     ("hls", "Hls"),
     ("labels", "Labels"),

@@ -121,6 +121,7 @@ pub(crate) struct PublishUrl {
 pub(crate) struct PlayUrls {
     page: String,
     hls: String,
+    dash: String,
     /// Absent where RTMP is off.
     rtmp: Option<String>,
     /// Absent where there is no certificate.
@@ -229,6 +230,7 @@ impl Viewer {
             play: PlayUrls {
                 page: format!("{scheme}://{authority}/{name}/"),
                 hls: format!("{scheme}://{authority}/{name}/index.m3u8"),
+                dash: format!("{scheme}://{authority}/{name}/index.mpd"),
                 rtmp: rtmp(None),
                 rtmps: rtmps(None),
             },

@@ -25,7 +25,7 @@ pub(crate) use pattern::{any_fits, fits};
 use queue::Queue;
 pub(crate) use queue::QueueFigures;
 use recent::Recent;
-pub(crate) use record::Committed;
+pub(crate) use record::{Committed, rfc3339};
 pub(crate) use seldom::Seldom;
 
 /// How long who has much to tell waits for the database, in moments.

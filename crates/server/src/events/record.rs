@@ -97,7 +97,8 @@ impl From<EventRecord> for Committed {
     }
 }
 
-fn rfc3339(time_ms: i64) -> String {
+/// In whole milliseconds.
+pub(crate) fn rfc3339(time_ms: i64) -> String {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(time_ms) * 1_000_000);
     let text = time.ok().and_then(|time| time.format(&Rfc3339).ok());
     text.unwrap_or_default()

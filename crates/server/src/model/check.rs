@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, header};
 
 use crate::api::Problem;
 use crate::model::{
-    Callback, Failover, Hls, Input, SLATE, Scheme, Slate, StreamConfig, rules, transcode,
+    Callback, Dash, Failover, Hls, Input, SLATE, Scheme, Slate, StreamConfig, rules, transcode,
 };
 
 const NAME: usize = 128;
@@ -78,6 +78,7 @@ pub(super) fn check(config: &StreamConfig) -> Result<(), Problem> {
         }
     }
     config.hls.as_ref().map_or(Ok(()), check_hls)?;
+    config.dash.as_ref().map_or(Ok(()), check_dash)?;
     transcode::check(config)
 }
 
@@ -256,6 +257,11 @@ fn check_hls(hls: &Hls) -> Result<(), Problem> {
     within("hls.part_ms", part, 100, 2_000.min(segment / 2))?;
     let window = hls.window_s.unwrap_or(60);
     within("hls.window_s", window, 6.max(segment * 4 / 1_000), 21_600)
+}
+
+fn check_dash(dash: &Dash) -> Result<(), Problem> {
+    let latency = dash.latency_ms.unwrap_or(2_500);
+    within("dash.latency_ms", latency, 1_000, 30_000)
 }
 
 pub(super) fn within(field: &str, value: u32, least: u32, most: u32) -> Result<(), Problem> {

@@ -72,6 +72,8 @@ pub(crate) struct StreamConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) hls: Option<Hls>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dash: Option<Dash>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) transcode: Option<Transcode>,
     /// Asked before an encoder is let in, which its key must have let in already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,6 +172,32 @@ pub(crate) struct Hls {
     pub(crate) container: Option<Container>,
 }
 
+/// DASH and low-latency DASH, of the segments of HLS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Dash {
+    /// Whether players may take segments while they grow, default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) low_latency: Option<bool>,
+    /// What they are given of them at a time; `frame` is the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) chunk: Option<Chunk>,
+    /// How far behind low-latency players stay, 1000..=30000, default 2500.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1000, maximum = 30000)]
+    pub(crate) latency_ms: Option<u32>,
+}
+
+/// What players are given of a growing segment at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Chunk {
+    /// Each picture, and 100 ms of sound.
+    Frame,
+    /// As much as a part of LL-HLS.
+    Part,
+}
+
 /// What segments are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -186,7 +214,7 @@ impl StreamConfig {
     /// What holds: every default written out.
     pub(crate) fn effective(&self) -> Self {
         let failover = self.failover.as_ref();
-        let hls = self.hls.as_ref();
+        let (hls, dash) = (self.hls.as_ref(), self.dash.as_ref());
         Self {
             name: self.name.clone(),
             template: self.template.clone(),
@@ -212,6 +240,11 @@ impl StreamConfig {
                 window_s: Some(hls.and_then(|h| h.window_s).unwrap_or(60)),
                 container: Some(Container::Cmaf),
             }),
+            dash: Some(Dash {
+                low_latency: Some(self.low_latency()),
+                chunk: Some(dash.and_then(|d| d.chunk).unwrap_or(Chunk::Frame)),
+                latency_ms: Some(dash.and_then(|d| d.latency_ms).unwrap_or(2_500)),
+            }),
             transcode: self
                 .transcode
                 .as_ref()
@@ -229,6 +262,11 @@ impl StreamConfig {
     fn segment_ms(&self) -> u32 {
         let given = self.hls.as_ref().and_then(|hls| hls.segment_ms);
         given.unwrap_or(2_000)
+    }
+
+    fn low_latency(&self) -> bool {
+        let given = self.dash.as_ref().and_then(|dash| dash.low_latency);
+        given.unwrap_or(true)
     }
 
     /// How long playlists hold still without media before they end; `None` is for ever.
@@ -281,13 +319,20 @@ impl StreamConfig {
     pub(crate) fn packaging(&self) -> packager::Config {
         let ms = |v: Option<u32>| media::Span::from_millis(i64::from(v.unwrap_or(0)));
         let all = self.effective();
-        let hls = all.hls;
-        let hls = hls.as_ref();
+        let (hls, dash) = (all.hls.as_ref(), all.dash.as_ref());
+        let by_picture = dash.and_then(|d| d.chunk) == Some(Chunk::Frame);
         packager::Config {
             segment: ms(hls.and_then(|h| h.segment_ms)),
             part: ms(hls.and_then(|h| h.part_ms)),
             window: media::Span::from_secs(i64::from(hls.and_then(|h| h.window_s).unwrap_or(60))),
-            max_lead: ms(all.failover.and_then(|f| f.max_lead_ms)),
+            chunk: match self.low_latency() && by_picture {
+                true => packager::Chunk::Frame,
+                false => packager::Chunk::Part,
+            },
+            latency: self
+                .low_latency()
+                .then(|| ms(dash.and_then(|d| d.latency_ms))),
+            max_lead: ms(all.failover.as_ref().and_then(|f| f.max_lead_ms)),
             ..packager::Config::default()
         }
     }

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use media::{Span, Timestamp};
-use packager::{Effect, Restored, Row};
-use store::{NewRow, NumberingState, StateUpdate, Store};
+use packager::{Effect, PeriodMark, Restored, Row};
+use store::{NewRow, NumberingState, Period, StateUpdate, Store};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,7 @@ struct Note {
     run_ahead: Option<u64>,
     discontinuity: Option<u64>,
     highest: Option<u64>,
+    period: Option<PeriodMark>,
 }
 
 impl Ledger {
@@ -45,6 +46,7 @@ impl Ledger {
                 note.run_ahead = Some(state.run_ahead);
                 note.discontinuity = Some(state.discontinuity);
                 note.highest = Some(state.highest);
+                note.period = state.period.or(note.period);
             }
         });
         self.urgent.notify_one();
@@ -136,6 +138,7 @@ impl Ledger {
             note.run_ahead = note.run_ahead.or(old.run_ahead);
             note.discontinuity = note.discontinuity.or(old.discontinuity);
             note.highest = note.highest.max(old.highest);
+            note.period = note.period.or(old.period);
         }
     }
 }
@@ -158,6 +161,7 @@ async fn write_all(
             run_ahead: note.run_ahead.map(signed),
             discontinuity: note.discontinuity.map(signed),
             highest: note.highest.map(signed),
+            period: note.period.as_ref().map(to_period).unwrap_or_default(),
         });
     }
     store.save_states(&updates, utc_ms()).await
@@ -182,6 +186,22 @@ fn to_store(row: &Row) -> NewRow {
     }
 }
 
+fn to_period(mark: &PeriodMark) -> Period {
+    Period {
+        start_ns: Some(mark.start.as_nanos()),
+        number: Some(signed(mark.number)),
+        fingerprint: Some(mark.fingerprint.cast_signed()),
+    }
+}
+
+fn of_period(period: &Period) -> Option<PeriodMark> {
+    Some(PeriodMark {
+        start: Timestamp::from_nanos(period.start_ns?),
+        number: unsigned(period.number?),
+        fingerprint: period.fingerprint?.cast_unsigned(),
+    })
+}
+
 fn restored(state: &NumberingState) -> Restored {
     let row = &state.row;
     Restored {
@@ -197,6 +217,7 @@ fn restored(state: &NumberingState) -> Restored {
         discontinuity: unsigned(state.discontinuity),
         highest: unsigned(state.highest),
         as_of: Some(Timestamp::from_millis(state.updated_ms)),
+        period: of_period(&state.period),
     }
 }
 

@@ -106,8 +106,8 @@ impl Packaging {
     /// Follows a changed configuration: what is listed changes at once, how it is cut needs a new task.
     pub(crate) async fn configure(&self, config: Config) {
         let mut running = self.running.lock().await;
-        let same_cuts =
-            |r: &&mut Running| (r.config.segment, r.config.part) == (config.segment, config.part);
+        let cuts = |c: &Config| (c.segment, c.part, c.chunk, c.latency);
+        let same_cuts = |r: &&mut Running| cuts(&r.config) == cuts(&config);
         match running.as_mut().filter(same_cuts) {
             Some(running) => {
                 running.config = config;

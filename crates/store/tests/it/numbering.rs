@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use store::{Error, NewRow, StateUpdate, Store};
+use store::{Error, NewRow, Period, StateUpdate, Store};
 
 use crate::engine::{Database, row};
 
@@ -72,11 +72,17 @@ async fn a_row_without_duration_is_refused(db: Database) {
 
 async fn what_an_update_leaves_out_stays(db: Database) {
     let store = db.open().await;
+    let period = Period {
+        start_ns: Some(1_795_228_844_310_000_000),
+        number: Some(897_614_422),
+        fingerprint: Some(-5),
+    };
     let full = StateUpdate {
         stream: "news".to_owned(),
         run_ahead: Some(3),
         discontinuity: Some(7),
         highest: Some(100),
+        period,
     };
     // Before the first row: the state may be saved earlier than the row it belongs to.
     store.save_states(&[full], 1).await.unwrap();
@@ -94,6 +100,7 @@ async fn what_an_update_leaves_out_stays(db: Database) {
         (state.run_ahead, state.discontinuity, state.highest),
         (0, 7, 100)
     );
+    assert_eq!(state.period, period);
 }
 
 async fn the_highest_number_never_shrinks(db: Database) {

@@ -1,0 +1,231 @@
+//! Answers DASH clients: the MPD, and segments as they grow. Who asks for a number that comes soon
+//! waits, for one that will never be gets a segment without media: players die of a 404.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use container::fmp4::EMPTY_SEGMENT;
+use futures_util::stream;
+use http::{HeaderValue, Method, header};
+use packager::Segment;
+use tokio::time::{sleep, timeout};
+
+use crate::error::Refusal;
+use crate::headers;
+use crate::lanes::{Growing, Lane};
+use crate::live::Output;
+use crate::outputs::Outputs;
+use crate::serve::{Asked, Place, bytes_response, describe, parts_response, rendered_response};
+
+/// Who joins while media is away waits for it as long as a proxy or a player does.
+const JOINS: Duration = Duration::from_secs(60);
+/// So many segments may be asked for before they begin.
+const AHEAD: u64 = 2;
+
+/// What there is of a number.
+enum Found {
+    Whole(Arc<Segment>),
+    Growing(Arc<Growing>),
+    /// It will never have media.
+    Never,
+    Soon,
+}
+
+impl Outputs {
+    pub(crate) async fn manifest(
+        &self,
+        output: &Output,
+        stream: &str,
+        asked: &Asked<'_>,
+    ) -> Result<Response, Refusal> {
+        let has = |pair: &str| asked.query.split('&').any(|p| p == pair);
+        let low_latency = !has("ll=0");
+        // Who refreshes comes by `Location`, and is answered at once: dash.js gives up otherwise.
+        if !has("r=1") {
+            self.joinable(output, low_latency).await?;
+        }
+        let depth = stream.split('/').count();
+        let time = format!("{}time", "../".repeat(depth));
+        let now = (self.clock)();
+        let rendered = output.manifest(low_latency, now, &time);
+        let rendered = rendered.ok_or(Refusal::NotLive)?;
+        let age = HeaderValue::from_static("public, max-age=1");
+        let kind = HeaderValue::from_static(headers::MPD);
+        Ok(rendered_response(&rendered, (kind, age), asked))
+    }
+
+    /// Waits until there is media where a client looks that joins now.
+    async fn joinable(&self, output: &Output, low_latency: bool) -> Result<(), Refusal> {
+        let mut dash = output.dash();
+        let at = dash
+            .borrow_and_update()
+            .joinable_at(low_latency, (self.clock)());
+        if at.is_none() && !output.is_awaited() {
+            return Err(Refusal::NotLive);
+        }
+        let _place = Place::take(&output.blocked, self.limits.blocked_per_stream)?;
+        let _seat = Place::take(&self.blocked, self.limits.blocked)?;
+        let wait = async {
+            loop {
+                let now = (self.clock)();
+                let at = dash.borrow_and_update().joinable_at(low_latency, now);
+                let over = async {
+                    match at {
+                        Some(at) if at <= now => {}
+                        Some(at) => sleep((at - now).to_duration()).await,
+                        None => pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = over => return Ok(()),
+                    changed = dash.changed() => changed.map_err(|_| Refusal::Stalled)?,
+                }
+            }
+        };
+        timeout(JOINS, wait).await.unwrap_or(Err(Refusal::Stalled))
+    }
+
+    /// A segment by the number and the initialisation section that an MPD told of.
+    pub(crate) async fn dash_segment(
+        &self,
+        output: &Arc<Output>,
+        (id, number): (&str, u64),
+        init: &str,
+        asked: &Asked<'_>,
+    ) -> Result<Response, Refusal> {
+        match self.awaited(output, id, number).await? {
+            Found::Whole(segment) if segment.init.hash == init => {
+                let parts = segment.parts.clone();
+                parts_response(output, parts, id, &number.to_string(), asked)
+            }
+            Found::Whole(segment) if output.suits(id, init, &segment.init) => {
+                let media = segment.parts.iter().flat_map(|p| &p.buffers);
+                let all = [&segment.init.bytes].into_iter().chain(media);
+                let all: Vec<_> = all.cloned().map(Ok::<_, Infallible>).collect();
+                Ok(other_response(
+                    Body::from_stream(stream::iter(all)),
+                    id,
+                    asked,
+                ))
+            }
+            Found::Growing(growing) if growing.init.hash == init => {
+                let mut response = Response::new(body(&growing, None, output, asked));
+                describe(&mut response, id, &number.to_string());
+                response.headers_mut().remove(header::ACCEPT_RANGES);
+                Ok(response)
+            }
+            Found::Growing(growing) if output.suits(id, init, &growing.init) => {
+                let before = Some(growing.init.bytes.clone());
+                Ok(other_response(
+                    body(&growing, before, output, asked),
+                    id,
+                    asked,
+                ))
+            }
+            _ => Ok(empty(id, asked)),
+        }
+    }
+
+    /// Waits for what comes soon; where nothing comes in time, nothing will: numbers follow the clock.
+    async fn awaited(&self, output: &Output, id: &str, number: u64) -> Result<Found, Refusal> {
+        let mut dash = output.dash();
+        if !output.is_known(&dash.borrow(), id) {
+            return Err(Refusal::NotFound);
+        }
+        let mut lane = None;
+        let mut look = async |wait: bool| loop {
+            let closed = dash.borrow_and_update().closed;
+            // One that an earlier process had may come yet.
+            lane = lane.take().or_else(|| output.lanes.watch(id));
+            let found = match &mut lane {
+                Some(lane) => find(output, (id, number), &lane.borrow_and_update(), closed),
+                None => find(output, (id, number), &Lane::default(), closed),
+            };
+            match found? {
+                Found::Soon if wait => {}
+                found => return Ok(found),
+            }
+            let news = async {
+                match &mut lane {
+                    Some(lane) => lane.changed().await,
+                    None => pending().await,
+                }
+            };
+            let gone = tokio::select! {
+                changed = dash.changed() => changed.is_err(),
+                changed = news => changed.is_err(),
+            };
+            if gone {
+                return Ok(Found::Never);
+            }
+        };
+        match look(false).await? {
+            Found::Soon => {}
+            found => return Ok(found),
+        }
+        let _place = Place::take(&output.blocked, self.limits.blocked_per_stream)?;
+        let _seat = Place::take(&self.blocked, self.limits.blocked)?;
+        let patience = output.target_duration() * 3;
+        timeout(patience, look(true))
+            .await
+            .unwrap_or(Ok(Found::Never))
+    }
+}
+
+fn find(
+    output: &Output,
+    (id, number): (&str, u64),
+    lane: &Lane,
+    closed: Option<u64>,
+) -> Result<Found, Refusal> {
+    let state = output.state();
+    let listed = state.snapshot.get(id).and_then(|m| m.segment(number));
+    if let Some(whole) = listed.filter(|s| s.complete) {
+        return Ok(Found::Whole(Arc::clone(whole)));
+    }
+    if let Some(growing) = lane.segment(number) {
+        return Ok(Found::Growing(Arc::clone(growing)));
+    }
+    let begun = lane.last.max(closed);
+    match begun {
+        Some(begun) if number <= begun => Ok(Found::Never),
+        Some(begun) if number - begun > AHEAD => Err(Refusal::TooFarAhead),
+        _ => Ok(Found::Soon),
+    }
+}
+
+fn body(growing: &Growing, before: Option<Bytes>, output: &Output, asked: &Asked<'_>) -> Body {
+    match *asked.method {
+        Method::HEAD => Body::empty(),
+        _ => growing.body(before, &output.bytes),
+    }
+}
+
+/// Media behind another initialisation section than the client thinks.
+fn other_response(body: Body, id: &str, asked: &Asked<'_>) -> Response {
+    let body = match *asked.method {
+        Method::HEAD => Body::empty(),
+        _ => body,
+    };
+    passing(Response::new(body), id)
+}
+
+fn empty(id: &str, asked: &Asked<'_>) -> Response {
+    let bytes = Bytes::from_static(EMPTY_SEGMENT);
+    passing(bytes_response(&bytes, asked), id)
+}
+
+/// What this name is answered with today alone.
+fn passing(mut response: Response, id: &str) -> Response {
+    describe(&mut response, id, "");
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.remove(header::ETAG);
+    headers.remove(header::ACCEPT_RANGES);
+    response
+}

@@ -1,0 +1,4 @@
+-- The Period that DASH clients were told of last: they go on with it over a restart.
+ALTER TABLE numbering_state ADD COLUMN period_start_ns INTEGER;
+ALTER TABLE numbering_state ADD COLUMN period_number INTEGER;
+ALTER TABLE numbering_state ADD COLUMN period_fingerprint INTEGER;
