@@ -1,5 +1,6 @@
 // Several players at once in one headless Chromium, each watched frame by frame.
-// `node watch.mjs ORIGIN NAME KIND,KIND,…` with KIND one of page, hls, hls-ll, shaka, shaka-ll, native. Lines on stdin:
+// `node watch.mjs ORIGIN NAME KIND,KIND,… [skew=SECONDS]` with KIND one of page, page-dash, native, or hls, shaka, dash,
+// shaka-dash, with `-ll` for low latency. `skew` sets the players' clocks fast, or slow. Lines on stdin:
 // `mark WORD` notes the moment, `shot FILE` saves a picture of the first player, `level low|high|auto` chooses a variant,
 // `sound LANGUAGE` what is heard, `link KBPS` narrows every player's link (0: as it was), `report` answers with one line
 // of JSON.
@@ -9,8 +10,10 @@ import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
-const [origin, name, list] = process.argv.slice(2);
+const [origin, name, list, extra] = process.argv.slice(2);
 const kinds = list.split(",");
+const skewMs = Number(extra?.match(/^skew=(.+)/)?.[1] ?? 0) * 1000;
+const stream = `${origin}/${name}/`;
 const LONG_MS = 500;
 
 const browserPath = ["chromium", "google-chrome"].map((b) => spawnSync("which", [b]).stdout.toString().trim()).find(Boolean);
@@ -20,6 +23,7 @@ const file = (path) => readFileSync(new URL(path, import.meta.url));
 const files = {
   "/": ["text/html", file("player.html")],
   "/hls.js": ["text/javascript", file("node_modules/hls.js/dist/hls.min.js")],
+  "/dash.js": ["text/javascript", file("node_modules/dashjs/dist/modern/umd/dash.all.min.js")],
   "/shaka.js": ["text/javascript", file("node_modules/shaka-player/dist/shaka-player.compiled.js")],
 };
 const site = createServer((request, response) => {
@@ -38,12 +42,21 @@ const browser = await chromium.launch({
   ],
 });
 
-/** Notes each picture that is shown: when, and its media time. */
+/** Another clock for the page, as on a machine whose time is wrong. */
+function skew(ms) {
+  globalThis.Date = new Proxy(Date, {
+    construct: (real, given, as) => Reflect.construct(real, given.length ? given : [real.now() + ms], as),
+    apply: (real) => new real(real.now() + ms).toString(),
+    get: (real, key) => (key === "now" ? () => real.now() + ms : Reflect.get(real, key)),
+  });
+}
+
+/** Notes each picture that is shown: when, by the true clock, and its media time. */
 function watchFrames() {
   const video = document.querySelector("video");
   const shown = (globalThis.shown = []);
   const note = (_, { mediaTime, height }) => {
-    shown.push([Date.now(), mediaTime, height]);
+    shown.push([performance.timeOrigin + performance.now(), mediaTime, height]);
     video.requestVideoFrameCallback(note);
   };
   video.requestVideoFrameCallback(note);
@@ -61,9 +74,11 @@ function look() {
 }
 
 function address(kind) {
-  if (kind === "page") return `${origin}/${name}/`;
-  const classic = kind === "hls" || kind === "shaka" ? "?ll=0" : "";
-  const query = new URLSearchParams({ kind, url: `${origin}/${name}/index.m3u8${classic}` });
+  if (kind === "page") return stream;
+  if (kind === "page-dash") return `${stream}?player=dash`;
+  const index = kind.includes("dash") ? "index.mpd" : "index.m3u8";
+  const classic = kind === "native" || kind.endsWith("-ll") ? "" : "?ll=0";
+  const query = new URLSearchParams({ kind, url: `${stream}${index}${classic}` });
   return `http://127.0.0.1:${site.address().port}/?${query}`;
 }
 
@@ -71,14 +86,17 @@ const players = [];
 for (const kind of kinds) {
   // The certificate of a server under test is its own.
   const page = await (await browser.newContext({ ignoreHTTPSErrors: true })).newPage();
-  const player = { kind, page, frames: [], latencies: [], sound: null, errors: [], dead: null, pageErrors: [], protocols: {} };
+  const player = { kind, page, frames: [], latencies: [], sound: null, errors: [], dead: null, pageErrors: [], protocols: {}, refused: [] };
   const network = await page.context().newCDPSession(page);
-  network.on("Network.responseReceived", ({ response: { url, protocol } }) => {
-    if (url.startsWith(`${origin}/${name}/`)) player.protocols[protocol] = (player.protocols[protocol] ?? 0) + 1;
+  network.on("Network.responseReceived", ({ response: { url, protocol, status } }) => {
+    if (!url.startsWith(stream)) return;
+    player.protocols[protocol] = (player.protocols[protocol] ?? 0) + 1;
+    if (status >= 400) player.refused.push(`${status} ${url.slice(origin.length)}`);
   });
   await network.send("Network.enable");
   player.network = network;
   page.on("pageerror", (error) => player.pageErrors.push(error.message));
+  if (skewMs) await page.addInitScript(skew, skewMs);
   await page.goto(address(kind));
   await page.evaluate(watchFrames);
   players.push(player);
@@ -87,7 +105,7 @@ for (const kind of kinds) {
 async function sample(player) {
   const { frames, latency, sound, errors, dead } = await player.page.evaluate(look);
   player.frames.push(...frames);
-  if (typeof latency === "number") player.latencies.push(latency);
+  if (Number.isFinite(latency)) player.latencies.push(latency);
   Object.assign(player, { sound, errors, dead });
 }
 
@@ -97,8 +115,13 @@ const narrow = (network, kbps) =>
 const marks = [];
 const seconds = (ms) => Math.round(ms / 100) / 10;
 
+function spread(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return { first: values[0] ?? null, median: sorted[sorted.length >> 1] ?? null, last: values.at(-1) ?? null };
+}
+
 function report(player) {
-  const { kind, frames, latencies, sound, errors, dead, pageErrors, protocols } = player;
+  const { kind, frames, latencies, sound, errors, dead, pageErrors, protocols, refused } = player;
   const stalls = [];
   for (let i = 1; i < frames.length; i += 1) {
     const gap = frames[i][0] - frames[i - 1][0];
@@ -114,13 +137,15 @@ function report(player) {
   });
   const heights = [];
   for (const [at, , height] of frames) if (heights.at(-1)?.height !== height) heights.push({ at, height });
-  const sorted = [...latencies].sort((a, b) => a - b);
   const last = frames.at(-1);
+  // Media times of this size count from 1970.
+  const wall = frames.filter(([, time]) => time > 1e9).map(([at, time]) => at / 1000 - time);
   return {
     kind,
     frames: frames.length,
     silent: last ? seconds(Date.now() - last[0]) : null,
-    latency: { first: latencies[0] ?? null, median: sorted[sorted.length >> 1] ?? null, last: latencies.at(-1) ?? null },
+    latency: spread(latencies),
+    wall: spread(wall),
     stalls,
     after,
     heights,
@@ -128,6 +153,7 @@ function report(player) {
     errors: { count: errors.length, last: errors.slice(-5) },
     pageErrors: pageErrors.slice(-5),
     protocols,
+    refused: { count: refused.length, last: refused.slice(-5) },
     dead,
   };
 }

@@ -25,7 +25,8 @@ pub struct Players {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlayerReport {
-    /// `page`, `hls`, `hls-ll`, `shaka`, `shaka-ll` or `native`.
+    /// `page` (hls.js), `page-dash`, `native`, or a player with its own settings: `hls`, `shaka` (on HLS), `dash`,
+    /// `shaka-dash`, each with `-ll` for low latency; without it they play `?ll=0`.
     pub kind: String,
     /// Pictures shown.
     pub frames: u64,
@@ -33,6 +34,9 @@ pub struct PlayerReport {
     pub silent: Option<f64>,
     /// What it says of its own latency.
     pub latency: Latency,
+    /// What it is in truth: from the time of a picture to the moment in which it was shown. Only where media time is
+    /// UTC, as with DASH.
+    pub wall: Latency,
     /// Pauses of more than half a second between two pictures.
     pub stalls: Vec<Stall>,
     /// What it showed after each mark.
@@ -47,6 +51,8 @@ pub struct PlayerReport {
     pub page_errors: Vec<String>,
     /// What its requests for media were answered by: `h2`, `http/1.1`; with how many.
     pub protocols: BTreeMap<String, u64>,
+    /// What it asked of the stream in vain.
+    pub refused: Refused,
     /// Why the media element gave up.
     pub dead: Option<String>,
 }
@@ -113,6 +119,15 @@ pub struct Errors {
     pub last: Vec<String>,
 }
 
+/// Answers of 400 and above.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Refused {
+    /// How many.
+    pub count: u64,
+    /// The last few: status and path.
+    pub last: Vec<String>,
+}
+
 impl Players {
     /// Opens a browser with one page for each of `kinds`; `origin` is `http://host:port` or the
     /// same with `https`, whose certificate may be anybody's.
@@ -120,10 +135,23 @@ impl Players {
     /// # Errors
     /// Where `make setup` did not run.
     pub async fn open(origin: &str, name: &str, kinds: &[&str]) -> anyhow::Result<Self> {
+        Self::open_skewed(origin, name, kinds, 0).await
+    }
+
+    /// The same on a machine whose clock is so many seconds fast, or slow where `skew` is negative.
+    ///
+    /// # Errors
+    /// Where `make setup` did not run.
+    pub async fn open_skewed(
+        origin: &str,
+        name: &str,
+        kinds: &[&str],
+        skew: i32,
+    ) -> anyhow::Result<Self> {
         let script = in_repository("crates/testkit/players/watch.mjs");
         let mut node = Command::new("node")
             .arg(script)
-            .args([origin, name, &kinds.join(",")])
+            .args([origin, name, &kinds.join(","), &format!("skew={skew}")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
