@@ -12,7 +12,8 @@ use bytes::Bytes;
 use container::fmp4::EMPTY_SEGMENT;
 use futures_util::stream;
 use http::{HeaderValue, Method, header};
-use packager::Segment;
+use media::Timestamp;
+use packager::{Dash, Segment};
 use tokio::time::{sleep, timeout};
 
 use crate::error::Refusal;
@@ -46,9 +47,12 @@ impl Outputs {
         let has = |pair: &str| asked.query.split('&').any(|p| p == pair);
         let low_latency = !has("ll=0");
         // Who refreshes comes by `Location`, and is answered at once: dash.js gives up otherwise.
-        if !has("r=1") {
-            self.joinable(output, low_latency).await?;
-        }
+        let refreshes = has("r=1");
+        let ready = |dash: &Dash, now| match refreshes {
+            true => (!dash.is_empty()).then_some(now),
+            false => dash.joinable_at(low_latency, now),
+        };
+        self.ready(output, ready).await?;
         let depth = stream.split('/').count();
         let time = format!("{}time", "../".repeat(depth));
         let now = (self.clock)();
@@ -59,21 +63,25 @@ impl Outputs {
         Ok(rendered_response(&rendered, (kind, age), asked))
     }
 
-    /// Waits until there is media where a client looks that joins now.
-    async fn joinable(&self, output: &Output, low_latency: bool) -> Result<(), Refusal> {
+    /// Waits until the moment that `ready` tells, which may change with what there is.
+    async fn ready(
+        &self,
+        output: &Output,
+        ready: impl Fn(&Dash, Timestamp) -> Option<Timestamp>,
+    ) -> Result<(), Refusal> {
         let mut dash = output.dash();
-        let at = dash
-            .borrow_and_update()
-            .joinable_at(low_latency, (self.clock)());
-        if at.is_none() && !output.is_awaited() {
-            return Err(Refusal::NotLive);
+        let now = (self.clock)();
+        match ready(&dash.borrow_and_update(), now) {
+            Some(at) if at <= now => return Ok(()),
+            None if !output.is_awaited() => return Err(Refusal::NotLive),
+            _ => {}
         }
         let _place = Place::take(&output.blocked, self.limits.blocked_per_stream)?;
         let _seat = Place::take(&self.blocked, self.limits.blocked)?;
         let wait = async {
             loop {
                 let now = (self.clock)();
-                let at = dash.borrow_and_update().joinable_at(low_latency, now);
+                let at = ready(&dash.borrow_and_update(), now);
                 let over = async {
                     match at {
                         Some(at) if at <= now => {}
@@ -87,7 +95,10 @@ impl Outputs {
                 }
             }
         };
-        timeout(JOINS, wait).await.unwrap_or(Err(Refusal::Stalled))
+        tokio::select! {
+            waited = timeout(JOINS, wait) => waited.unwrap_or(Err(Refusal::Stalled)),
+            () = self.left() => Err(Refusal::Stalled),
+        }
     }
 
     /// A segment by the number and the initialisation section that an MPD told of.
@@ -171,9 +182,10 @@ impl Outputs {
         let _place = Place::take(&output.blocked, self.limits.blocked_per_stream)?;
         let _seat = Place::take(&self.blocked, self.limits.blocked)?;
         let patience = output.target_duration() * 3;
-        timeout(patience, look(true))
-            .await
-            .unwrap_or(Ok(Found::Never))
+        tokio::select! {
+            waited = timeout(patience, look(true)) => waited.unwrap_or(Ok(Found::Never)),
+            () = self.left() => Err(Refusal::Stalled),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use media::Timestamp;
+use tokio::sync::watch;
 
 use crate::live::Output;
 use crate::resource::Resource;
@@ -35,6 +36,8 @@ pub struct Outputs {
     pub(crate) blocked: Arc<AtomicUsize>,
     /// UTC, as the programme counts.
     pub(crate) clock: fn() -> Timestamp,
+    /// Whether who waits shall come again, to another process.
+    leaving: Arc<watch::Sender<bool>>,
 }
 
 impl Outputs {
@@ -46,7 +49,17 @@ impl Outputs {
             limits,
             blocked: Arc::default(),
             clock,
+            leaving: Arc::default(),
         }
+    }
+
+    /// Who waits for what this process will not have is told to come again.
+    pub fn leave(&self) {
+        self.leaving.send_replace(true);
+    }
+
+    pub(crate) async fn left(&self) {
+        let _ = self.leaving.subscribe().wait_for(|leaving| *leaving).await;
     }
 
     /// Serves `output` under `name`.

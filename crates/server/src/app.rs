@@ -268,6 +268,7 @@ impl Server {
             }
             manager.events.end();
             closing.cancel();
+            manager.outputs.leave();
             let _ = http.await;
             if let Some(rtmp) = rtmp {
                 let _ = rtmp.await;

@@ -20,7 +20,7 @@ const NO_LATENCY_TOO_MUCH: f64 = 3_600_000.0;
 /// What a client may be ahead of its target is a share of that.
 const LEAST: f64 = 0.72;
 const FASTEST: f64 = 1.04;
-/// Shaka adds what it takes to fetch the newest chunk.
+/// Shaka adds what it takes until the newest chunk is there.
 const AHEAD: Span = Span::from_millis(200);
 /// ffmpeg takes this for a number of segments to stay behind.
 const BUFFER: Duration = Duration::from_secs(2);
@@ -44,6 +44,8 @@ impl Dash {
             true => format!("{CLASSIC_PROFILE},{LOW_LATENCY_PROFILE}"),
             false => CLASSIC_PROFILE.to_owned(),
         };
+        let late = shown.last().map_or(Span::ZERO, |p| p.late);
+        let early = latency.map_or(Span::ZERO, |l| (AHEAD + late).min(l));
         let query = if low_latency { "r=1" } else { "ll=0&r=1" };
         let mut sets = 0;
         let periods = shown.iter().enumerate().map(|(i, p)| {
@@ -67,7 +69,7 @@ impl Dash {
             minBufferTime: Some(BUFFER),
             timeShiftBufferDepth: Some(Span::from_secs(view.depth_s).to_duration()),
             maxSegmentDuration: Some(longest.to_duration()),
-            suggestedPresentationDelay: latency.map(|l| (l - AHEAD).to_duration()),
+            suggestedPresentationDelay: latency.map(|l| (l - early).to_duration()),
             locations: vec![xml::Location {
                 url: format!("index.mpd?{query}"),
             }],
