@@ -1,4 +1,5 @@
-//! Collects the front end into `$OUT_DIR/assets.rs`: the player page, its files and, where npm fetched it, hls.js.
+//! Collects the front end into `$OUT_DIR/assets.rs`: the player page, its files and, where npm fetched them, hls.js
+//! and dash.js.
 //!
 //! The build works without npm; the page then says what is missing.
 
@@ -6,15 +7,16 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-const OWN: [(&str, &str); 4] = [
+const OWN: [(&str, &str); 5] = [
     ("player.js", "text/javascript; charset=utf-8"),
     ("engine.js", "text/javascript; charset=utf-8"),
+    ("dash_engine.js", "text/javascript; charset=utf-8"),
     ("recovery.js", "text/javascript; charset=utf-8"),
     ("player.css", "text/css; charset=utf-8"),
 ];
 
 /// The name it is served under, where npm puts it, its type.
-const FETCHED: [(&str, &str, &str); 2] = [
+const FETCHED: [(&str, &str, &str); 5] = [
     (
         "hls.min.js",
         "node_modules/hls.js/dist/hls.min.js",
@@ -25,12 +27,28 @@ const FETCHED: [(&str, &str, &str); 2] = [
         "node_modules/hls.js/LICENSE",
         "text/plain; charset=utf-8",
     ),
+    (
+        "dash.min.js",
+        "node_modules/dashjs/dist/modern/umd/dash.mediaplayer.min.js",
+        "text/javascript; charset=utf-8",
+    ),
+    (
+        "dash.LICENSE.txt",
+        "node_modules/dashjs/LICENSE.md",
+        "text/plain; charset=utf-8",
+    ),
+    // Of what dash.js has inside; its first line points to this name.
+    (
+        "dash.mediaplayer.min.js.LICENSE.txt",
+        "node_modules/dashjs/dist/modern/umd/dash.mediaplayer.min.js.LICENSE.txt",
+        "text/plain; charset=utf-8",
+    ),
 ];
 
 fn main() -> io::Result<()> {
     let web = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap_or_default()).join("web");
     let out = PathBuf::from(env::var("OUT_DIR").unwrap_or_default());
-    // The folder, not the files: hls.js may appear in it later.
+    // The folder, not the files: what npm fetches may appear in it later.
     println!("cargo::rerun-if-changed={}", web.display());
     let files = present(&web);
     let version = version(&web, &files)?;

@@ -52,6 +52,15 @@ mod tests {
     }
 
     #[test]
+    fn what_npm_fetched_comes_with_its_licence() {
+        for name in ["hls", "dash"] {
+            let library = asset(&format!("{name}.min.js"));
+            let licence = asset(&format!("{name}.LICENSE.txt"));
+            assert_eq!(library.is_some(), licence.is_some(), "{name}");
+        }
+    }
+
+    #[test]
     fn an_old_version_or_an_unknown_file_is_absent() {
         assert!(asset("player.js").is_some());
         assert!(asset("0000000000000000/player.js").is_none());

@@ -1,4 +1,4 @@
-// Two ways to play one HLS stream, behind one face: hls.js on MediaSource, and the browser's own HLS.
+// Two ways to play one HLS stream, behind one face: hls.js on MediaSource, and the browser's own HLS. `dash_engine.js` has a third.
 // An engine reports through `on`: `fault(error)`, `progress(segment)` (the playlist grew; seconds), `restart()` (positions begin anew), `ended()`.
 import { backoff, remedy } from "./recovery.js";
 
@@ -75,6 +75,11 @@ export class HlsEngine {
     this.faults = {};
   }
 
+  /** Nothing has moved yet. */
+  begin() {
+    this.video.play().catch(() => {});
+  }
+
   /** Nothing moves, though the playlist has grown for `growing` seconds; or loading died without a word. */
   stuck(_, growing) {
     if (this.retry) return;
@@ -143,6 +148,10 @@ export class NativeEngine {
 
   healthy() {
     this.attempt = 0;
+  }
+
+  begin() {
+    this.video.play().catch(() => {});
   }
 
   // A frozen playlist looks the same as a dead player from here, and the browser does come back by itself.

@@ -1,17 +1,28 @@
 // The page at `/{name}/`: picks an engine, watches that the picture moves, and says what it sees.
-// `?ll=0` asks for classic HLS, `?player=native` for the browser's own player. `weir()` returns the figures for scripts.
+// `?ll=0` asks for no low latency, `?player=native` for the browser's own player, `?player=dash` for DASH.
+// `weir()` returns the figures for scripts.
+import { DashEngine } from "./dash_engine.js";
 import { HlsEngine, NativeEngine } from "./engine.js";
-import { Growth, streamName, streamUrl, tooFarBehind } from "./recovery.js";
+import { Growth, mpdIsLive, pageUrl, streamName, streamUrl, tooFarBehind } from "./recovery.js";
 
 const TICK_MS = 250;
 const NUDGE_S = 0.03;
 const KEPT_ERRORS = 50;
+// The links to other players, by id.
+const CHOICES = {
+  ll: {},
+  classic: { ll: 0 },
+  native: { player: "native" },
+  dash: { player: "dash" },
+  "dash-classic": { player: "dash", ll: 0 },
+};
+const UNDECODABLE = ["manifestIncompatibleCodecsError", "dash32"];
 
 const query = new URLSearchParams(location.search);
 const lowLatency = query.get("ll") !== "0";
 const element = (id) => document.getElementById(id);
 const video = element("video");
-const url = streamUrl(location.pathname, location.search);
+const playlist = streamUrl(location.pathname, location.search);
 
 const seen = {
   since: performance.now(),
@@ -31,15 +42,19 @@ const seen = {
   fatalCount: 0,
 };
 
-const engine = start();
+const engine = await start();
 
-function start() {
+async function start() {
   const on = { fault, progress, restart, ended };
+  if (query.get("player") === "dash") {
+    if (await DashEngine.supported()) return new DashEngine(video, streamUrl(location.pathname, location.search, "index.mpd"), lowLatency, on);
+    notice("This browser has no Media Source Extensions, or this server was built without dash.js, so HLS is used. To add it: `make setup`, then build again.");
+  }
   const native = NativeEngine.supported(video);
-  if (query.get("player") !== "native" && HlsEngine.supported()) return new HlsEngine(video, url, lowLatency, on);
+  if (query.get("player") !== "native" && HlsEngine.supported()) return new HlsEngine(video, playlist, lowLatency, on);
   if (native) {
     if (!globalThis.Hls) notice("This server was built without hls.js, so the browser's own HLS is used. To add it: `make setup`, then build again.");
-    return new NativeEngine(video, url, on);
+    return new NativeEngine(video, playlist, on);
   }
   notice(globalThis.Hls
     ? "This browser has neither Media Source Extensions nor HLS of its own. Open the playlist below in another player."
@@ -56,7 +71,7 @@ function fault(error) {
   }
   seen.errors.push({ at: Date.now(), ...error });
   if (seen.errors.length > KEPT_ERRORS) seen.errors.shift();
-  if (error.details === "manifestIncompatibleCodecsError") notice("This browser cannot decode the stream's codecs.");
+  if (UNDECODABLE.includes(error.details)) notice("This browser cannot decode the stream's codecs.");
 }
 
 function progress(segment) {
@@ -83,10 +98,11 @@ function ended() {
 
 async function isLive() {
   try {
-    const index = await (await fetch(url, { cache: "no-store" })).text();
-    const media = index.split("\n").find((line) => line && !line.startsWith("#"));
-    const playlist = await (await fetch(new URL(media, new URL(url, location)), { cache: "no-store" })).text();
-    return playlist.startsWith("#EXTM3U") && !playlist.includes("#EXT-X-ENDLIST");
+    const index = await (await fetch(engine.url, { cache: "no-store" })).text();
+    if (engine instanceof DashEngine) return mpdIsLive(index);
+    const line = index.split("\n").find((line) => line && !line.startsWith("#"));
+    const media = await (await fetch(new URL(line, new URL(engine.url, location)), { cache: "no-store" })).text();
+    return media.startsWith("#EXTM3U") && !media.includes("#EXT-X-ENDLIST");
   } catch {
     return false;
   }
@@ -112,11 +128,11 @@ element("live").addEventListener("click", () => {
 
 function tick() {
   const now = performance.now();
-  // hls.js nudges a starved player on by a hair: that is no motion.
+  // Players nudge a starved element on by a hair: that is no motion.
   if (Math.abs(video.currentTime - seen.position) > NUDGE_S && video.readyState >= 2) moved(now);
   const still = (now - seen.moved) / 1000;
-  if (!video.paused && !seen.ended && still > 1) engine?.stuck(still, seen.growth.seconds);
-  if (still > 1 && document.visibilityState === "visible" && video.paused && !seen.started) video.play().catch(() => {});
+  if (!paused() && !seen.ended && still > 1) engine?.stuck(still, seen.growth.seconds);
+  if (still > 1 && document.visibilityState === "visible" && video.paused && !seen.started) engine?.begin();
   show(state(still), engine?.figures() ?? {});
 }
 
@@ -132,10 +148,15 @@ function moved(now) {
   if (seen.following && segment && tooFarBehind(latency, target, segment)) engine.toLive();
 }
 
+/** By the viewer: some engines pause while they start. */
+function paused() {
+  return video.paused && !engine?.starting;
+}
+
 function state(still) {
   if (seen.ended && video.ended) return "ended";
   if (seen.started && still < 1.5) return "live";
-  if (seen.started && video.paused) return "paused";
+  if (seen.started && paused()) return "paused";
   return seen.faulty ? "reconnecting" : "waiting";
 }
 
@@ -158,7 +179,8 @@ function show(now, { latency, target, segment }) {
   }
   element("veil").hidden = !VEIL[now];
   if (VEIL[now]) write("veil", VEIL[now]());
-  element("live").hidden = !(seen.started && segment && tooFarBehind(latency, target, segment));
+  // Behind the veil there may be nothing newer.
+  element("live").hidden = Boolean(VEIL[now]) || !(seen.started && segment && tooFarBehind(latency, target, segment));
   const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality();
   write("latency", seen.started ? seconds(latency) : "–");
   write("buffer", seen.started ? seconds(ahead()) : "–");
@@ -176,14 +198,21 @@ function ahead() {
   return 0;
 }
 
+function current() {
+  if (engine instanceof NativeEngine) return "native";
+  if (engine instanceof DashEngine) return lowLatency ? "dash" : "dash-classic";
+  return lowLatency ? "ll" : "classic";
+}
+
 function label() {
   const name = streamName(location.pathname);
   document.title = `${name} – Weir`;
   element("name").textContent = name;
   element("player").textContent = engine?.kind ?? "none";
-  element("playlist").href = url;
-  const current = engine instanceof NativeEngine ? "native" : lowLatency ? "ll" : "classic";
-  element(current).setAttribute("aria-current", "page");
+  element("playlist").href = engine?.url ?? playlist;
+  if (engine instanceof DashEngine) element("playlist").textContent = "MPD";
+  for (const [id, choice] of Object.entries(CHOICES)) element(id).href = pageUrl(location.search, choice);
+  element(current()).setAttribute("aria-current", "page");
 }
 
 /** For tests and for the curious: everything the page knows, as plain data. */

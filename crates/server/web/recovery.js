@@ -1,12 +1,21 @@
 // What the player does about faults, as plain values: no DOM, no clock, no network.
 
 /** The stream's address for a page at `/{name}/`; names may contain slashes. What is not for the page goes along. */
-export function streamUrl(pathname, search = "") {
+export function streamUrl(pathname, search = "", index = "index.m3u8") {
   const base = pathname.endsWith("/") ? pathname : `${pathname}/`;
   const query = new URLSearchParams(search);
   query.delete("player");
   if (query.get("ll") !== "0") query.delete("ll");
-  return `${base}index.m3u8${query.size > 0 ? `?${query}` : ""}`;
+  return `${base}${index}${query.size > 0 ? `?${query}` : ""}`;
+}
+
+/** The page's own address with another player. What is not for the page stays. */
+export function pageUrl(search, choice) {
+  const query = new URLSearchParams(search);
+  query.delete("player");
+  query.delete("ll");
+  for (const [key, value] of Object.entries(choice)) query.set(key, value);
+  return `?${query}`;
 }
 
 /** The stream's name as an operator wrote it. */
@@ -33,6 +42,29 @@ export function remedy({ type, details }, seen) {
   if (type === "networkError") return seen % 4 === 3 ? "reload" : "resume";
   if (type === "mediaError") return seen < 2 ? "recover" : "rebuild";
   return "rebuild";
+}
+
+/** Whether an error of dash.js ends playback: all do but those of clocks, xlink and captions, which it can do without. */
+export function dashFatal(code) {
+  return ![16, 29, 33].includes(code);
+}
+
+/**
+ * What to do about a dash.js that heard nothing for `silence` seconds, or whose picture stands still though media has
+ * come in for `growing` seconds. `target` is the delay that it keeps, `segment` the longest segment.
+ */
+export function dashRemedy({ silence, growing, target, segment }) {
+  if (silence > Math.max(15, 3 * segment)) return "attach";
+  // After a hole it rightly waits until the first new media is that old.
+  const late = growing - target;
+  if (late > 10) return "attach";
+  return late > 4 ? "seek" : "wait";
+}
+
+/** Whether an MPD is of a programme that goes on. */
+export function mpdIsLive(text) {
+  const head = text.match(/<MPD[^>]*>/)?.[0] ?? "";
+  return head.includes('type="dynamic"') && !head.includes("mediaPresentationDuration=");
 }
 
 /** How far behind the live edge is too far to make up by playing faster. */
