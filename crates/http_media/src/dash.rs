@@ -206,7 +206,7 @@ fn find(
     let begun = lane.last.max(closed);
     match begun {
         Some(begun) if number <= begun => Ok(Found::Never),
-        Some(begun) if number - begun > AHEAD => Err(Refusal::TooFarAhead),
+        Some(begun) if number - begun > AHEAD => Err(Refusal::NotYet),
         _ => Ok(Found::Soon),
     }
 }

@@ -16,6 +16,9 @@ pub enum Refusal {
     /// Nothing of this name is, or is hinted to be.
     #[error("no such resource")]
     NotFound,
+    /// A segment that nobody was promised yet.
+    #[error("no such segment yet")]
+    NotYet,
     /// `_HLS_part` without `_HLS_msn`, or a number that is none.
     #[error("malformed delivery directive")]
     Directive,
@@ -41,7 +44,9 @@ impl Refusal {
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::UnknownStream | Self::NotLive | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::UnknownStream | Self::NotLive | Self::NotFound | Self::NotYet => {
+                StatusCode::NOT_FOUND
+            }
             Self::Directive | Self::TooFarAhead => StatusCode::BAD_REQUEST,
             Self::Stalled | Self::Crowded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,

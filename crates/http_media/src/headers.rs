@@ -33,7 +33,9 @@ pub(crate) fn playlist_age(target: Duration, blocking: bool, frozen: bool) -> He
 /// What is not there may be kept for a while; what is not there *yet* may not.
 pub(crate) fn refusal_age(target: Duration, refusal: Refusal) -> HeaderValue {
     match refusal.status() {
-        StatusCode::NOT_FOUND if refusal != Refusal::NotLive => max_age(target),
+        StatusCode::NOT_FOUND if !matches!(refusal, Refusal::NotLive | Refusal::NotYet) => {
+            max_age(target)
+        }
         _ => HeaderValue::from_static("no-store"),
     }
 }

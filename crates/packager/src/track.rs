@@ -1,5 +1,7 @@
 //! One track: samples become parts, parts become segments, segments enter and leave the list.
 
+mod told;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -10,11 +12,10 @@ use media::{Frame, Span, Timestamp, Track, TrackKind};
 use crate::cadence::Cadence;
 use crate::config::{Chunk, Config};
 use crate::cut::{Cut, Kind};
-use crate::dash::Representation;
 use crate::fill;
 use crate::media::Media;
 use crate::part::{OpenPart, Sample};
-use crate::release::{Release, What};
+use crate::release::What;
 use crate::segment::{Init, PartName, Segment};
 
 /// Frames that wait for the first cut: more than any interleaving of sound and pictures.
@@ -569,20 +570,6 @@ impl TrackPackager {
         }
     }
 
-    /// What readers of growing segments are told next, oldest first.
-    pub(crate) fn next_release(&mut self) -> Option<Release> {
-        let what = self.releases.pop_front()?;
-        let media = Arc::clone(&self.id);
-        Some(Release { media, what })
-    }
-
-    /// All that is left to be told of a track that is no more.
-    pub(crate) fn finish(mut self) -> impl Iterator<Item = Release> {
-        self.end_segment();
-        self.releases.push_back(What::Gone);
-        std::iter::from_fn(move || self.next_release())
-    }
-
     /// What was hinted at comes no more: who asked for it is told so, and does not ask again.
     pub(crate) fn withdraw_hint(&mut self) {
         self.next_part.index += 1;
@@ -693,32 +680,6 @@ impl TrackPackager {
         self.listed.iter().filter(|s| s.complete).count()
     }
 
-    /// Number and start of the first listed segment.
-    pub(crate) fn first(&self) -> Option<(u64, Timestamp)> {
-        self.listed.first().map(|s| (s.number, s.start))
-    }
-
-    /// What DASH clients are told of it.
-    pub(crate) fn representation(&self) -> Representation {
-        let complete = self.listed.iter().filter(|s| s.complete);
-        let peak = complete.map(|s| s.bitrate()).max().unwrap_or(1);
-        let nominal = Span::from_ticks(self.cadence.nominal(), self.timescale);
-        let chunk = match (self.chunk, self.track.kind) {
-            (Chunk::Part, _) => self.part_target.unwrap_or(self.part_wish),
-            (Chunk::Frame, TrackKind::Video) => nominal,
-            (Chunk::Frame, _) => SOUND_CHUNK + nominal,
-        };
-        Representation {
-            id: Arc::clone(&self.id),
-            track: self.track.clone(),
-            init: Arc::clone(&self.init),
-            timescale: self.timescale,
-            chunk,
-            frame_rate: self.cadence.fraction(&self.track),
-            bandwidth: two_digits(peak),
-        }
-    }
-
     pub(crate) fn discontinuity(&self) -> u64 {
         let unlisted = self.open.iter().filter(|s| s.parts.is_empty());
         let begun = self.listed.iter().map(|s| &**s).chain(unlisted);
@@ -737,38 +698,6 @@ impl TrackPackager {
         self.reached = None;
         std::mem::take(&mut self.early)
     }
-
-    /// The state for readers; the old one where nothing changed.
-    pub(crate) fn publish(&mut self, face: Face) -> Arc<Media> {
-        match &self.published {
-            Some(media) if !self.changed && self.face == Some(face) => return Arc::clone(media),
-            _ => {}
-        }
-        let media = Arc::new(Media {
-            id: self.id.to_string(),
-            rendition: self.rendition.clone(),
-            track: self.track.clone(),
-            captions: self.captions,
-            segments: self.listed.clone(),
-            retained: self.retained.iter().map(|(_, s)| Arc::clone(s)).collect(),
-            discontinuity_sequence: self.discontinuity_sequence,
-            target_duration: face.target_duration,
-            part_target: self.part_target.unwrap_or(self.part_wish),
-            next_part: self.next_part,
-            frame_rate: self.cadence.frame_rate(&self.track),
-            hold: face.hold,
-            ended: face.ended,
-            independent_segments: face.independent_segments,
-        });
-        self.published = Some(Arc::clone(&media));
-        (self.face, self.changed) = (Some(face), false);
-        media
-    }
-
-    /// What readers saw last.
-    pub(crate) fn published(&self) -> Option<Arc<Media>> {
-        self.published.clone()
-    }
 }
 
 fn silence(track: &Track, at: Timestamp, payload: Bytes) -> Frame {
@@ -781,15 +710,6 @@ fn silence(track: &Track, at: Timestamp, payload: Bytes) -> Frame {
         leading: false,
         payload,
     }
-}
-
-/// Rounded up, so that it does not change with each segment.
-const fn two_digits(n: u64) -> u64 {
-    let mut unit = 1;
-    while n / unit >= 100 {
-        unit *= 10;
-    }
-    n.div_ceil(unit) * unit
 }
 
 /// 1.075 times the wish, which holds 200 ms of frames at common rates and ten AAC frames. Where

@@ -97,7 +97,7 @@ pub fn chunk_header(
 fn ntp(utc: Timestamp) -> u64 {
     let nanos = u64::try_from(utc.as_nanos()).unwrap_or(0);
     let (seconds, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
-    (seconds + NTP_EPOCH) << 32 | (rest << 32) / 1_000_000_000
+    ((seconds + NTP_EPOCH) << 32) | ((rest << 32) / 1_000_000_000)
 }
 
 fn open(out: &mut BytesMut, size: usize, kind: &[u8; 4]) {
@@ -134,7 +134,7 @@ mod tests {
         let prft = Prft::read_from(&mut rest).unwrap();
         assert_eq!(styp.major_brand, b"msdh".into());
         let fraction = u64::from(u32::MAX) / 4 + 1;
-        let ntp = (1_700_000_000 + NTP_EPOCH) << 32 | fraction;
+        let ntp = ((1_700_000_000 + NTP_EPOCH) << 32) | fraction;
         assert_eq!(prft.reference_track_id, 1);
         assert_eq!(prft.ntp_timestamp, ntp);
         assert_eq!(prft.media_time, 90_003_000);

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod blocking;
+mod growing;
 mod pull;
 mod source;
 mod statics;

@@ -1,5 +1,6 @@
 //! A packager fed with synthetic media, and requests to what it made.
 
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use http_media::{Limits, Output, Outputs};
 use media::codec::{AacConfig, H264Config};
 use media::{CodecConfig, Frame, Span, Timestamp, Track, TrackId};
 use packager::{Config, Packager, RenditionId};
+use tokio::time::Instant;
 
 const AVCC: &[u8] = &[
     0x01, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0x00, 0x19, 0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xbf,
@@ -19,6 +21,16 @@ const AVCC: &[u8] = &[
 ];
 const EPOCH: Timestamp = Timestamp::from_millis(1_795_228_844_312);
 
+thread_local! {
+    /// UTC when the last frame came, and when that was.
+    static CAME: Cell<Option<(Timestamp, Instant)>> = const { Cell::new(None) };
+}
+
+fn clock() -> Timestamp {
+    let came = CAME.get();
+    came.map_or(EPOCH, |(utc, at)| utc + Span::from(at.elapsed()))
+}
+
 pub(crate) struct Live {
     pub(crate) outputs: Outputs,
     pub(crate) output: Arc<Output>,
@@ -26,6 +38,20 @@ pub(crate) struct Live {
     rendition: RenditionId,
     frames: i64,
     sound: i64,
+}
+
+pub(crate) fn aac() -> CodecConfig {
+    CodecConfig::Aac(AacConfig::parse(Bytes::from_static(&[0x11, 0x90])).unwrap())
+}
+
+/// Mono instead.
+pub(crate) fn other_aac() -> CodecConfig {
+    CodecConfig::Aac(AacConfig::parse(Bytes::from_static(&[0x11, 0x88])).unwrap())
+}
+
+fn tracks(sound: CodecConfig) -> [Track; 2] {
+    let h264 = CodecConfig::H264(H264Config::parse(AVCC.into()).unwrap());
+    [Track::new(TrackId(0), h264), Track::new(TrackId(1), sound)]
 }
 
 pub(crate) struct Answer {
@@ -52,11 +78,8 @@ impl Live {
     pub(crate) fn with(output: Output) -> Self {
         let mut packager = Packager::new(Config::default(), None, EPOCH);
         let rendition = packager.add_rendition("source");
-        let h264 = CodecConfig::H264(H264Config::parse(AVCC.into()).unwrap());
-        let aac = CodecConfig::Aac(AacConfig::parse(Bytes::from_static(&[0x11, 0x90])).unwrap());
-        let tracks = [Track::new(TrackId(0), h264), Track::new(TrackId(1), aac)];
-        packager.group(rendition, &tracks, EPOCH).unwrap();
-        let outputs = Outputs::new(Limits::default(), || EPOCH);
+        packager.group(rendition, &tracks(aac()), EPOCH).unwrap();
+        let outputs = Outputs::new(Limits::default(), clock);
         let output = Arc::new(output);
         outputs.insert("a/news", Arc::clone(&output));
         Self {
@@ -98,7 +121,27 @@ impl Live {
             leading: false,
             payload,
         };
+        CAME.set(Some((at, Instant::now())));
         self.packager.frame(self.rendition, frame, at);
+        self.output.release(&mut self.packager);
+        self.output.publish(Arc::clone(self.packager.snapshot()));
+    }
+
+    /// Other sound from now on.
+    pub(crate) fn change_sound(&mut self, config: CodecConfig) {
+        let at = EPOCH + Span::from_nanos(self.frames * 1_000_000_000 / 30);
+        let tracks = tracks(config);
+        self.packager.group(self.rendition, &tracks, at).unwrap();
+    }
+
+    /// So many pictures do not come.
+    pub(crate) fn skip(&mut self, frames: i64) {
+        self.frames += frames;
+        self.sound = self.frames * 1_600 / 1_024 + 1;
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.packager.end();
         self.output.release(&mut self.packager);
         self.output.publish(Arc::clone(self.packager.snapshot()));
     }
@@ -127,18 +170,25 @@ pub(crate) async fn ask(
     for (name, value) in headers {
         map.insert(*name, value.parse().unwrap());
     }
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let response: Response = outputs
-        .handle(&method, path, query, &map, peer)
-        .await
-        .expect("it is a media path");
-    let (head, body) = response.into_parts();
+    let (head, body) = open(outputs, method, target, map).await.into_parts();
     Answer {
         status: head.status.as_u16(),
         headers: head.headers,
         body: body.collect().await.unwrap().to_bytes(),
     }
+}
+
+/// The answer as soon as it begins.
+pub(crate) async fn open(
+    outputs: &Outputs,
+    method: Method,
+    target: &str,
+    headers: HeaderMap,
+) -> Response {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let answer = outputs.handle(&method, path, query, &headers, peer).await;
+    answer.expect("it is a media path")
 }
 
 pub(crate) async fn get(outputs: &Outputs, target: &str) -> Answer {

@@ -132,7 +132,7 @@ impl Dash {
 
     fn delay(&self, low_latency: bool, d: Span) -> Span {
         let latency = self.latency.filter(|_| low_latency);
-        latency.unwrap_or(d.times(CLASSIC))
+        latency.unwrap_or_else(|| d.times(CLASSIC))
     }
 
     /// How far back a client may look. It grows with a hole, so that nobody is thrown out of what

@@ -78,10 +78,7 @@ impl Dash {
             UTCTiming: vec![clock.clone()],
             ..Default::default()
         };
-        format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n",
-            mpd.to_string()
-        )
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", mpd)
     }
 }
 
@@ -161,7 +158,7 @@ impl Writer<'_> {
             startWithSAP: Some(1),
             maxWidth: widest,
             maxHeight: highest,
-            maxFrameRate: fastest.map(|r| fraction(r)),
+            maxFrameRate: fastest.map(fraction),
             supplemental_property: property.into_iter().collect(),
             ProducerReferenceTime: produced.into_iter().collect(),
             Role: vec![role(track.role)],
@@ -181,7 +178,7 @@ impl Writer<'_> {
             prtType: Some("encoder".to_owned()),
             inband: Some(true),
             wallClockTime: Some(date(self.period.start)),
-            presentationTime: u64::try_from(start).ok(),
+            presentationTime: Some(offset(start)),
             UTCTiming: Some(self.clock.clone()),
         }
     }
@@ -189,10 +186,15 @@ impl Writer<'_> {
     fn representation(&self, r: &Representation, place: usize) -> xml::Representation {
         let (video, audio) = (r.track.config.video(), r.track.config.audio());
         let size = video.filter(|v| v.width > 0);
-        let dense = |latency: &Span| video.is_some() && self.period.d <= *latency;
+        // Each chunk of sound, each segment of pictures.
+        let (kind, distance) = match video {
+            Some(_) => ("2", self.period.d),
+            None => ("1", r.chunk),
+        };
+        let dense = |latency: &Span| distance <= *latency;
         let resync = self.latency.filter(dense).map(|_| xml::Resync {
-            rtype: Some("2".to_owned()),
-            dT: u64::try_from(r.ticks(self.period.d)).ok(),
+            rtype: Some(kind.to_owned()),
+            dT: u64::try_from(r.ticks(distance)).ok(),
             marker: Some(true),
             ..Default::default()
         });
@@ -227,8 +229,7 @@ impl Writer<'_> {
             duration: Some(ticks(r.ticks(self.period.d))),
             startNumber: Some(self.period.number),
             endNumber: self.end.map(|next| next.saturating_sub(1)),
-            // ffmpeg takes an epoch of 1970 for none where there is no offset, and counts wrong.
-            presentationTimeOffset: u64::try_from(start.max(1)).ok(),
+            presentationTimeOffset: Some(offset(start)),
             availabilityTimeOffset: self.latency.map(|_| early),
             availabilityTimeComplete: self.latency.map(|_| false),
             initialization: Some(format!("{id}_init_{hash}.mp4?i={hash}")),
@@ -236,6 +237,11 @@ impl Writer<'_> {
             ..Default::default()
         }
     }
+}
+
+/// ffmpeg takes an epoch of 1970 for none where there is no offset, and counts wrong.
+fn offset(start: i64) -> u64 {
+    u64::try_from(start.max(1)).unwrap_or(1)
 }
 
 /// Whether players may change between two as they see fit.
