@@ -1,4 +1,4 @@
-//! What the tests of Weir stand on: a linter for low-latency HLS, players in a real browser,
+//! What the tests of Weir stand on: linters for low-latency HLS and DASH, players in a real browser,
 //! scenarios that push a running server about, and what fuzzing needs.
 //!
 //! Development only: nothing under `[dependencies]` of another crate may be this.

@@ -21,11 +21,19 @@ pub struct Answer {
     pub first: Timestamp,
     /// When the last was.
     pub last: Timestamp,
+    /// When bytes of the body came, and how many had come by then: as sent, compressed or not.
+    pub reads: Vec<(Timestamp, usize)>,
     /// Why there is no answer.
     pub error: Option<String>,
 }
 
 impl Answer {
+    /// When the first `count` bytes of the body were there.
+    pub(crate) fn arrived(&self, count: usize) -> Timestamp {
+        let read = self.reads.iter().find(|(_, so_far)| *so_far >= count);
+        read.map_or(self.last, |(at, _)| *at)
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -54,7 +62,7 @@ impl Answer {
         }
     }
 
-    fn max_age(&self) -> Option<i64> {
+    pub(crate) fn max_age(&self) -> Option<i64> {
         let control = self.header("cache-control")?;
         let age = control
             .split(',')

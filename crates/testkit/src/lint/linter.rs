@@ -343,7 +343,10 @@ impl Linter {
             .renditions
             .iter()
             .map(|(uri, r)| (uri.clone(), Figures::of(r)));
-        Report::new(self.ledger, figures.collect())
+        Report {
+            figures: figures.collect(),
+            ..Report::new(Rule::HLS, self.ledger)
+        }
     }
 }
 

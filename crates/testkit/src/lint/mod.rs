@@ -1,4 +1,4 @@
-//! A linter for live low-latency HLS.
+//! A linter for live low-latency HLS; [`dash`] is the one for DASH.
 //!
 //! [`Linter`] is pure: playlists, bodies and refusals go in with the times at which they came, and
 //! what breaks a [`Rule`] comes out as a [`Report`]. `poll` fetches for it. Where the stream goes
@@ -7,6 +7,7 @@
 mod answers;
 mod attributes;
 mod bodies;
+pub mod dash;
 mod group;
 mod history;
 mod ledger;
@@ -23,7 +24,7 @@ pub use ledger::Finding;
 pub use linter::{Limits, Linter};
 pub use playlist::Playlist;
 pub use rendition::{Wanted, What};
-pub use report::{Figures, Quantiles, Report};
+pub use report::{Chunks, Figures, Quantiles, Report};
 pub use rule::Rule;
 pub use state::{State, UnknownState};
 

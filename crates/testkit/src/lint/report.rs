@@ -13,6 +13,8 @@ use super::rendition::Rendition;
 /// What a run found.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
+    /// The rules of the protocol.
+    pub rules: &'static [Rule],
     /// Rules that were broken, in the order in which it showed.
     pub violations: Vec<Finding>,
     /// How often the state of the stream excused a rule.
@@ -25,6 +27,8 @@ pub struct Report {
     pub longest_stall: Span,
     /// Figures of each media playlist.
     pub figures: BTreeMap<String, Figures>,
+    /// Figures of each DASH Representation.
+    pub chunks: BTreeMap<String, Chunks>,
     /// What the concurrent readers measured; null without them.
     pub readers: Value,
 }
@@ -47,6 +51,49 @@ impl Figures {
             gap_ms: Quantiles::of(&r.gaps),
             burst_ms: Quantiles::of(&r.bursts),
         }
+    }
+}
+
+/// What one DASH Representation did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Chunks {
+    /// Numbers that had media.
+    pub segments: usize,
+    /// Numbers that had none.
+    pub fillers: usize,
+    /// Chunks that were waited for.
+    pub chunks: usize,
+    /// Milliseconds between two of them.
+    pub gap_ms: Quantiles,
+    /// Milliseconds from the end of a chunk's media to its last byte here.
+    pub behind_ms: Quantiles,
+}
+
+impl Chunks {
+    fn json(self) -> Value {
+        json!({
+            "segments": self.segments, "fillers": self.fillers, "chunks": self.chunks,
+            "gap_ms": self.gap_ms.json(), "behind_ms": self.behind_ms.json(),
+        })
+    }
+}
+
+impl fmt::Display for Chunks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (gap, behind) = (self.gap_ms, self.behind_ms);
+        write!(
+            f,
+            "{} segments, {} without media, {} chunks waited for; ms between them p50 {} p99 {} max {}; ms behind their media p50 {} p99 {} max {}",
+            self.segments,
+            self.fillers,
+            self.chunks,
+            gap.p50,
+            gap.p99,
+            gap.max,
+            behind.p50,
+            behind.p99,
+            behind.max
+        )
     }
 }
 
@@ -86,15 +133,16 @@ impl Quantiles {
 }
 
 impl Report {
-    pub(super) fn new(ledger: Ledger, figures: BTreeMap<String, Figures>) -> Self {
+    /// What was found of `rules`; figures are the caller's to add.
+    pub(super) fn new(rules: &'static [Rule], ledger: Ledger) -> Self {
         Self {
+            rules,
             violations: ledger.violations,
             excused: ledger.excused,
             checked: ledger.checked,
             stalled: ledger.stalled,
             longest_stall: ledger.longest_stall,
-            figures,
-            readers: Value::Null,
+            ..Self::default()
         }
     }
 
@@ -116,6 +164,7 @@ impl Report {
         let figures: BTreeMap<_, _> = self.figures.iter().map(|(uri, f)| {
             (uri, json!({"parts": f.parts, "gap_ms": f.gap_ms.json(), "burst_ms": f.burst_ms.json()}))
         }).collect();
+        let chunks: BTreeMap<_, _> = self.chunks.iter().map(|(id, c)| (id, c.json())).collect();
         json!({
             "violations": violations,
             "checked": counts(&self.checked),
@@ -123,6 +172,7 @@ impl Report {
             "stalled": counts(&self.stalled),
             "longest_stall_ms": self.longest_stall.as_millis(),
             "playlists": figures,
+            "representations": chunks,
             "readers": self.readers,
         })
     }
@@ -145,7 +195,7 @@ impl fmt::Display for Report {
             "\n{:<14}{:>9}{:>9}{:>8}  rule",
             "", "checked", "excused", "broken"
         )?;
-        for rule in Rule::ALL {
+        for rule in self.rules.iter().chain(Rule::BOTH) {
             let count = |of: &BTreeMap<Rule, u64>| of.get(rule).copied().unwrap_or(0);
             let (checked, excused) = (count(&self.checked), count(&self.excused));
             let broken = self.broken(*rule);
@@ -162,6 +212,9 @@ impl fmt::Display for Report {
                 "{uri}: {} parts; ms between them p50 {} p99 {} max {}; ms from first to last byte p50 {} p99 {} max {}",
                 figures.parts, gap.p50, gap.p99, gap.max, burst.p50, burst.p99, burst.max
             )?;
+        }
+        for (id, chunks) in &self.chunks {
+            writeln!(f, "{id}: {chunks}")?;
         }
         if !self.readers.is_null() {
             writeln!(f, "readers: {}", self.readers)?;

@@ -45,7 +45,12 @@ impl State {
             Rule::H10 | Rule::H13 | Rule::H18 | Rule::H30 => Self::HOLD,
             Rule::H22 => Self::FORCED_CUT,
             // A server that is not there answers nothing.
-            Rule::Serve => Self::RESTART,
+            Rule::Serve | Rule::Mpd | Rule::D3 | Rule::D12 | Rule::Same => Self::RESTART,
+            // What a process had is gone with it, and the next one may know other renditions.
+            Rule::D10 | Rule::Stable | Rule::Expiry | Rule::Filler => Self::RESTART,
+            Rule::Join | Rule::Media | Rule::Window => Self::HOLD.and(Self::RESTART),
+            Rule::Pace => Self::HOLD.and(Self::SWITCH).and(Self::RESTART),
+            Rule::D5 | Rule::D7 | Rule::D9 | Rule::Sap => Self::FORCED_CUT,
             _ => Self::NORMAL,
         }
     }
@@ -134,14 +139,26 @@ mod tests {
 
     #[test]
     fn only_what_the_design_names_bends() {
-        let bent = |state: State| {
+        let bent = |rules: &[Rule], state: State| {
             let meets = |r: &&Rule| State::bends(**r).meets(state);
-            Rule::ALL.iter().filter(meets).copied().collect::<Vec<_>>()
+            rules.iter().filter(meets).copied().collect::<Vec<_>>()
         };
-        use Rule::{H6, H8, H9, H10, H12, H13, H18, H22, H27, H30, Serve};
-        assert_eq!(bent(State::HOLD), [H6, H9, H10, H13, H18, H30]);
-        assert_eq!(bent(State::SWITCH), [H6]);
-        assert_eq!(bent(State::RESTART), [H8, H9, H12, H27, Serve]);
-        assert_eq!(bent(State::FORCED_CUT), [H22]);
+        use Rule::{D3, D5, D7, D9, D10, D12, Expiry, Filler, Join, Media, Mpd, Pace, Same};
+        use Rule::{H6, H8, H9, H10, H12, H13, H18, H22, H27, H30, Sap, Serve, Stable, Window};
+        let hls = |state| bent(Rule::HLS, state);
+        assert_eq!(hls(State::HOLD), [H6, H9, H10, H13, H18, H30]);
+        assert_eq!(hls(State::SWITCH), [H6]);
+        assert_eq!(hls(State::RESTART), [H8, H9, H12, H27, Serve]);
+        assert_eq!(hls(State::FORCED_CUT), [H22]);
+        let dash = |state| bent(Rule::DASH, state);
+        assert_eq!(dash(State::HOLD), [Join, Window, Pace, Media]);
+        assert_eq!(dash(State::SWITCH), [Pace]);
+        let without_a_server = [
+            D3, D10, D12, Mpd, Join, Stable, Window, Pace, Media, Filler, Expiry, Same,
+        ];
+        assert_eq!(dash(State::RESTART), without_a_server);
+        assert_eq!(dash(State::FORCED_CUT), [D5, D7, D9, Sap]);
+        let all = State::HOLD.and(State::SWITCH).and(State::RESTART);
+        assert_eq!(bent(Rule::BOTH, all.and(State::FORCED_CUT)), []);
     }
 }

@@ -128,11 +128,12 @@ fn answer(status: u16, body: impl Into<Bytes>, (sent, last): (i64, i64)) -> Answ
         sent: at(sent),
         first: at(last),
         last: at(last),
+        reads: Vec::new(),
         error: None,
     }
 }
 
-fn header(mut answer: Answer, name: &str, value: &str) -> Answer {
+pub(super) fn header(mut answer: Answer, name: &str, value: &str) -> Answer {
     answer.headers.retain(|(n, _)| n != name);
     answer.headers.push((name.to_owned(), value.to_owned()));
     answer
@@ -194,7 +195,7 @@ fn edit(from: &str, to: &str) -> impl FnOnce(String) -> String {
     }
 }
 
-fn video() -> Track {
+pub(super) fn video() -> Track {
     const AVCC: &str =
         "0142c01effe100196742c01eda0280bfe5c044000003000400000300f03c58ba8001000468ce0fc8";
     let digit = |i: usize| u8::from_str_radix(&AVCC[i..i + 2], 16).unwrap();
@@ -205,7 +206,7 @@ fn video() -> Track {
     )
 }
 
-fn audio() -> Track {
+pub(super) fn audio() -> Track {
     let config = AacConfig::parse(Bytes::from_static(&[0x11, 0x90])).unwrap();
     Track::new(TrackId(1), CodecConfig::Aac(config))
 }

@@ -105,13 +105,23 @@ impl Http {
                     .map_or(self.base.len(), |i| scheme + i);
                 format!("{}/{path}", &self.base[..end])
             }
-            None => format!("{}{uri}", self.base),
+            None => self.beside(uri),
         };
         match (query, url.contains('?')) {
             ("", _) => url,
             (query, true) => format!("{url}&{query}"),
             (query, false) => format!("{url}?{query}"),
         }
+    }
+
+    /// A relative path; `..` leaves the directory.
+    fn beside(&self, mut uri: &str) -> String {
+        let mut dir = self.base.trim_end_matches('/');
+        while let Some(rest) = uri.strip_prefix("../") {
+            dir = dir.rsplit_once('/').map_or(dir, |(above, _)| above);
+            uri = rest;
+        }
+        format!("{dir}/{uri}")
     }
 
     pub(crate) async fn get(&self, uri: &str, ask: Ask<'_>) -> Answer {
@@ -130,6 +140,7 @@ impl Http {
             sent,
             first: now,
             last: now,
+            reads: Vec::new(),
             error: Some(error),
         }
     }
@@ -162,11 +173,11 @@ impl Http {
             .map(|(n, v)| (n.to_string(), text(v)))
             .collect();
         let mut body = response.into_body();
-        let (mut first, mut bytes) = (None, BytesMut::new());
+        let (mut reads, mut bytes) = (Vec::new(), BytesMut::new());
         while let Some(frame) = body.frame().await {
             if let Ok(data) = frame?.into_data() {
-                first.get_or_insert_with(|| self.clock.now());
                 bytes.extend_from_slice(&data);
+                reads.push((self.clock.now(), bytes.len()));
             }
         }
         let last = self.clock.now();
@@ -178,7 +189,7 @@ impl Http {
         } else {
             bytes.freeze()
         };
-        let first = first.unwrap_or(last);
+        let first = reads.first().map_or(last, |(at, _)| *at);
         Ok(Answer {
             status: Some(status),
             headers,
@@ -186,6 +197,7 @@ impl Http {
             sent,
             first,
             last,
+            reads,
             error: None,
         })
     }
@@ -220,6 +232,7 @@ mod tests {
             http.resolve("v0.m3u8?ll=0", "x=1"),
             "http://127.0.0.1:8080/a/news/v0.m3u8?ll=0&x=1"
         );
+        assert_eq!(http.resolve("../../time", ""), "http://127.0.0.1:8080/time");
         assert_eq!(http.resolve("/time", ""), "http://127.0.0.1:8080/time");
         assert_eq!(http.resolve("http://o/p", ""), "http://o/p");
     }
