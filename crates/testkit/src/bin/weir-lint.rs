@@ -8,15 +8,21 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 use media::Span;
-use testkit::lint::{Limits, Report, State};
+use testkit::lint::{Limits, Report, State, dash};
 use testkit::poll::{self, Source, Trust};
 
-/// Lints a live LL-HLS stream.
+/// Lints a live LL-HLS or LL-DASH stream.
 #[derive(Debug, Parser)]
 #[command(name = "weir-lint")]
 struct Cli {
-    /// The multivariant playlist.
+    /// The multivariant playlist, or the MPD.
     url: String,
+    /// DASH; with `ll=0` in the URL's query without low latency.
+    #[arg(long, conflicts_with = "readers")]
+    dash: bool,
+    /// DASH: the MPD of the same stream on another server, which should have the same segments.
+    #[arg(long, requires = "dash")]
+    peer: Option<String>,
     /// How long to watch.
     #[arg(long, default_value_t = 600)]
     seconds: u64,
@@ -38,9 +44,13 @@ struct Cli {
     /// Seconds between two rounds of probes.
     #[arg(long, default_value_t = 5)]
     probe_every: u64,
-    /// Allowed between two parts beyond PART-TARGET: the encoder's pacing.
+    /// Allowed between two parts beyond PART-TARGET, or between two chunks beyond their duration: the
+    /// encoder's pacing.
     #[arg(long, default_value_t = 50)]
     slack_ms: u32,
+    /// DASH: how long after its media a chunk may come.
+    #[arg(long, default_value_t = 300)]
+    behind_ms: u32,
     /// A file with the state of the stream: normal, hold, switch, restart, forced-cut.
     #[arg(long, conflicts_with = "api")]
     state_file: Option<PathBuf>,
@@ -74,6 +84,24 @@ impl Cli {
         }
     }
 
+    fn dash(&self) -> poll::dash::Config {
+        let millis = |ms: u32| Span::from_millis(i64::from(ms));
+        poll::dash::Config {
+            peer: self.peer.clone(),
+            duration: Duration::from_secs(self.seconds),
+            h2: self.h2,
+            trust: self.trust(),
+            wait: Duration::from_secs(self.wait),
+            limits: dash::Limits {
+                slack: millis(self.slack_ms),
+                behind: millis(self.behind_ms),
+                probes: Span::from(Duration::from_secs(self.probe_every)),
+                ..dash::Limits::default()
+            },
+            ..poll::dash::Config::new(&self.url)
+        }
+    }
+
     fn trust(&self) -> Trust {
         match &self.ca {
             Some(file) => Trust::Authority(file.clone()),
@@ -94,7 +122,11 @@ impl Cli {
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
-    let report = poll::run(&cli.config(), cli.source()).await?;
+    let report = if cli.dash {
+        poll::dash::run(&cli.dash(), cli.source()).await?
+    } else {
+        poll::run(&cli.config(), cli.source()).await?
+    };
     tell(&report, &cli)?;
     Ok(if report.violations.is_empty() {
         ExitCode::SUCCESS

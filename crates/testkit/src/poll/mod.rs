@@ -1,6 +1,7 @@
-//! Fetches for the linter: one follower per media playlist, what they list, probes, and readers
+//! Fetches for the linters. For that of HLS: one follower per media playlist, what they list, probes, and readers
 //! that only measure. All of it is one future; dropping it ends the run.
 
+pub mod dash;
 mod dial;
 mod follow;
 mod http;
@@ -118,7 +119,7 @@ pub async fn run(config: &Config, source: Source) -> anyhow::Result<Report> {
         () = fetch_again(&run) => {}
         () = probes::run(&run, &playlists, config) => {}
         () = readers.run() => {}
-        () = watch_machine(&run) => {}
+        () = watch_machine(clock, |at, late| run.linter().stalled(at, late)) => {}
         () = source.run(&dial, clock, |state| run.linter().state(clock.now(), state)) => {}
     }
     drop(followers);
@@ -176,15 +177,15 @@ async fn fetch_again(run: &Run) {
 }
 
 /// A ticker that should run every two milliseconds tells when nothing ran.
-async fn watch_machine(run: &Run) {
+async fn watch_machine(clock: Clock, tell: impl Fn(Timestamp, Span)) {
     let tick = Span::from_millis(2);
     loop {
-        let due = run.now() + tick;
+        let due = clock.now() + tick;
         tokio::time::sleep(tick.to_duration()).await;
         // The timer wheel itself is a millisecond coarse.
-        let late = run.now() - due - Span::from_millis(1);
+        let late = clock.now() - due - Span::from_millis(1);
         if late > Span::ZERO {
-            run.linter().stalled(due, late);
+            tell(due, late);
         }
     }
 }
