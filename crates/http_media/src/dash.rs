@@ -25,8 +25,9 @@ use crate::serve::{Asked, Place, bytes_response, describe, parts_response, rende
 
 /// Who joins while media is away waits for it as long as a proxy or a player does.
 const JOINS: Duration = Duration::from_secs(60);
-/// So many segments may be asked for before they begin.
-const AHEAD: u64 = 2;
+/// So many segments may be asked for before they begin: players look one beyond the next one, and
+/// while media is away the last one that is known is behind.
+const AHEAD: u64 = 3;
 
 /// What there is of a number.
 enum Found {

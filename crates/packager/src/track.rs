@@ -156,14 +156,32 @@ impl TrackPackager {
     }
 
     /// Takes another configuration. The open segment ends with the old one.
-    pub(crate) fn reconfigure(&mut self, track: Track) -> Result<(), fmp4::Mp4Error> {
+    pub(crate) fn reconfigure(
+        &mut self,
+        track: Track,
+        now: Timestamp,
+    ) -> Result<(), fmp4::Mp4Error> {
         let init = Arc::new(Init::of(&track)?);
+        self.begin_awaited(now);
         self.end_segment();
         self.timescale = fmp4::timescale(&track.config);
         self.cadence = Cadence::new(&track, self.timescale);
         self.init = init;
         self.track = track;
         Ok(())
+    }
+
+    /// Sound that did not come for segments that have begun elsewhere was still of the old
+    /// configuration, and so is what waits for later ones.
+    fn begin_awaited(&mut self, now: Timestamp) {
+        self.counters.dropped += self.early.drain(..).len() as u64;
+        let Some(payload) = fill::silent_frame(&self.track.config) else {
+            return;
+        };
+        for cut in std::mem::take(&mut self.cuts) {
+            let frame = silence(&self.track, cut.at, payload.clone());
+            self.start_segment(cut, &frame, now);
+        }
     }
 
     /// Takes another name or language. Media goes on: what is in the init section stays.

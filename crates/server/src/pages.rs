@@ -86,7 +86,17 @@ async fn time() -> Response {
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
     ];
-    (headers, rfc3339(utc_ms())).into_response()
+    (headers, iso(utc_ms())).into_response()
+}
+
+/// With milliseconds even where they are none.
+fn iso(ms: i64) -> String {
+    let whole = rfc3339(ms - ms.rem_euclid(1_000));
+    format!(
+        "{}.{:03}Z",
+        whole.trim_end_matches('Z'),
+        ms.rem_euclid(1_000)
+    )
 }
 
 async fn asset(Path(path): Path<String>) -> Response {
@@ -222,4 +232,15 @@ async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next
     let response = next.run(request).await;
     metrics.request(kind, response.status());
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_told_in_milliseconds() {
+        assert_eq!(iso(1_795_340_320_390), "2026-11-22T10:38:40.390Z");
+        assert_eq!(iso(1_795_340_320_000), "2026-11-22T10:38:40.000Z");
+    }
 }

@@ -81,7 +81,7 @@ impl Packager {
     ) -> Result<(), Error> {
         let leads = self.renditions.first().is_some_and(|r| r.id == id);
         let mut changed = false;
-        let result = self.sync_tracks(id, tracks, &mut changed);
+        let result = self.sync_tracks(id, tracks, &mut changed, now);
         if leads {
             let video = self.lead_track().map(|t| t.track.kind == TrackKind::Video);
             self.lead.audio = video == Some(false);
@@ -102,6 +102,7 @@ impl Packager {
         id: RenditionId,
         tracks: &[Track],
         changed: &mut bool,
+        now: Timestamp,
     ) -> Result<(), Error> {
         let first = self.renditions.first().is_some_and(|r| r.id == id);
         let discontinuity = self.discontinuity_number();
@@ -131,7 +132,7 @@ impl Packager {
                 }
                 Some(mut p) => {
                     *changed = true;
-                    let result = p.reconfigure(track.clone());
+                    let result = p.reconfigure(track.clone(), now);
                     match result {
                         Ok(()) => Ok(p),
                         Err(error) => {

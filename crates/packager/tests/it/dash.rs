@@ -272,3 +272,37 @@ fn languages_are_sets_of_their_own() {
         "{mpd}"
     );
 }
+
+#[test]
+fn a_segment_that_has_begun_is_of_one_configuration_in_every_track() {
+    let mut e = encoder();
+    e.with_audio = false;
+    let (start, mut sent) = (e.now, e.now);
+    e.group(&[video(), audio()]);
+    for i in 0..301 {
+        let at = start + Span::from_nanos(i * 1_000_000_000 / 30);
+        e.wait_until(at);
+        e.frame(crate::source::VIDEO, at, i % 60 == 0, 900);
+        // The sound of the last segment does not come any more.
+        while sent <= at && i < 300 {
+            e.frame(AUDIO, sent, true, 90);
+            sent += Span::from_nanos(1024 * 1_000_000_000 / 48_000);
+        }
+    }
+    let old = e.packager.snapshot().get("a1").unwrap().segments[0]
+        .init
+        .hash
+        .clone();
+    let begun = e.packager.state().unwrap().highest;
+    e.group(&[video(), other_audio()]);
+    let later = e.now + ms(300);
+    for i in 0..150 {
+        let at = later + Span::from_nanos(i * 1_000_000_000 / 30);
+        e.wait_until(at);
+        e.frame(crate::source::VIDEO, at, i % 60 == 0, 900);
+        e.frame(AUDIO, at, true, 90);
+    }
+    let sound = e.packager.snapshot().get("a1").unwrap().clone();
+    let init = |n| sound.segment(n).map(|s| s.init.hash == old);
+    assert_eq!((init(begun), init(begun + 1)), (Some(true), Some(false)));
+}

@@ -5,7 +5,7 @@ use media::{Span, Timestamp};
 use super::line::Line;
 use super::mpd::{Mpd, Period, Representation};
 use super::segment::Seen;
-use super::track::Track;
+use super::track::{Anchor, Track};
 use crate::lint::Rule;
 use crate::lint::bodies::Print;
 use crate::lint::ledger::{Bench, Ledger};
@@ -108,19 +108,24 @@ fn drift(
             off.as_millis()
         )
     });
-    if track
-        .anchor
-        .as_ref()
-        .is_none_or(|(id, ..)| *id != period.id)
-    {
-        track.anchor = Some((period.id.clone(), number, seen.start));
-        track.phases.clear();
-    }
-    let Some((_, first, start)) = &track.anchor else {
-        return;
+    // Behind a hole media may have another phase within the same half.
+    let follows = |a: &&mut Anchor| a.period == period.id && a.last + 1 == number;
+    let anchor = match track.anchor.as_mut().filter(follows) {
+        Some(anchor) => anchor,
+        None => {
+            track.phases.clear();
+            track.anchor.insert(Anchor {
+                period: period.id.clone(),
+                first: number,
+                start: seen.start,
+                last: number,
+            })
+        }
     };
+    anchor.last = number;
+    let (first, start) = (anchor.first, anchor.start);
     // As the conformance tool has it: from the first one that was seen.
-    let off = (seen.start - *start) - (line.nominal(number) - line.nominal(*first));
+    let off = (seen.start - start) - (line.nominal(number) - line.nominal(first));
     b.check(Rule::D5, off.abs().times(2) < most, || {
         format!(
             "{number} begins {} ms from where {first} says",

@@ -14,6 +14,15 @@ use crate::lint::report::{Chunks, Quantiles};
 const BEFORE_END: Span = Span::from_millis(500);
 
 /// A number that was answered; times of the run.
+/// The first segment of a Period, or behind a hole in it.
+#[derive(Debug)]
+pub(super) struct Anchor {
+    pub(super) period: String,
+    pub(super) first: u64,
+    pub(super) start: Timestamp,
+    pub(super) last: u64,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
     pub(super) at: Timestamp,
@@ -30,8 +39,8 @@ pub(super) struct Track {
     pub(super) numbers: BTreeMap<u64, Kept>,
     /// The highest bit rate of a segment, and since when that is known.
     pub(super) peak: Option<(u64, Timestamp)>,
-    /// D5: the first segment of a Period, by the Period's id.
-    pub(super) anchor: Option<(String, u64, Timestamp)>,
+    /// D5: where segments are counted from.
+    pub(super) anchor: Option<Anchor>,
     /// D7: how far the newest segments of that Period began from where they belong.
     pub(super) phases: Vec<Span>,
     waits: Waits,
