@@ -12,9 +12,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SIZE: &str = "160x90";
 const FPS: u32 = 10;
 
-/// `docs/time-and-numbering.md`, absence: no reload, no dead player, whatever the player.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_player_comes_back_when_the_encoder_does() {
+    let kinds = ["page", "hls-ll", "hls", "shaka-ll", "shaka", "native"];
+    come_back(&kinds).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_player_of_dash_comes_back_too_and_is_refused_nothing() {
+    let kinds = ["page-dash", "dash-ll", "dash", "shaka-dash-ll", "shaka-dash"];
+    for report in come_back(&kinds).await {
+        assert_eq!(report.refused.count, 0, "{report:?}");
+    }
+}
+
+/// `docs/time-and-numbering.md`, absence: no reload, no dead player, whatever the player.
+async fn come_back(kinds: &[&str]) -> Vec<PlayerReport> {
     let dir = tempfile::tempdir().unwrap();
     let s = Running::start(&dir).await;
     let input = json!({"id": "main", "url": "publish://", "key": null});
@@ -24,8 +37,7 @@ async fn every_player_comes_back_when_the_encoder_does() {
     let encoder = Encoder::push(&url, SIZE, FPS).unwrap();
     s.until("/n/v0.m3u8", |a| a.body.contains("PRELOAD-HINT"))
         .await;
-    let kinds = ["page", "hls-ll", "hls", "shaka-ll", "shaka", "native"];
-    let mut players = Players::open(&format!("http://{}", s.http), "n", &kinds)
+    let mut players = Players::open(&format!("http://{}", s.http), "n", kinds)
         .await
         .unwrap();
     players.playing(30, PATIENCE).await.unwrap();
@@ -40,5 +52,7 @@ async fn every_player_comes_back_when_the_encoder_does() {
     let _encoder = Encoder::push(&url, SIZE, FPS).unwrap();
     let moving = |r: &PlayerReport| r.back_after("back", 30).is_some();
     players.until(PATIENCE, moving).await.unwrap();
+    let reports = players.report().await.unwrap();
     s.stop().await;
+    reports
 }
