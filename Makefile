@@ -11,7 +11,7 @@ VIEWERS ?= 300
 PAIRS ?= 3
 # Requests per operation that `make contract` makes at random.
 EXAMPLES ?= 200
-# Of `make soak`; `weir-soak help` lists them, and `weir-soak events --help` (or `ladder --help`) the rooms of one:
+# Of `make soak`; `weir-soak help` lists them, and `weir-soak events --help` (or `ladder`, `dash`) the rooms of one:
 # SCENARIO="events kill", SCENARIO="ladder switches".
 SCENARIO ?= all
 # Of `make failover`: trials of each room that has some; rooms and what else they take (`weir-soak failover --help`).

@@ -20,7 +20,13 @@ async fn every_player_comes_back_when_the_encoder_does() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_player_of_dash_comes_back_too_and_is_refused_nothing() {
-    let kinds = ["page-dash", "dash-ll", "dash", "shaka-dash-ll", "shaka-dash"];
+    let kinds = [
+        "page-dash",
+        "dash-ll",
+        "dash",
+        "shaka-dash-ll",
+        "shaka-dash",
+    ];
     for report in come_back(&kinds).await {
         assert_eq!(report.refused.count, 0, "{report:?}");
     }

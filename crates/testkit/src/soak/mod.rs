@@ -1,6 +1,7 @@
 //! Scenarios that push a server about, each with the linter watching. `weir-soak` runs them.
 
 mod crowd;
+mod dash;
 mod database;
 mod events;
 mod failover;
@@ -55,6 +56,8 @@ pub enum Scenario {
     Failover(failover::Args),
     /// Hooks, kills, bursts, templates, streams that encoders make, callbacks: what is told is never lost.
     Events(events::Args),
+    /// Players of DASH, undisturbed, over absences, switches and a ladder; many readers.
+    Dash(dash::Args),
     /// A ladder: workers die and hang, inputs change beneath it, the machine is too slow for it.
     Ladder(ladder::Args),
     /// Readers that stall and publishers that say nothing slow nobody.
@@ -107,6 +110,7 @@ impl Scenario {
             Self::ServerKills { rounds } => kills::server(weir, rounds).await,
             Self::Failover(args) => failover::run(weir, args).await,
             Self::Events(args) => events::run(weir, args).await,
+            Self::Dash(args) => dash::run(weir, args).await,
             Self::Ladder(args) => ladder::run(weir, args).await,
             Self::Crowd => crowd::run(weir).await,
             Self::Siege { connections, storm } => siege::run(weir, connections, storm).await,

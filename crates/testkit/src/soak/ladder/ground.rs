@@ -10,33 +10,33 @@ use tokio::time::{Instant, sleep};
 
 use crate::actors::{BEEPS, FLASHES, Weir, ffmpeg_done, ffmpeg_started};
 
-pub(super) const NAME: &str = "n";
+pub(in crate::soak) const NAME: &str = "n";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A source that flashes and beeps once a second: what it is called, size and rates, and the words
 /// that encode it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Source {
-    pub(super) id: &'static str,
+pub(in crate::soak) struct Source {
+    pub(in crate::soak) id: &'static str,
     picture: &'static str,
     sound: &'static str,
     made: &'static str,
 }
 
-pub(super) const HD: Source = Source {
+pub(in crate::soak) const HD: Source = Source {
     id: "hd",
     picture: "1280x720:r=30",
     sound: "s=48000",
     made: "-c:v libx264 -preset veryfast -tune zerolatency -b:v 2500k -maxrate 2500k -bufsize 2500k -g 60 \
            -sc_threshold 0 -c:a aac -ac 2 -b:a 96k",
 };
-pub(super) const SD: Source = Source {
+pub(in crate::soak) const SD: Source = Source {
     id: "sd",
     picture: "854x480:r=25",
     sound: "s=44100",
     made: "-c:v libx264 -preset veryfast -tune zerolatency -b:v 1200k -g 50 -sc_threshold 0 -c:a aac -ac 1 -b:a 64k",
 };
-pub(super) const HEVC: Source = Source {
+pub(in crate::soak) const HEVC: Source = Source {
     id: "hevc",
     picture: "1280x720:r=50",
     sound: "s=48000",
@@ -46,7 +46,7 @@ pub(super) const HEVC: Source = Source {
 
 impl Source {
     /// Encodes it, once.
-    pub(super) async fn record(self, folder: &Path) -> anyhow::Result<PathBuf> {
+    pub(in crate::soak) async fn record(self, folder: &Path) -> anyhow::Result<PathBuf> {
         let file = folder.join(format!("{}.flv", self.id));
         if !file.is_file() {
             let (picture, sound, made) = (self.picture, self.sound, self.made);
@@ -61,7 +61,7 @@ impl Source {
 }
 
 /// Pushes a file at its own pace, over and over.
-pub(super) fn push(file: &Path, url: &str) -> anyhow::Result<Child> {
+pub(in crate::soak) fn push(file: &Path, url: &str) -> anyhow::Result<Child> {
     let file = file.display();
     ffmpeg_started(&format!(
         "-v error -re -stream_loop -1 -i {file} -c copy -f flv {url}"
@@ -69,16 +69,16 @@ pub(super) fn push(file: &Path, url: &str) -> anyhow::Result<Child> {
 }
 
 /// A rung of H.264 that costs little.
-pub(super) fn rung(name: &str, height: u32, kbps: u32) -> Value {
+pub(in crate::soak) fn rung(name: &str, height: u32, kbps: u32) -> Value {
     json!({"name": name, "height": height, "bitrate_kbps": kbps, "preset": "ultrafast", "tune": "zerolatency"})
 }
 
-pub(super) fn copy() -> Value {
+pub(in crate::soak) fn copy() -> Value {
     json!({"name": "source", "codec": "copy"})
 }
 
 /// A stream with these inputs and this ladder.
-pub(super) fn stream(inputs: &Value, video: &[Value]) -> Value {
+pub(in crate::soak) fn stream(inputs: &Value, video: &[Value]) -> Value {
     json!({
         "name": NAME,
         "inputs": inputs,
@@ -88,16 +88,16 @@ pub(super) fn stream(inputs: &Value, video: &[Value]) -> Value {
 }
 
 /// Of one input that an encoder pushes.
-pub(super) fn pushed() -> Value {
+pub(in crate::soak) fn pushed() -> Value {
     json!([{"id": "main", "url": "publish://", "key": null}])
 }
 
-pub(super) async fn runtime(weir: &Weir) -> anyhow::Result<Value> {
+pub(in crate::soak) async fn runtime(weir: &Weir) -> anyhow::Result<Value> {
     Ok(weir.stream(NAME).await?["runtime"].clone())
 }
 
 /// Waits until what runs is so.
-pub(super) async fn until(
+pub(in crate::soak) async fn until(
     weir: &Weir,
     what: &str,
     good: impl Fn(&Value) -> bool,
@@ -114,12 +114,12 @@ pub(super) async fn until(
 }
 
 /// The worker's process, and how often one ended.
-pub(super) fn worker(runtime: &Value) -> Option<(u64, u64)> {
+pub(in crate::soak) fn worker(runtime: &Value) -> Option<(u64, u64)> {
     let told = &runtime["transcoder"];
     Some((told["pid"].as_u64()?, told["restarts"].as_u64()?))
 }
 
-pub(super) async fn signal(pid: u64, signal: &str) -> anyhow::Result<()> {
+pub(in crate::soak) async fn signal(pid: u64, signal: &str) -> anyhow::Result<()> {
     let done = tokio::process::Command::new("kill")
         .args([&format!("-{signal}"), &pid.to_string()])
         .status()
@@ -129,7 +129,7 @@ pub(super) async fn signal(pid: u64, signal: &str) -> anyhow::Result<()> {
 }
 
 /// Resident memory of a process, in KiB.
-pub(super) fn resident(pid: u64) -> anyhow::Result<u64> {
+pub(in crate::soak) fn resident(pid: u64) -> anyhow::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
     let kib = line

@@ -2,7 +2,7 @@
 //! is too slow. Sources are encoded beforehand, so that two cores carry source and ladder.
 
 mod clean;
-mod ground;
+pub(super) mod ground;
 mod kills;
 mod overload;
 mod pictures;
