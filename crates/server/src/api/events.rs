@@ -98,7 +98,7 @@ fn patterns(text: &str) -> Result<Vec<String>, Problem> {
     let parts = text.split(',').map(str::trim);
     let parts = parts.filter(|part| !part.is_empty());
     let patterns: Vec<_> = parts.map(str::to_owned).collect();
-    if patterns.len() > PATTERNS || patterns.iter().any(|p| p.len() > PATTERN) {
+    if patterns.len() > PATTERNS || patterns.iter().any(|p| p.chars().count() > PATTERN) {
         return Err(bad_query("at most 16 patterns of at most 128 characters"));
     }
     Ok(patterns)

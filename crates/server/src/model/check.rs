@@ -137,7 +137,7 @@ fn check_source(
     field: &impl Fn(&str) -> String,
 ) -> Result<(), Problem> {
     let invalid = |code, name: &str, why| Err(Problem::invalid(code, &field(name), why));
-    let Some(scheme) = input.scheme().filter(|_| input.url.len() <= URL) else {
+    let Some(scheme) = input.scheme().filter(|_| input.url.chars().count() <= URL) else {
         let why = "publish://, rtmp(s)://, http(s)://….m3u8, http(s)://….ts, file:// or stream://";
         return invalid("input_scheme_unsupported", "url", why);
     };
@@ -180,7 +180,7 @@ fn check_callback(callback: &Callback) -> Result<(), Problem> {
 pub(super) fn check_http_url(field: &str, url: &str) -> Result<(), Problem> {
     let read = url::Url::parse(url).ok().filter(url::Url::has_host);
     let over_http = read.is_some_and(|url| matches!(url.scheme(), "http" | "https"));
-    if over_http && url.len() <= URL {
+    if over_http && url.chars().count() <= URL {
         return Ok(());
     }
     let why = "http:// or https://";
@@ -235,7 +235,7 @@ fn is_header(name: &str, value: &str) -> bool {
 }
 
 fn check_slate(slate: &Slate) -> Result<(), Problem> {
-    if Scheme::of(&slate.url) == Some(Scheme::File) && slate.url.len() <= URL {
+    if Scheme::of(&slate.url) == Some(Scheme::File) && slate.url.chars().count() <= URL {
         return Ok(());
     }
     let why = "a slate is a file: file://";

@@ -417,6 +417,11 @@ mod tests {
                 "hls.part_ms",
             ),
             (
+                json!({"name": "a", "dash": {"latency_ms": 999}}),
+                "out_of_range",
+                "dash.latency_ms",
+            ),
+            (
                 json!({"name": "a", "inputs": [{"id": "m", "url": "srt://x"}]}),
                 "input_scheme_unsupported",
                 "inputs[0].url",

@@ -337,7 +337,7 @@ impl Hook {
             ("streams.except", &streams.except),
         ];
         for (field, patterns) in all {
-            let long = |p: &String| p.is_empty() || p.len() > PATTERN;
+            let long = |p: &String| p.is_empty() || p.chars().count() > PATTERN;
             if patterns.len() > PATTERNS || patterns.iter().any(long) {
                 let why = "at most 64 patterns of 1 to 128 characters";
                 return Err(Problem::invalid("out_of_range", field, why));
@@ -353,8 +353,9 @@ impl Hook {
             ));
         }
         let metadata = self.metadata.iter().flatten();
-        let long =
-            |(k, v): (&String, &String)| k.is_empty() || k.len() > PATTERN || v.len() > 1_024;
+        let long = |(k, v): (&String, &String)| {
+            k.is_empty() || k.chars().count() > PATTERN || v.chars().count() > 1_024
+        };
         if metadata.clone().count() > METADATA || metadata.clone().any(long) {
             let why = "at most 32, of 128 and 1024 characters";
             return Err(Problem::invalid("out_of_range", "metadata", why));
