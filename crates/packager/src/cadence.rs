@@ -19,8 +19,8 @@ pub(crate) struct Cadence {
     end: Option<i64>,
     /// What the latest sample lasts longer for the next one to be nearer to the source's clock.
     led: i64,
-    /// Steps in a row that were far too long: a hole is one, a slower source many.
-    misfits: u8,
+    /// Steps in a row that were far too long, and their sum: a hole is one, a slower source many.
+    misfits: (u8, i64),
 }
 
 /// So many in a row are the new pace.
@@ -46,7 +46,7 @@ impl Cadence {
             last: None,
             end: None,
             led: 0,
-            misfits: 0,
+            misfits: (0, 0),
         }
     }
 
@@ -107,28 +107,32 @@ impl Cadence {
         }
     }
 
-    /// A running mean over about sixteen frames; a hole is no frame duration.
+    /// A running mean over about sixteen frames; a hole is no frame duration, nor is what a picture
+    /// leaves that was dropped.
     fn measure(&mut self, raw: i64) {
         let Some(last) = self.last_raw.replace(raw) else {
             return;
         };
         let step = (raw - last) * 16;
-        let fits = self.measured.is_none_or(|mean| step < mean * 3);
         if step <= 0 {
             return;
         }
-        self.misfits = if fits { 0 } else { self.misfits + 1 };
-        self.measured = match self.measured {
-            Some(mean) if fits => Some(mean + (step - mean) / 16),
-            Some(mean) if self.misfits < MISFITS || step > i64::from(self.timescale) * 32 => {
-                self.misfits = self.misfits.min(MISFITS);
-                Some(mean)
+        let fits = |mean: i64| step * 4 < mean * 7;
+        match self.measured {
+            None => self.measured = Some(step),
+            Some(mean) if fits(mean) => {
+                self.misfits = (0, 0);
+                self.measured = Some(mean + (step - mean) / 16);
             }
-            _ => {
-                self.misfits = 0;
-                Some(step)
+            Some(_) if step > i64::from(self.timescale) * 32 => self.misfits = (0, 0),
+            Some(_) => {
+                let (count, sum) = (self.misfits.0 + 1, self.misfits.1 + step);
+                self.misfits = (count, sum);
+                if count == MISFITS {
+                    (self.measured, self.misfits) = (Some(sum / i64::from(count)), (0, 0));
+                }
             }
-        };
+        }
     }
 
     pub(crate) fn end(&self) -> Option<i64> {

@@ -186,9 +186,12 @@ impl Writer<'_> {
     fn representation(&self, r: &Representation, place: usize) -> xml::Representation {
         let (video, audio) = (r.track.config.video(), r.track.config.audio());
         let size = video.filter(|v| v.width > 0);
-        // Each chunk of sound, each segment of pictures.
+        // Each chunk of sound, each segment of pictures, which a seam of the source may stretch.
         let (kind, distance) = match video {
-            Some(_) => ("2", self.period.d),
+            Some(_) => (
+                "2",
+                self.period.d + Span::from_nanos(self.period.d.as_nanos() / 8),
+            ),
             None => ("1", r.chunk),
         };
         let dense = |latency: &Span| distance <= *latency;

@@ -306,3 +306,31 @@ fn a_segment_that_has_begun_is_of_one_configuration_in_every_track() {
     let init = |n| sound.segment(n).map(|s| s.init.hash == old);
     assert_eq!((init(begun), init(begun + 1)), (Some(true), Some(false)));
 }
+
+#[test]
+fn a_picture_that_was_dropped_makes_no_chunks_overlap() {
+    let mut e = encoder();
+    let start = e.now;
+    e.group(&[video()]);
+    for i in (0..900).filter(|i| i % 97 != 13) {
+        let at = start + Span::from_nanos(i * 1_000_000_000 / 30);
+        e.wait_until(at);
+        e.frame(crate::source::VIDEO, at, i % 60 == 0, 900);
+    }
+    let snapshot = e.packager.snapshot();
+    let segments = &snapshot.get("v0").unwrap().segments;
+    let buffers = segments
+        .iter()
+        .flat_map(|s| &s.parts)
+        .flat_map(|p| &p.buffers);
+    let bytes: Vec<u8> = buffers.flat_map(|b| b.to_vec()).collect();
+    let chunks = container::fmp4::read_chunks(&bytes.into()).unwrap();
+    assert!(chunks.len() > 600);
+    for pair in chunks.windows(2) {
+        let end = pair[0].base_media_decode_time + pair[0].duration();
+        let next = pair[1].base_media_decode_time;
+        assert!(end <= next + 90, "{} ticks", end - next);
+        // What is missing is a picture, or nothing.
+        assert!((0..20).contains(&next.saturating_sub(end)) || next - end > 2_900);
+    }
+}
