@@ -22,6 +22,8 @@ const LEAST: f64 = 0.72;
 const FASTEST: f64 = 1.04;
 /// Shaka adds what it takes until the newest chunk is there.
 const AHEAD: Span = Span::from_millis(200);
+/// What sound may be late where another encoder's begins.
+const SEAM: Span = Span::from_millis(50);
 /// ffmpeg takes this for a number of segments to stay behind.
 const BUFFER: Duration = Duration::from_secs(2);
 const REFRESH: Duration = Duration::from_secs(1);
@@ -192,7 +194,7 @@ impl Writer<'_> {
                 "2",
                 self.period.d + Span::from_nanos(self.period.d.as_nanos() / 8),
             ),
-            None => ("1", r.chunk),
+            None => ("1", r.chunk + SEAM),
         };
         let dense = |latency: &Span| distance <= *latency;
         let resync = self.latency.filter(dense).map(|_| xml::Resync {

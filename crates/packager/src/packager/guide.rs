@@ -81,12 +81,12 @@ impl Packager {
 
     /// A new list is there for readers.
     pub(super) fn describe_list(&mut self) {
-        let first = self.lead_track().and_then(TrackPackager::first);
+        let begun = self.lead_track().map(TrackPackager::begun);
         let now = self.lead.arrival.unwrap_or_default();
-        if let Some((number, at)) = first {
+        for (number, at) in begun.unwrap_or_default() {
             self.describe(number, at, now);
-            self.remember();
         }
+        self.remember();
     }
 
     fn change(&mut self) -> &mut Dash {

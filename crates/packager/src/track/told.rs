@@ -57,9 +57,12 @@ impl TrackPackager {
         std::iter::from_fn(move || self.next_release())
     }
 
-    /// Number and start of the first listed segment.
-    pub(crate) fn first(&self) -> Option<(u64, Timestamp)> {
-        self.listed.first().map(|s| (s.number, s.start))
+    /// Numbers and starts of the segments that have begun in this list.
+    pub(crate) fn begun(&self) -> Vec<(u64, Timestamp)> {
+        let listed = self.listed.iter().map(|s| (s.number, s.start));
+        let last = self.listed.last().map(|s| s.number);
+        let open = self.open.iter().filter(|s| last < Some(s.number));
+        listed.chain(open.map(|s| (s.number, s.start))).collect()
     }
 
     /// What DASH clients are told of it.

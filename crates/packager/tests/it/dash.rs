@@ -3,7 +3,7 @@
 use media::{Span, Timestamp};
 use packager::{Config, Packager};
 
-use crate::source::{AUDIO, EPOCH, Encoder, audio, ms, other_audio, video};
+use crate::source::{AUDIO, EPOCH, Encoder, audio, further, ms, other_audio, video};
 
 fn encoder() -> Encoder {
     let mut e = Encoder::new(Packager::new(Config::default(), None, EPOCH));
@@ -333,4 +333,27 @@ fn a_picture_that_was_dropped_makes_no_chunks_overlap() {
         // What is missing is a picture, or nothing.
         assert!((0..20).contains(&next.saturating_sub(end)) || next - end > 2_900);
     }
+}
+
+#[test]
+fn numbers_that_left_the_grid_before_players_were_told_of_any_are_told_of_as_they_are() {
+    let mut e = encoder();
+    e.send(&[60; 3]);
+    let (state, now) = (e.packager.state(), e.now);
+    let mut e = Encoder::new(Packager::new(Config::default(), state, now));
+    e.now = now + ms(5_700);
+    // A track that does not come is waited for, over the first keyframe on the grid.
+    e.group(&[video(), further()]);
+    let start = e.now;
+    for i in 0..249 {
+        let at = start + Span::from_nanos(i * 1_000_000_000 / 30);
+        e.wait_until(at);
+        e.frame(crate::source::VIDEO, at, (i + 51) % 60 == 0 || i == 0, 900);
+    }
+    let segments = &e.packager.snapshot().get("v0").unwrap().segments;
+    let short = segments.iter().find(|s| s.duration < ms(400)).unwrap();
+    let mpd = mpd(&e, true);
+    let (last, next) = (short.number, short.number + 1);
+    assert!(mpd.contains(&format!("<Period id=\"p{next}\"")), "{mpd}");
+    assert_eq!(all(&mpd, "endNumber").last(), Some(&&*last.to_string()));
 }

@@ -106,8 +106,11 @@ impl Show {
     }
 
     pub(super) async fn players(&self, kinds: &[&str], skew: i32) -> anyhow::Result<Players> {
+        // A browser that starts takes the machine.
+        self.tell(State::SWITCH);
         let mut players = Players::open_skewed(&self.weir.origin()?, NAME, kinds, skew).await?;
         players.playing(30, PATIENCE).await?;
+        self.tell(State::NORMAL);
         Ok(players)
     }
 
