@@ -255,9 +255,19 @@ impl Output {
         self.is_on_demand() || self.resumed.is_some() || !self.dash.borrow().is_empty()
     }
 
+    /// An initialisation section by its hash.
+    pub(crate) fn init(&self, id: &str, hash: &str) -> Option<Arc<Init>> {
+        let snapshot = self.snapshot();
+        let held = snapshot.get(id).and_then(|m| m.init(hash));
+        let told = || self.dash.borrow().init(id, hash);
+        held.cloned().or_else(told)
+    }
+
     /// Whether a client that has set its decoder up by `init` can be given what comes behind `other`.
     pub(crate) fn suits(&self, id: &str, init: &str, other: &Init) -> bool {
-        self.dash.borrow().codec(id, init) == Some(other.codec)
+        let dash = self.dash.borrow();
+        dash.init(id, init)
+            .is_some_and(|init| init.codec == other.codec)
     }
 
     /// The MPD at UTC `now`; `None` where there is none yet.

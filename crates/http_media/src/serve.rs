@@ -318,9 +318,7 @@ pub(crate) fn bytes_response(bytes: &Bytes, asked: &Asked<'_>) -> Response {
 }
 
 fn init(output: &Output, id: &str, hash: &str, asked: &Asked<'_>) -> Result<Response, Refusal> {
-    let state = output.state();
-    let (_, media) = find(&state, id)?;
-    let init = media.init(hash).ok_or(Refusal::NotFound)?;
+    let init = output.init(id, hash).ok_or(Refusal::NotFound)?;
     if let Some(unchanged) = not_modified(id, hash, asked) {
         return Ok(unchanged);
     }

@@ -171,6 +171,14 @@ async fn who_knows_another_initialisation_section_gets_the_new_one_with_the_medi
     let (last, _) = live.edge();
     let old = segment(&live, "a1", last + 1);
     live.change_sound(other_aac());
+    // Told of with the first picture, before any sound has come behind it.
+    live.play_picture();
+    let mpd = get(&live.outputs, "a/news/index.mpd?r=1").await.text();
+    let told = mpd.rsplit("initialization=\"a1_").next().unwrap();
+    let told = told.split('"').next().unwrap();
+    let init = get(&live.outputs, &format!("a/news/a1_{told}")).await;
+    assert_eq!(init.status, 200, "{told}");
+    assert!(!old.ends_with(told.rsplit('=').next().unwrap()));
     live.play(90);
     let response = open(&live.outputs, Method::GET, &old, HeaderMap::new()).await;
     assert_eq!(response.headers()["cache-control"], "no-store");

@@ -134,6 +134,13 @@ impl Live {
         self.packager.group(self.rendition, &tracks, at).unwrap();
     }
 
+    /// One picture, and no sound beside it.
+    pub(crate) fn play_picture(&mut self) {
+        let at = EPOCH + Span::from_nanos(self.frames * 1_000_000_000 / 30);
+        self.push(0, at, self.frames % 60 == 0);
+        self.frames += 1;
+    }
+
     /// So many pictures do not come.
     pub(crate) fn skip(&mut self, frames: i64) {
         self.frames += frames;

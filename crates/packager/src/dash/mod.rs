@@ -12,6 +12,7 @@ use std::sync::Arc;
 use media::{Span, Timestamp};
 
 use crate::config::Config;
+use crate::segment::Init;
 
 pub use period::PeriodMark;
 pub(crate) use period::{Period, Representation, fingerprint};
@@ -106,11 +107,13 @@ impl Dash {
         self.tracks(media).next().is_some()
     }
 
-    /// The codec of what clients fetch behind this initialisation section.
+    /// An initialisation section that clients were told of, whether media has come behind it or not.
     #[must_use]
-    pub fn codec(&self, media: &str, init: &str) -> Option<&'static str> {
+    pub fn init(&self, media: &str, hash: &str) -> Option<Arc<Init>> {
         let mut tracks = self.tracks(media);
-        tracks.find(|t| t.init.hash == init).map(|t| t.init.codec)
+        tracks
+            .find(|t| t.init.hash == hash)
+            .map(|t| Arc::clone(&t.init))
     }
 
     fn tracks<'a>(&'a self, media: &'a str) -> impl Iterator<Item = &'a Representation> {
