@@ -11,7 +11,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use container::fmp4::EMPTY_SEGMENT;
 use futures_util::stream;
-use http::{HeaderValue, Method, header};
+use http::{HeaderValue, header};
 use media::Timestamp;
 use packager::{Dash, Segment};
 use tokio::time::{sleep, timeout};
@@ -21,7 +21,7 @@ use crate::headers;
 use crate::lanes::{Growing, Lane};
 use crate::live::Output;
 use crate::outputs::Outputs;
-use crate::serve::{Asked, Place, bytes_response, describe, parts_response, rendered_response};
+use crate::serve::{Asked, bytes_response, describe, parts_response, rendered_response};
 
 /// Who joins while media is away waits for it as long as a proxy or a player does.
 const JOINS: Duration = Duration::from_secs(60);
@@ -45,10 +45,9 @@ impl Outputs {
         stream: &str,
         asked: &Asked<'_>,
     ) -> Result<Response, Refusal> {
-        let has = |pair: &str| asked.query.split('&').any(|p| p == pair);
-        let low_latency = !has("ll=0");
+        let low_latency = !asked.says("ll=0");
         // Who refreshes comes by `Location`, and is answered at once: dash.js gives up otherwise.
-        let refreshes = has("r=1");
+        let refreshes = asked.says("r=1");
         let ready = |dash: &Dash, now| match refreshes {
             true => (!dash.is_empty()).then_some(now),
             false => dash.joinable_at(low_latency, now),
@@ -77,15 +76,13 @@ impl Outputs {
             None if !output.is_awaited() => return Err(Refusal::NotLive),
             _ => {}
         }
-        let _place = Place::take(&output.blocked, self.limits.blocked_per_stream)?;
-        let _seat = Place::take(&self.blocked, self.limits.blocked)?;
+        let _places = self.places(output)?;
         let wait = async {
             loop {
                 let now = (self.clock)();
                 let at = ready(&dash.borrow_and_update(), now);
                 let over = async {
                     match at {
-                        Some(at) if at <= now => {}
                         Some(at) => sleep((at - now).to_duration()).await,
                         None => pending().await,
                     }
@@ -119,25 +116,20 @@ impl Outputs {
                 let media = segment.parts.iter().flat_map(|p| &p.buffers);
                 let all = [&segment.init.bytes].into_iter().chain(media);
                 let all: Vec<_> = all.cloned().map(Ok::<_, Infallible>).collect();
-                Ok(other_response(
-                    Body::from_stream(stream::iter(all)),
-                    id,
-                    asked,
-                ))
+                let body = asked.body(|| Body::from_stream(stream::iter(all)));
+                Ok(passing(Response::new(body), id))
             }
             Found::Growing(growing) if growing.init.hash == init => {
-                let mut response = Response::new(body(&growing, None, output, asked));
+                let body = asked.body(|| growing.body(None, &output.bytes));
+                let mut response = Response::new(body);
                 describe(&mut response, id, &number.to_string());
                 response.headers_mut().remove(header::ACCEPT_RANGES);
                 Ok(response)
             }
             Found::Growing(growing) if output.suits(id, init, &growing.init) => {
                 let before = Some(growing.init.bytes.clone());
-                Ok(other_response(
-                    body(&growing, before, output, asked),
-                    id,
-                    asked,
-                ))
+                let body = asked.body(|| growing.body(before, &output.bytes));
+                Ok(passing(Response::new(body), id))
             }
             _ => Ok(empty(id, asked)),
         }
@@ -180,8 +172,7 @@ impl Outputs {
             Found::Soon => {}
             found => return Ok(found),
         }
-        let _place = Place::take(&output.blocked, self.limits.blocked_per_stream)?;
-        let _seat = Place::take(&self.blocked, self.limits.blocked)?;
+        let _places = self.places(output)?;
         let patience = output.target_duration() * 3;
         tokio::select! {
             waited = timeout(patience, look(true)) => waited.unwrap_or(Ok(Found::Never)),
@@ -212,28 +203,13 @@ fn find(
     }
 }
 
-fn body(growing: &Growing, before: Option<Bytes>, output: &Output, asked: &Asked<'_>) -> Body {
-    match *asked.method {
-        Method::HEAD => Body::empty(),
-        _ => growing.body(before, &output.bytes),
-    }
-}
-
-/// Media behind another initialisation section than the client thinks.
-fn other_response(body: Body, id: &str, asked: &Asked<'_>) -> Response {
-    let body = match *asked.method {
-        Method::HEAD => Body::empty(),
-        _ => body,
-    };
-    passing(Response::new(body), id)
-}
-
 fn empty(id: &str, asked: &Asked<'_>) -> Response {
     let bytes = Bytes::from_static(EMPTY_SEGMENT);
     passing(bytes_response(&bytes, asked), id)
 }
 
-/// What this name is answered with today alone.
+/// What this name is answered with today alone: no media, or media behind another initialisation
+/// section than the client thinks.
 fn passing(mut response: Response, id: &str) -> Response {
     describe(&mut response, id, "");
     let headers = response.headers_mut();

@@ -236,11 +236,6 @@ impl Output {
         any
     }
 
-    /// Nobody makes more of the segments that are open.
-    pub(crate) fn close(&self) {
-        self.lanes.close();
-    }
-
     pub(crate) fn dash(&self) -> watch::Receiver<Arc<Dash>> {
         self.dash.subscribe()
     }

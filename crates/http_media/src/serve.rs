@@ -33,6 +33,19 @@ impl Asked<'_> {
         let mut pairs = self.query.split('&');
         pairs.find_map(|pair| pair.strip_prefix("i="))
     }
+
+    /// Whether this pair stands in the query.
+    pub(crate) fn says(&self, pair: &str) -> bool {
+        self.query.split('&').any(|p| p == pair)
+    }
+
+    /// What goes out: nothing to HEAD.
+    pub(crate) fn body(&self, make: impl FnOnce() -> Body) -> Body {
+        match *self.method {
+            Method::HEAD => Body::empty(),
+            _ => make(),
+        }
+    }
 }
 
 impl Outputs {
@@ -132,7 +145,7 @@ impl Outputs {
     }
 
     async fn multivariant(&self, output: &Output, asked: &Asked<'_>) -> Result<Response, Refusal> {
-        let classic = asked.query.split('&').any(|p| p == "ll=0");
+        let classic = asked.says("ll=0");
         let rendered = if output.is_on_demand() {
             let found = |state: &State| Ok(state.multivariant(!classic));
             self.when(output, found).await.ok()
@@ -202,6 +215,13 @@ impl Outputs {
         parts_response(output, vec![part], id, &name.to_string(), asked)
     }
 
+    /// Of who waits for something of a stream: one among those, and one of all.
+    pub(crate) fn places<'a>(&'a self, output: &'a Output) -> Result<[Place<'a>; 2], Refusal> {
+        let of_stream = Place::take(&output.blocked, self.limits.blocked_per_stream)?;
+        let of_all = Place::take(&self.blocked, self.limits.blocked)?;
+        Ok([of_stream, of_all])
+    }
+
     /// Waits until `found` finds, at most three target durations (rule H13).
     async fn when<T>(
         &self,
@@ -211,8 +231,7 @@ impl Outputs {
         if let Some(now) = found(&output.state())? {
             return Ok(now);
         }
-        let _place = Place::take(&output.blocked, self.limits.blocked_per_stream)?;
-        let _seat = Place::take(&self.blocked, self.limits.blocked)?;
+        let _places = self.places(output)?;
         let mut watch = output.watch();
         let wait = async {
             loop {
@@ -237,7 +256,7 @@ impl Outputs {
 pub(crate) struct Place<'a>(&'a AtomicUsize);
 
 impl<'a> Place<'a> {
-    pub(crate) fn take(counter: &'a AtomicUsize, most: usize) -> Result<Self, Refusal> {
+    fn take(counter: &'a AtomicUsize, most: usize) -> Result<Self, Refusal> {
         let place = Self(counter);
         if counter.fetch_add(1, Relaxed) >= most {
             return Err(Refusal::Crowded);
@@ -306,10 +325,7 @@ pub(crate) fn rendered_response(
 }
 
 pub(crate) fn bytes_response(bytes: &Bytes, asked: &Asked<'_>) -> Response {
-    let body = match *asked.method {
-        Method::HEAD => Body::empty(),
-        _ => Body::from(bytes.clone()),
-    };
+    let body = asked.body(|| Body::from(bytes.clone()));
     let mut response = Response::new(body);
     response
         .headers_mut()
@@ -378,10 +394,7 @@ pub(crate) fn parts_response(
         _ => None,
     };
     let (start, end) = range.unwrap_or((0, whole));
-    let body = match *asked.method {
-        Method::HEAD => Body::empty(),
-        _ => shared(parts, (start, end - start), &output.bytes),
-    };
+    let body = asked.body(|| shared(parts, (start, end - start), &output.bytes));
     let mut response = Response::new(body);
     describe(&mut response, id, name);
     let head = response.headers_mut();

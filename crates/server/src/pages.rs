@@ -170,12 +170,12 @@ async fn admit(
     let callback = pages.manager.on_play(name)?;
     let agent = headers.get(header::USER_AGENT);
     // What belongs to the protocol differs from request to request.
+    let of_dash = |pair: &str| pair.starts_with("i=");
     let own = |pair: &&str| {
-        let directive = pair.starts_with("_HLS_") || pair.starts_with("i=");
+        let directive = pair.starts_with("_HLS_") || of_dash(pair);
         !directive && !matches!(*pair, "ll=0" | "r=1")
     };
-    let told = |pair: &str| pair.starts_with("i=");
-    let dash = path.ends_with(".mpd") || query.split('&').any(told);
+    let dash = path.ends_with(".mpd") || query.split('&').any(of_dash);
     let protocol = if dash { "dash" } else { "hls" };
     let brought: Vec<_> = query.split('&').filter(own).collect();
     let visitor = Visitor {

@@ -15,10 +15,10 @@ use crate::config::Config;
 use crate::segment::Init;
 
 pub use period::PeriodMark;
-pub(crate) use period::{Period, Representation, fingerprint};
+pub(crate) use period::{Period, Representation};
 
 /// Classic clients stay so many segments behind (the default of dash.js).
-const CLASSIC: i64 = 4;
+pub(crate) const CLASSIC: i64 = 4;
 /// Before a client's own delay is over, what lies behind a hole is not all it may look at: dash.js
 /// seeks to where that begins.
 const BEFORE: Span = Span::from_millis(500);

@@ -46,8 +46,8 @@ pub(crate) struct Period {
     /// The number of its first segment.
     pub(crate) number: u64,
     pub(crate) d: Span,
-    /// The next one's first number.
-    pub(crate) end: Option<u64>,
+    /// Of its tracks and their segment duration.
+    fingerprint: u64,
     pub(crate) tracks: Vec<Representation>,
     /// How much later than the grid says segments begin at most.
     pub(crate) late: Span,
@@ -65,15 +65,7 @@ impl Period {
         first: bool,
         now: Timestamp,
     ) -> Self {
-        let period = Self {
-            start: Timestamp::ZERO,
-            number: 0,
-            d,
-            end: None,
-            tracks,
-            late: Span::ZERO,
-            since: now,
-        };
+        let period = Self::at((0, Timestamp::ZERO), tracks, d, now);
         let whole = |r: &Representation| Timestamp::ZERO + d == Timestamp::ZERO + r.duration(d);
         if first && period.tracks.iter().all(whole) && period.fits(number, at) {
             return period;
@@ -94,22 +86,31 @@ impl Period {
         d: Span,
         now: Timestamp,
     ) -> Self {
+        Self::at((mark.number, mark.start), tracks, d, now)
+    }
+
+    fn at(
+        (number, start): (u64, Timestamp),
+        tracks: Vec<Representation>,
+        d: Span,
+        now: Timestamp,
+    ) -> Self {
         Self {
-            start: mark.start,
-            number: mark.number,
+            start,
+            number,
             d,
-            end: None,
+            fingerprint: fingerprint(&tracks, d),
             tracks,
             late: Span::ZERO,
             since: now,
         }
     }
 
-    pub(crate) fn mark(&self) -> PeriodMark {
+    pub(crate) const fn mark(&self) -> PeriodMark {
         PeriodMark {
             start: self.start,
             number: self.number,
-            fingerprint: fingerprint(&self.tracks, self.d),
+            fingerprint: self.fingerprint,
         }
     }
 
@@ -176,7 +177,7 @@ impl Representation {
 }
 
 /// The same in every process that makes the same.
-pub(crate) fn fingerprint(tracks: &[Representation], d: Span) -> u64 {
+fn fingerprint(tracks: &[Representation], d: Span) -> u64 {
     let mut names: Vec<_> = tracks
         .iter()
         .map(|t| format!("{} {};", t.id, t.init.hash))

@@ -5,14 +5,12 @@ use std::sync::Arc;
 use media::{Span, Timestamp, TrackKind};
 
 use super::{Packager, Phase};
-use crate::dash::{Dash, Hole, Period, PeriodMark, Representation, fingerprint};
+use crate::dash::{CLASSIC, Dash, Hole, Period, PeriodMark, Representation};
 use crate::numbering::{Grid, Restored, Start};
 use crate::track::TrackPackager;
 
 /// A number is given up so long after the last moment at which its segment could begin.
 const LATE: Span = Span::from_millis(500);
-/// Clients are behind a hole so many segments after it at the latest.
-const BEHIND: i64 = 4;
 
 impl Packager {
     /// What DASH clients are told; replaced at each change.
@@ -52,8 +50,9 @@ impl Packager {
             // One of other tracks is told of for its end alone: nobody fetches anything of it.
             Some(mark) => {
                 let period = Period::resume(mark, tracks.clone(), d, now);
+                let same = period.mark() == mark;
                 self.change().periods.push(Arc::new(period));
-                mark.fingerprint == fingerprint(&tracks, d)
+                same
             }
             None => {
                 let last = self.dash.periods.last();
@@ -106,11 +105,10 @@ impl Packager {
     fn representations(&self) -> Vec<Representation> {
         let last = self.dash.periods.last();
         let told = |t: &TrackPackager| last.is_some_and(|p| p.tracks.iter().any(|r| r.id == t.id));
-        let placed = |r: &'_ super::Rendition| r.place;
         let mut tracks: Vec<_> = self
             .renditions
             .iter()
-            .flat_map(|r| r.tracks.iter().map(move |t| (placed(r), t)))
+            .flat_map(|r| r.tracks.iter().map(move |t| (r.place, t)))
             .filter(|(_, t)| t.has_complete() || told(t))
             .collect();
         tracks.sort_by_key(|(place, t)| (t.track.kind != TrackKind::Video, *place));
@@ -130,22 +128,21 @@ impl Packager {
         let Some(from) = self.lead.end else {
             return;
         };
-        let oldest = self.dash.since.max(from - self.config.window);
-        // Clients may still be in front of the hole before.
-        let before = self.dash.hole.filter(|hole| {
-            let behind = self.patience().times(BEHIND);
-            hole.to.is_none_or(|to| from < to + behind)
-        });
-        let hole = Hole {
-            from: before
-                .filter(|hole| hole.to.is_none())
-                .map_or(from, |hole| hole.from),
-            to: None,
-            oldest: before.map_or(oldest, |hole| hole.oldest),
+        let oldest = match self.dash.hole {
+            Some(Hole { to: None, .. }) => return,
+            // Clients may still be in front of the hole before.
+            Some(Hole {
+                to: Some(to),
+                oldest,
+                ..
+            }) if from < to + self.patience().times(CLASSIC) => oldest,
+            _ => self.dash.since.max(from - self.config.window),
         };
-        if self.dash.hole != Some(hole) {
-            self.change().hole = Some(hole);
-        }
+        self.change().hole = Some(Hole {
+            from,
+            to: None,
+            oldest,
+        });
     }
 
     /// Media is back at `at`, with segment `number`; none before it will be any more.

@@ -132,8 +132,7 @@ impl Packager {
                 }
                 Some(mut p) => {
                     *changed = true;
-                    let result = p.reconfigure(track.clone(), now);
-                    match result {
+                    match p.reconfigure(track.clone(), now) {
                         Ok(()) => Ok(p),
                         Err(error) => {
                             gone.push(p);
