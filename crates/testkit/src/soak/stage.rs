@@ -140,11 +140,17 @@ impl Stage {
     /// What the linter found, which should be nothing.
     pub(super) async fn clear(self) -> anyhow::Result<Weir> {
         drop(self.state);
-        let report = self.linter.await??;
-        say(&report.to_string());
-        ensure!(report.violations.is_empty(), "rules were broken");
+        judge(self.linter).await?;
         Ok(self.weir)
     }
+}
+
+/// Says what a linter found, which should be nothing.
+pub(super) async fn judge(linter: JoinHandle<anyhow::Result<Report>>) -> anyhow::Result<()> {
+    let report = linter.await??;
+    say(&report.to_string());
+    ensure!(report.violations.is_empty(), "rules were broken");
+    Ok(())
 }
 
 fn push(weir: &Weir) -> anyhow::Result<Encoder> {

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::super::ladder::ground::{NAME, Source, push};
-use super::super::stage::say;
+use super::super::stage::{judge, say};
 use crate::actors::{PlayerReport, Players, Weir};
 use crate::lint::dash::Limits;
 use crate::lint::{Report, State};
@@ -117,9 +117,7 @@ impl Show {
     /// What the linter found, which should be nothing.
     pub(super) async fn clear(self) -> anyhow::Result<Weir> {
         drop(self.state);
-        let report = self.linter.await??;
-        say(&report.to_string());
-        ensure!(report.violations.is_empty(), "rules were broken");
+        judge(self.linter).await?;
         Ok(self.weir)
     }
 }
