@@ -66,8 +66,8 @@ class Bench:
         self.stack.callback(process.stop)
         return process
 
-    def weir(self, name):
-        return self.own(servers.Weir(self.folder, self.args.weir, name))
+    def weir(self, name, **stream):
+        return self.own(servers.Weir(self.folder, self.args.weir, name, **stream))
 
     def publish(self, name, server, kbps):
         command = [self.args.load, "publish", server.live, "--kbps", kbps]
@@ -124,6 +124,7 @@ FEW = {"p50": 1, "p99": 5}
 RTMP_1M = {"cpu": 1.6, "rss": 32, "p50": 1, "p99": 5}
 HLS_3M = {"cpu": 0.6, "rss": 32}
 LL_HLS = {"p50": 3, "p99": 10}
+LL_DASH = {"p50": 3}
 
 
 def rtmp_stages(bench, viewers):
@@ -144,19 +145,29 @@ def rtmp_stages(bench, viewers):
 def hls_stages(bench, viewers):
     weir = bench.weir("weir-hls")
     bench.publish("Weir, 3 Mb/s", weir, 3000)
+    whole = bench.weir("weir-parts", dash={"chunk": "part"})
+    bench.publish("Weir with a chunk for each part, 3 Mb/s", whole, 3000)
+    floor = bench.own(servers.Floor(bench.folder, bench.args.load, 3000))
     root = bench.folder / "segments"
     root.mkdir()
     bench.own(servers.Mirror(weir.playlist, root))
     on, off = (bench.own(servers.NginxStatic(bench.folder, f"nginx-{s}", root, s)) for s in (True, False))
     contenders = [
         Contender("Weir", "hls", f"{weir.playlist}?ll=0", weir),
+        Contender("Weir, a chunk for each part", "hls", f"{whole.playlist}?ll=0", whole),
         Contender("nginx, sendfile", "hls", on.playlist, on),
         Contender("nginx, no sendfile", "hls", off.playlist, off),
     ]
-    yield Stage(f"HLS, {viewers} viewers at 3 Mb/s, segments of 2 s", viewers, contenders, HLS_3M)
+    yield Stage(f"HLS and DASH, {viewers} viewers at 3 Mb/s, whole segments of 2 s", viewers, contenders, HLS_3M)
     crowd = max(1, viewers // 3)
-    low = [Contender("Weir", "llhls", weir.playlist, weir, fresh=False)]
+    low = [(name, server.playlist, server) for name, server in (("Weir", weir), ("Weir, a chunk for each part", whole))]
+    low = [Contender(name, "llhls", url, server, fresh=False) for name, url, server in low]
     yield Stage(f"LL-HLS, {crowd} viewers at 3 Mb/s, parts of 0.2 s", crowd, low, LL_HLS, 10)
+    chunks = [
+        Contender("Weir", "lldash", weir.mpd, weir, fresh=False),
+        Contender("floor: writes alone", "rtmp", floor.live, floor, fresh=False),
+    ]
+    yield Stage(f"LL-DASH, {crowd} viewers at 3 Mb/s, growing segments of 2 s", crowd, chunks, LL_DASH, 10)
 
 
 def open_sockets():

@@ -73,7 +73,7 @@ class Weir(Process):
 
     window_s = 8
 
-    def __init__(self, folder, binary, name, inputs=("main",)):
+    def __init__(self, folder, binary, name, inputs=("main",), **stream):
         self.http, self.rtmp = free_port(), free_port()
         env = {
             "WEIR_DATA__DIR": str(folder / f"{name}.data"),
@@ -85,7 +85,7 @@ class Weir(Process):
         super().__init__(folder, name, [binary, "serve"], env)
         self.wait_for(self.http)
         inputs = [{"id": i, "url": "publish://", "key": None, "priority": rank} for rank, i in enumerate(inputs)]
-        stream = {"name": "n", "inputs": inputs, "hls": {"window_s": self.window_s}}
+        stream = {"name": "n", "inputs": inputs, "hls": {"window_s": self.window_s}, **stream}
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
         url = f"http://127.0.0.1:{self.http}/api/v1/streams"
         urllib.request.urlopen(urllib.request.Request(url, json.dumps(stream).encode(), headers)).close()
@@ -100,6 +100,10 @@ class Weir(Process):
     @property
     def playlist(self):
         return f"http://127.0.0.1:{self.http}/n/v0.m3u8"
+
+    @property
+    def mpd(self):
+        return f"http://127.0.0.1:{self.http}/n/index.mpd"
 
 
 def nginx_binary():

@@ -11,6 +11,7 @@
 
 mod cost;
 mod crowd;
+mod dash;
 mod discard;
 mod floor;
 mod hls;
@@ -42,6 +43,8 @@ enum Cli {
     Hls(crowd::Options),
     /// Play a media playlist by blocking reloads, part by part.
     Llhls(crowd::Options),
+    /// Play an MPD's pictures, each segment while it is made.
+    Lldash(crowd::Options),
     /// Send synthetic H.264 to players, and be nothing else of a server.
     Floor(floor::Floor),
     /// Have a transcoder's worker make a ladder of a file.
@@ -57,6 +60,7 @@ fn run(cli: Cli) -> anyhow::Result<Value> {
         Cli::Rtmp(options) => crowd::run(options, players::view),
         Cli::Hls(options) => crowd::run(options, hls::classic),
         Cli::Llhls(options) => crowd::run(options, hls::low_latency),
+        Cli::Lldash(options) => crowd::run(options, dash::low_latency),
         Cli::Ladder(ladder) => ladder::run(&ladder),
         Cli::Cost(cost) => cost::run(&cost),
     }

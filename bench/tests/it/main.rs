@@ -118,15 +118,21 @@ async fn a_few_viewers_of_each_kind() {
     let (http, rtmp, me) = (s.http, s.rtmp, std::process::id());
     let common =
         format!("--viewers 4 --sample 2 --seconds 2 --ramp-ms 100 --settle-ms 200 --watch {me}");
-    let (players, classic, low) = tokio::join!(
+    let (players, classic, low, growing) = tokio::join!(
         report(load(&format!("rtmp rtmp://{rtmp}/live/n {common}"))),
         report(load(&format!("hls http://{http}/n/v0.m3u8?ll=0 {common}"))),
         report(load(&format!("llhls http://{http}/n/v0.m3u8 {common}"))),
+        report(load(&format!("lldash http://{http}/n/index.mpd {common}"))),
     );
-    for seen in [&players, &classic, &low] {
+    for seen in [&players, &classic, &low, &growing] {
         check(seen);
     }
     assert!(low["requests"].as_u64() > classic["requests"].as_u64());
+    // Pictures come one by one, not a segment at a time.
+    assert!(
+        growing["latency_ms"]["count"].as_u64() > Some(60),
+        "{growing}"
+    );
     let id = publisher.id().unwrap().to_string();
     Command::new("kill").arg(id).status().await.unwrap();
     let published = report(publisher).await;

@@ -71,6 +71,8 @@ pub(crate) struct TrackPackager {
     next_part: PartName,
     sequence: u32,
     filling: bool,
+    /// Where the samples of the configuration before ended, until there is one of this.
+    seam: Option<Timestamp>,
     /// Frames may come that were here already.
     handed: bool,
     /// Whether sound came while silence stood in its place.
@@ -143,6 +145,7 @@ impl TrackPackager {
             },
             sequence: 0,
             filling: false,
+            seam: None,
             handed: false,
             late: false,
             patience: SILENT_AFTER,
@@ -164,6 +167,7 @@ impl TrackPackager {
         let init = Arc::new(Init::of(&track)?);
         self.begin_awaited(now);
         self.end_segment();
+        self.seam = self.end().or(self.seam);
         self.timescale = fmp4::timescale(&track.config);
         self.cadence = Cadence::new(&track, self.timescale);
         self.init = init;
@@ -370,8 +374,8 @@ impl TrackPackager {
     /// Sound of another encoder begins a moment after the last one's ended: a short hole is silence,
     /// players stumble over none.
     fn bridge(&mut self, frame: &Frame) {
-        let (Some(end), Some(payload)) = (self.end(), fill::silent_frame(&self.track.config))
-        else {
+        let end = self.end().or(self.seam.take());
+        let (Some(end), Some(payload)) = (end, fill::silent_frame(&self.track.config)) else {
             return;
         };
         let step = Span::from_ticks(self.cadence.nominal(), self.timescale);

@@ -185,6 +185,30 @@ fn changed_parameters_are_a_discontinuity_in_every_playlist() {
     assert_ne!(last.init.hash, old);
 }
 
+#[test]
+fn sound_of_another_encoder_that_begins_a_moment_later_follows_silence() {
+    let mut e = encoder();
+    e.send(&[60; 4]);
+    let changed = e.now;
+    e.group(&[video(), other_audio()]);
+    let mut sent = changed + ms(48);
+    for i in 0..240 {
+        let at = changed + Span::from_nanos(i * 1_000_000_000 / 30);
+        e.wait_until(at);
+        e.frame(crate::source::VIDEO, at, i % 60 == 0, 900);
+        while sent <= at {
+            e.frame(crate::source::AUDIO, sent, true, 90);
+            sent += Span::from_nanos(1024 * 1_000_000_000 / 44_100);
+        }
+    }
+    let sound = &media(&e, "a1").segments;
+    let first = sound.iter().position(|s| s.discontinuity).unwrap();
+    let before = sound[first - 1].start + sound[first - 1].duration;
+    let hole = sound[first].start - before;
+    assert!(hole.abs() < ms(1), "{hole:?}");
+    assert!(e.packager.counters().silent_frames >= 2);
+}
+
 /// As `send`, but the tracks stay what they are.
 fn send_with(e: &mut Encoder, tracks: &[media::Track]) {
     let start = e.now;

@@ -34,6 +34,8 @@ enum Room {
     Classic,
     /// The encoder is away for 10 s, then for 60 s.
     Absence,
+    /// The server is stopped and killed; over HTTP/2, on sockets that stay.
+    Restart,
     /// Between inputs of other sizes and rates.
     Switches,
     /// A ladder, whose worker is killed; players are told to move, then find out by themselves.
@@ -54,6 +56,7 @@ async fn enter(room: Room, binary: &Path, args: &Args) -> anyhow::Result<()> {
         Room::Clean => rooms::clean(binary, true, args.seconds).await,
         Room::Classic => rooms::clean(binary, false, args.seconds).await,
         Room::Absence => rooms::absence(binary).await,
+        Room::Restart => rooms::restart(binary).await,
         Room::Switches => rooms::switches(binary, args.switches).await,
         Room::Ladder => rooms::ladder(binary).await,
         Room::Clock => rooms::clock(binary).await,

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::super::ladder::ground::{HD, NAME, SD, rung, runtime, signal, until, worker};
 use super::super::stage::say;
 use super::show::{Show, tell, undisturbed};
-use crate::actors::{Decoder, Level};
+use crate::actors::{Decoder, Level, Players, Weir};
 use crate::lint::State;
 
 const LOW_LATENCY: [&str; 2] = ["dash-ll", "shaka-dash-ll"];
@@ -27,7 +27,7 @@ const SETTLED: Duration = Duration::from_secs(15);
 const BETWEEN: Duration = Duration::from_secs(5);
 /// A link that carries the lower rung alone.
 const NARROW: u32 = 620;
-const TURN: Duration = Duration::from_secs(25);
+const TURN: Duration = Duration::from_secs(40);
 
 pub(super) async fn clean(binary: &Path, low_latency: bool, seconds: u64) -> anyhow::Result<()> {
     say(&format!("- 720p30, {seconds} s"));
@@ -59,31 +59,64 @@ pub(super) async fn absence(binary: &Path) -> anyhow::Result<()> {
     let kinds = [LOW_LATENCY, CLASSIC].concat();
     let mut players = show.players(&kinds, 0).await?;
     sleep(SETTLED).await;
-    let mut late = false;
+    let mut in_time = true;
     for seconds in [10, 60] {
         show.cut().await?;
         sleep(Duration::from_secs(seconds)).await;
-        players.mark(&format!("{seconds}")).await?;
-        show.push(HD).await?;
-        show.weir.until_growing(NAME).await?;
-        sleep(SETTLED).await;
-        show.tell(State::NORMAL);
-        for report in players.report().await? {
-            let back = report.after.last().and_then(|a| a.seconds);
-            say(&format!(
-                "- {seconds} s: {} is back after {back:?} s",
-                report.kind
-            ));
-            let most = BACK.iter().find(|(kind, _)| *kind == report.kind);
-            let (_, most) = most.context("an unknown player")?;
-            late |= back.is_none_or(|back| back > *most);
-        }
+        in_time &= back(&mut show, &mut players, &format!("{seconds} s")).await?;
     }
     let reports = players.report().await?;
     drop(players);
     reports.iter().try_for_each(tell)?;
     show.clear().await?;
-    ensure!(!late, "somebody was late");
+    ensure!(in_time, "somebody was late");
+    Ok(())
+}
+
+/// The encoder comes back, and players behind it. Tells whether all did in time.
+async fn back(show: &mut Show, players: &mut Players, after: &str) -> anyhow::Result<bool> {
+    players.mark(after).await?;
+    show.push(HD).await?;
+    show.weir.until_growing(NAME).await?;
+    sleep(SETTLED).await;
+    show.tell(State::NORMAL);
+    let mut in_time = true;
+    for report in players.report().await? {
+        let back = report.after.last().and_then(|a| a.seconds);
+        say(&format!(
+            "- {after}: {} is back after {back:?} s",
+            report.kind
+        ));
+        let most = BACK.iter().find(|(kind, _)| *kind == report.kind);
+        let (_, most) = most.context("an unknown player")?;
+        in_time &= back.is_some_and(|back| back <= *most);
+    }
+    Ok(in_time)
+}
+
+pub(super) async fn restart(binary: &Path) -> anyhow::Result<()> {
+    let weir = Weir::start_secure(binary).await?;
+    let mut show = Show::of(weir, &[HD], true, &json!({})).await?;
+    let kinds = [LOW_LATENCY, CLASSIC].concat();
+    let mut players = show.players(&kinds, 0).await?;
+    sleep(SETTLED).await;
+    let mut in_time = true;
+    for (killed, away) in [(false, 0), (true, 0), (false, 5), (true, 5)] {
+        show.end_server(killed).await?;
+        sleep(Duration::from_secs(away)).await;
+        show.weir.resume().await?;
+        let how = if killed { "killed" } else { "stopped" };
+        in_time &= back(&mut show, &mut players, &format!("{how}, {away} s away")).await?;
+    }
+    let reports = players.report().await?;
+    drop(players);
+    reports.iter().try_for_each(tell)?;
+    for report in &reports {
+        let protocols: Vec<_> = report.protocols.keys().map(String::as_str).collect();
+        ensure!(protocols == ["h2"], "{report:?}");
+    }
+    show.clear().await?;
+    ensure!(in_time, "somebody was late");
     Ok(())
 }
 

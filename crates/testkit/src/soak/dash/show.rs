@@ -12,10 +12,10 @@ use tokio::task::JoinHandle;
 
 use super::super::ladder::ground::{NAME, Source, push};
 use super::super::stage::{judge, say};
-use crate::actors::{PlayerReport, Players, Weir};
+use crate::actors::{PlayerReport, Players, Secure, Weir};
 use crate::lint::dash::Limits;
 use crate::lint::{Report, State};
-use crate::poll::{self, Source as Told};
+use crate::poll::{self, Source as Told, Trust};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What low-latency players are asked for, and how far off they may be.
@@ -61,6 +61,11 @@ impl Show {
         let query = if low_latency { "" } else { "?ll=0" };
         let config = poll::dash::Config {
             duration: Duration::MAX,
+            h2: weir.secure.is_some(),
+            trust: weir
+                .secure
+                .as_ref()
+                .map_or(Trust::System, |s| Trust::Authority(Secure::authority(s))),
             limits: Limits {
                 // A browser full of players shares the machine.
                 slack: Span::from_millis(500),
@@ -84,7 +89,7 @@ impl Show {
 
     pub(super) async fn push(&mut self, source: Source) -> anyhow::Result<()> {
         let file = source.record(&self.weir.files()?).await?;
-        let url = format!("{}?key={}", self.weir.publish_url(NAME)?, source.id);
+        let url = format!("rtmp://{}/live/{NAME}?key={}", self.weir.rtmp, source.id);
         self.encoders.push(push(&file, &url)?);
         Ok(())
     }
@@ -92,11 +97,26 @@ impl Show {
     /// All encoders die without a word; players have what they have when this returns.
     pub(super) async fn cut(&mut self) -> anyhow::Result<()> {
         self.tell(State::HOLD);
-        for encoder in &mut self.encoders {
+        self.silence().await?;
+        self.weir.until(NAME, "hold").await
+    }
+
+    /// The server ends, by `kill -9` or as it is asked to, and its encoders with it.
+    pub(super) async fn end_server(&mut self, killed: bool) -> anyhow::Result<()> {
+        self.tell(State::RESTART.and(State::HOLD));
+        if killed {
+            self.weir.kill().await?;
+        } else {
+            self.weir.stop().await?;
+        }
+        self.silence().await
+    }
+
+    async fn silence(&mut self) -> anyhow::Result<()> {
+        for mut encoder in self.encoders.drain(..) {
             encoder.kill().await?;
         }
-        self.encoders.clear();
-        self.weir.until(NAME, "hold").await
+        Ok(())
     }
 
     /// What the linter is to know.
