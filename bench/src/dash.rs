@@ -25,12 +25,10 @@ impl<'a> Template<'a> {
         let period = &mpd[mpd.rfind("<Period")?..];
         let template = &period[period.find("<SegmentTemplate")?..];
         let number = |name: &str| attribute(template, name)?.parse::<u64>().ok();
-        let start = attribute(period, "start")?.strip_prefix("PT")?;
-        let start = start.strip_suffix('S')?.parse::<f64>().ok()?;
         Some(Self {
             media: attribute(template, "media")?,
             start_number: number("startNumber")?,
-            start: (start * 1e6) as u64,
+            start: (seconds(attribute(period, "start")?)? * 1e6) as u64,
             duration: (number("duration")? * 1_000_000).checked_div(number("timescale")?)?,
         })
     }
@@ -40,6 +38,19 @@ impl<'a> Template<'a> {
         let begun = time.checked_sub(self.start)?.checked_div(self.duration)?;
         Some(self.start_number + begun)
     }
+}
+
+/// An `xs:duration` of hours, minutes and seconds, or of some of them.
+fn seconds(duration: &str) -> Option<f64> {
+    let units = [('H', 3_600.0), ('M', 60.0), ('S', 1.0)];
+    let (mut rest, mut sum) = (duration.strip_prefix("PT")?, 0.0);
+    for (unit, lasts) in units {
+        if let Some((count, behind)) = rest.split_once(unit) {
+            sum += count.parse::<f64>().ok()? * lasts;
+            rest = behind;
+        }
+    }
+    rest.is_empty().then_some(sum)
 }
 
 fn attribute<'a>(text: &'a str, name: &str) -> Option<&'a str> {
@@ -102,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_newest_period_tells_which_segment_grows() {
-        let mpd = r#"<MPD><Period id="p1" start="PT0S"></Period><Period id="p9" start="PT100.5S">
+        let mpd = r#"<MPD><Period id="p1" start="PT0S"></Period><Period id="p9" start="PT1M40.5S">
             <AdaptationSet id="1"><SegmentTemplate media="v0_$Number$.m4s?i=a" timescale="90000" duration="180000" startNumber="9"/>"#;
         let template = Template::parse(mpd).unwrap();
         let wanted = Template {

@@ -4,13 +4,14 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use container::fmp4::EMPTY_SEGMENT;
-use futures_util::stream;
+use futures_util::{TryStreamExt as _, stream};
 use http::{HeaderValue, header};
 use media::Timestamp;
 use packager::{Dash, Segment};
@@ -28,6 +29,8 @@ const JOINS: Duration = Duration::from_secs(60);
 /// So many segments may be asked for before they begin: players look one beyond the next one, and
 /// while media is away the last one that is known is behind.
 const AHEAD: u64 = 3;
+/// What is given up is given up so much later.
+const LATE: Duration = Duration::from_secs(1);
 
 /// What there is of a number.
 enum Found {
@@ -116,11 +119,15 @@ impl Outputs {
                 let media = segment.parts.iter().flat_map(|p| &p.buffers);
                 let all = [&segment.init.bytes].into_iter().chain(media);
                 let all: Vec<_> = all.cloned().map(Ok::<_, Infallible>).collect();
-                let body = asked.body(|| Body::from_stream(stream::iter(all)));
+                let delivered = Arc::clone(&output.bytes);
+                let all = stream::iter(all).inspect_ok(move |bytes| {
+                    delivered.fetch_add(bytes.len() as u64, Relaxed);
+                });
+                let body = asked.stream(|| Body::from_stream(all));
                 Ok(passing(Response::new(body), id))
             }
             Found::Growing(growing) if growing.init.hash == init => {
-                let body = asked.body(|| growing.body(None, &output.bytes));
+                let body = asked.stream(|| growing.body(None, &output.bytes));
                 let mut response = Response::new(body);
                 describe(&mut response, id, &number.to_string());
                 response.headers_mut().remove(header::ACCEPT_RANGES);
@@ -128,7 +135,7 @@ impl Outputs {
             }
             Found::Growing(growing) if output.suits(id, init, &growing.init) => {
                 let before = Some(growing.init.bytes.clone());
-                let body = asked.body(|| growing.body(before, &output.bytes));
+                let body = asked.stream(|| growing.body(before, &output.bytes));
                 Ok(passing(Response::new(body), id))
             }
             _ => Ok(empty(id, asked)),
@@ -173,12 +180,19 @@ impl Outputs {
             found => return Ok(found),
         }
         let _places = self.places(output)?;
-        let patience = output.target_duration() * 3;
+        let patience = patience(output);
         tokio::select! {
             waited = timeout(patience, look(true)) => waited.unwrap_or(Ok(Found::Never)),
             () = self.left() => Err(Refusal::Stalled),
         }
     }
+}
+
+/// Until the last number that may be asked for has begun, or was given up.
+fn patience(output: &Output) -> Duration {
+    let longest = output.dash().borrow().longest.to_duration();
+    let longest = longest.max(output.target_duration());
+    longest * (u32::try_from(AHEAD).unwrap_or(0) + 1) + LATE
 }
 
 fn find(

@@ -237,6 +237,6 @@ fn poll_feeds(feeds: &mut [Feed], cx: &mut Context<'_>) -> Poll<usize> {
 /// However it ended.
 impl<O> Drop for Driver<O> {
     fn drop(&mut self) {
-        self.output.lanes.close();
+        self.output.break_off();
     }
 }

@@ -2,9 +2,9 @@
 //! and wakes; each reader has a place in that list, and nothing is queued for it.
 
 use std::collections::{HashMap, VecDeque};
-use std::convert::Infallible;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -39,6 +39,8 @@ pub(crate) struct Growing {
 struct Grown {
     buffers: Vec<Bytes>,
     ended: bool,
+    /// There was more to come, and who would have made it is gone.
+    broken: bool,
 }
 
 impl Lane {
@@ -68,62 +70,98 @@ impl Lane {
 }
 
 impl Lanes {
-    /// Passes news on to those who read or wait.
-    pub(crate) fn release(&self, Release { media, what }: Release) {
-        let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lane = lanes.entry(Arc::clone(&media)).or_default();
+    /// Passes news on to those who read or wait. Whether it is the first of a track, for which
+    /// nobody could wait yet.
+    pub(crate) fn release(&self, Release { media, what }: Release) -> bool {
+        let (lane, is_new) = self.lane(&media);
         match what {
             What::Begin { number, init } => lane.send_modify(|lane| lane.begin(number, init)),
             What::Chunk(buffers) => {
-                if let Some(open) = lane.borrow().segments.back() {
+                let open = lane.borrow().segments.back().cloned();
+                if let Some(open) = open {
                     open.grown.send_modify(|g| g.buffers.extend(buffers));
                 }
             }
             What::End => lane.borrow().end(),
+            What::Never { number } => lane.send_modify(|lane| lane.last = Some(number)),
             What::Gone => {
                 lane.borrow().end();
-                lanes.remove(&media);
+                self.lock().remove(&media);
             }
+        }
+        is_new
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, watch::Sender<Lane>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody is woken under the lock: who is asks for lanes.
+    fn lane(&self, media: &Arc<str>) -> (watch::Sender<Lane>, bool) {
+        let mut lanes = self.lock();
+        match lanes.get(media) {
+            Some(lane) => (lane.clone(), false),
+            None => (lanes.entry(Arc::clone(media)).or_default().clone(), true),
         }
     }
 
     /// The lane of a track, where it has one.
     pub(crate) fn watch(&self, media: &str) -> Option<watch::Receiver<Lane>> {
-        let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.get(media).map(watch::Sender::subscribe)
+        self.lock().get(media).map(watch::Sender::subscribe)
     }
 
-    /// Nobody makes more of what is open.
+    /// Nobody makes more of what is open: who has a part of it shall not take it for the whole.
     pub(crate) fn close(&self) {
-        let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.values().for_each(|lane| lane.borrow().end());
+        for lane in self.lock().values() {
+            if let Some(open) = lane.borrow().segments.back() {
+                open.grown.send_if_modified(|g| {
+                    g.broken |= !g.ended;
+                    g.broken
+                });
+            }
+        }
     }
 }
 
 impl Growing {
     /// What is there at once, what comes as it comes, behind `before`.
     pub(crate) fn body(&self, before: Option<Bytes>, delivered: &Arc<AtomicU64>) -> Body {
-        let reader = (self.grown.subscribe(), 0, Arc::clone(delivered), before);
-        Body::from_stream(stream::unfold(
-            reader,
-            |(mut grown, at, delivered, before)| async move {
-                if let Some(before) = before {
-                    return Some((Ok::<_, Infallible>(before), (grown, at, delivered, None)));
+        let grown = self.grown.subscribe();
+        let reader = Some((grown, 0, Arc::clone(delivered), before));
+        Body::from_stream(stream::unfold(reader, |reader| async {
+            let (mut grown, mut at, delivered, mut before) = reader?;
+            let next = match before.take() {
+                Some(before) => Ok(Some(before)),
+                None => next(&mut grown, &mut at).await,
+            };
+            match next {
+                Ok(next) => {
+                    let next = next?;
+                    delivered.fetch_add(next.len() as u64, Relaxed);
+                    Some((Ok(next), Some((grown, at, delivered, None))))
                 }
-                loop {
-                    let (next, ended) = {
-                        let grown = grown.borrow_and_update();
-                        (grown.buffers.get(at).cloned(), grown.ended)
-                    };
-                    if let Some(next) = next {
-                        delivered.fetch_add(next.len() as u64, Relaxed);
-                        return Some((Ok(next), (grown, at + 1, delivered, None)));
-                    }
-                    if ended || grown.changed().await.is_err() {
-                        return None;
-                    }
-                }
-            },
-        ))
+                Err(broken) => Some((Err(broken), None)),
+            }
+        }))
+    }
+}
+
+/// The buffer at `at`, once it is there; `None` at the end.
+async fn next(grown: &mut watch::Receiver<Grown>, at: &mut usize) -> io::Result<Option<Bytes>> {
+    loop {
+        let (next, ended, broken) = {
+            let grown = grown.borrow_and_update();
+            (grown.buffers.get(*at).cloned(), grown.ended, grown.broken)
+        };
+        if next.is_some() {
+            *at += 1;
+            return Ok(next);
+        }
+        if broken {
+            return Err(io::Error::other("the segment was not finished"));
+        }
+        if ended || grown.changed().await.is_err() {
+            return Ok(None);
+        }
     }
 }

@@ -24,4 +24,5 @@ pub use drive::{Control, Driver, Observer};
 pub use error::Refusal;
 pub use live::{Figures, Output};
 pub use outputs::{Limits, Outputs};
+pub use resource::{is_dash, is_own};
 pub use viewers::{Comings, Viewer};

@@ -222,18 +222,28 @@ impl Output {
     pub fn release(&self, packager: &mut Packager) -> bool {
         let mut any = false;
         while let Some(release) = packager.next_release() {
-            self.lanes.release(release);
+            if self.lanes.release(release) {
+                // Who waits for it has no other news to wait for.
+                self.dash.send_modify(|_| {});
+            }
             any = true;
         }
         let dash = packager.dash();
-        let told = self.dash.borrow();
-        // Who goes on after an end has nothing to tell at first.
-        let news = !Arc::ptr_eq(&told, dash) && (told.is_empty() || !dash.is_empty());
-        drop(told);
-        if news {
-            self.dash.send_replace(Arc::clone(dash));
+        let told = Arc::clone(&self.dash.borrow());
+        let news = match told.is_empty() || !dash.is_empty() {
+            true => (!Arc::ptr_eq(&told, dash)).then(|| Arc::clone(dash)),
+            // Who goes on after an end has nothing to tell at first, but which numbers are gone.
+            false => told.close(dash.closed).map(Arc::new),
+        };
+        if let Some(news) = news {
+            self.dash.send_replace(news);
         }
         any
+    }
+
+    /// Who makes it is gone: who reads what has not ended is told that it was not all.
+    pub fn break_off(&self) {
+        self.lanes.close();
     }
 
     pub(crate) fn dash(&self) -> watch::Receiver<Arc<Dash>> {

@@ -96,6 +96,29 @@ impl Directives {
     }
 }
 
+/// What a pair of a segment's query says of the initialisation section that a DASH client has: a
+/// hash. Anything else that is called so is somebody else's.
+pub(crate) fn init_of(pair: &str) -> Option<&str> {
+    let hash = pair.strip_prefix("i=")?;
+    let is_hash = hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    is_hash.then_some(hash)
+}
+
+/// Whether a request for `path` is a DASH client's.
+#[must_use]
+pub fn is_dash(path: &str, query: &str) -> bool {
+    let media = path.ends_with(".m4s") || path.ends_with(".mp4");
+    path.ends_with(".mpd") || media && query.split('&').any(|pair| init_of(pair).is_some())
+}
+
+/// Whether a pair of a request's query is the protocol's own, and differs from request to request.
+#[must_use]
+pub fn is_own(path: &str, pair: &str) -> bool {
+    let media = path.ends_with(".m4s") || path.ends_with(".mp4");
+    let of_hls = pair.starts_with("_HLS_") || pair == "ll=0";
+    of_hls || pair == "r=1" && path.ends_with(".mpd") || media && init_of(pair).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,5 +179,15 @@ mod tests {
         let d = Directives::parse("foo=1&_HLS_msn=7&_HLS_part=3&_HLS_skip=YES").unwrap();
         assert_eq!((d.msn, d.part, d.form.skip), (Some(7), Some(3), Skip::Yes));
         assert!(!Directives::parse("ll=0").unwrap().form.low_latency);
+    }
+
+    #[test]
+    fn what_is_the_protocols_own_is_nobodys_credential() {
+        let hash = "i=0123456789abcdef";
+        assert!(is_own("a/v0_1.m4s", hash) && is_dash("a/v0_1.m4s", hash));
+        assert!(!is_own("a/v0_1.m4s", "i=token") && !is_dash("a/v0_1.m4s", "i=token"));
+        assert!(!is_own("a/index.m3u8", hash) && !is_dash("a/index.m3u8", hash));
+        assert!(is_own("a/index.mpd", "r=1") && !is_own("a/index.m3u8", "r=1"));
+        assert!(is_own("a/v0.m3u8", "_HLS_msn=1") && is_own("a/index.mpd", "ll=0"));
     }
 }

@@ -1,5 +1,6 @@
 //! Answers requests from snapshots.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use futures_util::stream;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use packager::{Media, Part, PartName};
 use tokio::time::timeout;
@@ -18,7 +20,7 @@ use crate::headers;
 use crate::live::{Output, Rendered, State};
 use crate::outputs::Outputs;
 use crate::playlist;
-use crate::resource::{Directives, Resource};
+use crate::resource::{self, Directives, Resource};
 
 /// What is needed of a request.
 pub(crate) struct Asked<'a> {
@@ -30,8 +32,7 @@ pub(crate) struct Asked<'a> {
 impl Asked<'_> {
     /// The initialisation section that a DASH client has for a segment.
     fn init(&self) -> Option<&str> {
-        let mut pairs = self.query.split('&');
-        pairs.find_map(|pair| pair.strip_prefix("i="))
+        self.query.split('&').find_map(resource::init_of)
     }
 
     /// Whether this pair stands in the query.
@@ -43,6 +44,14 @@ impl Asked<'_> {
     pub(crate) fn body(&self, make: impl FnOnce() -> Body) -> Body {
         match *self.method {
             Method::HEAD => Body::empty(),
+            _ => make(),
+        }
+    }
+
+    /// The same of what has no length yet: to HEAD, too, none is told.
+    pub(crate) fn stream(&self, make: impl FnOnce() -> Body) -> Body {
+        match *self.method {
+            Method::HEAD => Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()),
             _ => make(),
         }
     }

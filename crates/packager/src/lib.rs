@@ -1,4 +1,5 @@
-//! Cuts broadcasts into CMAF parts and segments and writes HLS and LL-HLS playlists.
+//! Cuts broadcasts into CMAF parts and segments and writes HLS and LL-HLS playlists and the MPD of
+//! DASH.
 //!
 //! Pure: frames and `now` come in; immutable [`Snapshot`]s, [`Effect`]s to store and the next
 //! deadline go out. One [`Packager`] serves one presentation of 1..N renditions; every sample is

@@ -37,6 +37,11 @@ impl Row {
         self.n0.saturating_add(u64::try_from(k).unwrap_or(0))
     }
 
+    /// What no segment lasts longer than.
+    pub(crate) fn longest(&self) -> Span {
+        self.d.max(Span::from_secs(i64::from(self.target_duration)))
+    }
+
     /// The grid time of segment `number`, of which `ahead` were issued beyond the grid.
     #[must_use]
     pub(crate) fn time(&self, number: u64, ahead: u64) -> Timestamp {

@@ -245,8 +245,8 @@ impl Packager {
 
     /// Lists more or less media from now on.
     pub fn set_window(&mut self, window: Span) {
-        self.config.window = window;
-        Arc::make_mut(&mut self.dash).window = window;
+        let served = std::mem::replace(&mut self.config.window, window);
+        self.note_window(served);
         for track in self.all_tracks_mut() {
             track.set_window(window);
         }

@@ -29,6 +29,11 @@ pub enum What {
     Chunk(Vec<Bytes>),
     /// It is complete.
     End,
+    /// The track has no segment of this number, above all before, and will have none.
+    Never {
+        /// The number.
+        number: u64,
+    },
     /// There will be no more of this track.
     Gone,
 }

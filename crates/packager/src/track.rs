@@ -32,6 +32,9 @@ const CHANGE: Span = Span::from_millis(400);
 const SOUND_CHUNK: Span = Span::from_millis(100);
 /// Sound that comes later than this is not waited for.
 const LATEST: Span = Span::from_millis(3_500);
+/// A segment that is to begin is given up once the lead is so far beyond: what fills in for sound
+/// that is late has been waited for.
+const GIVEN_UP: Span = Span::from_millis(4_000);
 
 /// What a playlist needs besides the track's own state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +87,8 @@ pub(crate) struct TrackPackager {
     published: Option<Arc<Media>>,
     face: Option<Face>,
     changed: bool,
+    /// It could not begin a segment, and has none that is complete since.
+    pub(crate) lost: bool,
     pub(crate) counters: TrackCounters,
 }
 
@@ -154,6 +159,7 @@ impl TrackPackager {
             published: None,
             face: None,
             changed: false,
+            lost: false,
             counters: TrackCounters::default(),
         })
     }
@@ -213,8 +219,19 @@ impl TrackPackager {
             Kind::Discontinuity => self.end_segment(),
             Kind::Keyframe | Kind::Forced => {}
         }
+        self.give_up_overdue(cut.at, now);
         self.cuts.push_back(cut);
         self.release_early(now);
+    }
+
+    /// What does not come any more, and cannot be filled in for, is not waited for.
+    fn give_up_overdue(&mut self, reached: Timestamp, now: Timestamp) {
+        if fill::silent_frame(&self.track.config).is_some() {
+            return;
+        }
+        while let Some(cut) = self.cuts.pop_front_if(|cut| cut.at + GIVEN_UP < reached) {
+            self.give_up(cut, now);
+        }
     }
 
     /// The time at which the open segment is expected to end. It names the part after it, and
@@ -318,6 +335,8 @@ impl TrackPackager {
         self.counters.unaligned += 1;
         self.part.clear();
         self.end_release();
+        self.releases.push_back(What::Never { number: cut.number });
+        self.lost = true;
         self.open = None;
         if let Some(open) = self.listed.pop_if(|s| !s.complete) {
             self.discontinuity_sequence += u64::from(open.discontinuity);
@@ -374,7 +393,7 @@ impl TrackPackager {
     /// Sound of another encoder begins a moment after the last one's ended: a short hole is silence,
     /// players stumble over none.
     fn bridge(&mut self, frame: &Frame) {
-        let end = self.end().or(self.seam.take());
+        let end = self.end().or_else(|| self.seam.take());
         let (Some(end), Some(payload)) = (end, fill::silent_frame(&self.track.config)) else {
             return;
         };
@@ -580,6 +599,7 @@ impl TrackPackager {
         open.complete = true;
         if !open.parts.is_empty() {
             self.list_open();
+            self.lost = false;
             self.counters.segments += 1;
         }
         self.end_release();

@@ -130,10 +130,15 @@ impl http_body::Body for Answer {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let serial = self.serial;
-        lock(&self.busy.0.answers)
-            .taken
-            .insert(serial, Instant::now());
-        Pin::new(&mut self.body).poll_frame(cx)
+        let next = Pin::new(&mut self.body).poll_frame(cx);
+        let mut answers = lock(&self.busy.0.answers);
+        // Where nothing is there to be taken, nobody is slow.
+        match next.is_pending() {
+            true => answers.taken.remove(&serial),
+            false => answers.taken.insert(serial, Instant::now()),
+        };
+        drop(answers);
+        next
     }
 
     fn is_end_stream(&self) -> bool {
@@ -295,5 +300,23 @@ mod tests {
         let (why, (_stuck, from)) = tokio::join!(over(&activity), taking);
         assert_eq!(why, Over::Stalled);
         assert!((STALL..STALL * 2).contains(&from.elapsed()));
+    }
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_has_nothing_to_give_yet_is_not_slow() {
+        let activity = Activity::new(Instant::now());
+        let frames = (0..3).map(|_| async {
+            sleep(STALL * 3).await;
+            Ok::<_, io::Error>(Bytes::from_static(b"chunk"))
+        });
+        let frames = futures_util::StreamExt::buffered(futures_util::stream::iter(frames), 1);
+        let mut growing = Answer::new(Body::from_stream(frames), activity.begin());
+        let reading = async {
+            while growing.frame().await.is_some() {}
+            drop(growing);
+            Instant::now()
+        };
+        let (why, read) = tokio::join!(over(&activity), reading);
+        assert_eq!(why, Over::Idle);
+        assert!(read.elapsed() >= LATER);
     }
 }

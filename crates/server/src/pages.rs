@@ -169,15 +169,12 @@ async fn admit(
     let name = Outputs::stream_of(path)?;
     let callback = pages.manager.on_play(name)?;
     let agent = headers.get(header::USER_AGENT);
-    // What belongs to the protocol differs from request to request.
-    let of_dash = |pair: &str| pair.starts_with("i=");
-    let own = |pair: &&str| {
-        let directive = pair.starts_with("_HLS_") || of_dash(pair);
-        !directive && !matches!(*pair, "ll=0" | "r=1")
+    let protocol = match http_media::is_dash(path, query) {
+        true => "dash",
+        false => "hls",
     };
-    let dash = path.ends_with(".mpd") || query.split('&').any(of_dash);
-    let protocol = if dash { "dash" } else { "hls" };
-    let brought: Vec<_> = query.split('&').filter(own).collect();
+    let brought = |pair: &&str| !http_media::is_own(path, pair);
+    let brought: Vec<_> = query.split('&').filter(brought).collect();
     let visitor = Visitor {
         action: Action::Play,
         stream: name,

@@ -155,10 +155,49 @@ impl Live {
 
     /// Nothing comes for three segments.
     pub(crate) fn fall_silent(&mut self) {
-        let now = EPOCH + Span::from_nanos(self.frames * 1_000_000_000 / 30) + Span::from_secs(6);
-        self.packager.tick(now);
+        self.tick(6);
+    }
+
+    /// So many seconds after the last picture.
+    fn tick(&mut self, seconds: i64) {
+        let last = EPOCH + Span::from_nanos(self.frames * 1_000_000_000 / 30);
+        self.packager.tick(last + Span::from_secs(seconds));
+        self.output.release(&mut self.packager);
+        // One that has nothing yet leaves what was there.
+        if self.packager.snapshot().version > 0 {
+            self.output.publish(Arc::clone(self.packager.snapshot()));
+        }
+    }
+
+    /// Whoever packages is gone in the midst of it.
+    pub(crate) fn break_off(&self) {
+        self.output.break_off();
+    }
+
+    /// Another process goes on.
+    pub(crate) fn restarted(self) -> Self {
+        let now = EPOCH + Span::from_nanos(self.frames * 1_000_000_000 / 30);
+        let mut live = Self::with(Output::resumed());
+        live.packager = Packager::new(Config::default(), self.packager.state(), now);
+        live.rendition = live.packager.add_rendition("source");
+        let tracks = tracks(aac());
+        live.packager.group(live.rendition, &tracks, now).unwrap();
+        (live.frames, live.sound) = (self.frames, self.sound);
+        live.fall_silent();
+        live
+    }
+
+    /// Another packager goes on, in the same process; its encoder is not there for so many seconds.
+    pub(crate) fn repackage(&mut self, seconds: i64) {
+        self.packager.suspend();
         self.output.release(&mut self.packager);
         self.output.publish(Arc::clone(self.packager.snapshot()));
+        let now = EPOCH + Span::from_nanos(self.frames * 1_000_000_000 / 30);
+        self.packager = Packager::new(Config::default(), self.packager.state(), now);
+        self.rendition = self.packager.add_rendition("source");
+        let tracks = tracks(aac());
+        self.packager.group(self.rendition, &tracks, now).unwrap();
+        self.tick(seconds);
     }
 
     pub(crate) fn edge(&self) -> (u64, u32) {

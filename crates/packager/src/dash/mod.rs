@@ -25,7 +25,7 @@ const BEFORE: Span = Span::from_millis(500);
 /// Who joins finds media so soon.
 const SOON: Span = Span::from_millis(250);
 /// Classic clients fetch the last segment of a Period before they hear of the next one.
-const HEARSAY: Span = Span::from_secs(1);
+pub(crate) const HEARSAY: Span = Span::from_secs(1);
 
 /// The state behind the MPD. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,8 @@ pub struct Dash {
     pub(crate) since: Timestamp,
     /// How much of it is served.
     pub(crate) window: Span,
+    /// What no segment lasts longer than; nothing while that is not known.
+    pub longest: Span,
     /// How far behind low-latency clients stay.
     pub(crate) latency: Option<Span>,
     /// Where the stream ended.
@@ -78,8 +80,8 @@ impl Dash {
         let d = self.periods.last()?.d;
         let low_latency = low_latency && self.latency.is_some();
         let depth = self.depth(low_latency, d, now);
-        let hearsay = if low_latency { Span::ZERO } else { HEARSAY };
-        let known = |p: &&Arc<Period>| p.since + hearsay <= now;
+        // Begun after now: the clock was set back since.
+        let known = |p: &&Arc<Period>| low_latency || p.since + HEARSAY <= now || p.since > now;
         Some(View {
             low_latency,
             depth_s: depth.as_nanos() / 1_000_000_000,
@@ -92,6 +94,9 @@ impl Dash {
     #[must_use]
     pub fn joinable_at(&self, low_latency: bool, now: Timestamp) -> Option<Timestamp> {
         let delay = self.delay(low_latency, self.periods.last()?.d);
+        if self.ended.is_some() {
+            return Some(now);
+        }
         let at = now - delay;
         let before = |hole: &Hole| (hole.oldest..hole.from).contains(&at);
         match self.hole {
@@ -127,10 +132,13 @@ impl Dash {
         self.periods.is_empty()
     }
 
-    /// Whether what waits for media waits for nothing any more.
+    /// The same, with all numbers up to `closed` given up; `None` where they are already.
     #[must_use]
-    pub const fn is_ended(&self) -> bool {
-        self.ended.is_some()
+    pub fn close(&self, closed: Option<u64>) -> Option<Self> {
+        (self.closed < closed).then(|| Self {
+            closed,
+            ..self.clone()
+        })
     }
 
     fn delay(&self, low_latency: bool, d: Span) -> Span {

@@ -49,7 +49,6 @@ impl Dash {
         let late = shown.last().map_or(Span::ZERO, |p| p.late);
         let early = latency.map_or(Span::ZERO, |l| (AHEAD + late).min(l));
         let query = if low_latency { "r=1" } else { "ll=0&r=1" };
-        let mut sets = 0;
         let periods = shown.iter().enumerate().map(|(i, p)| {
             let next = shown.get(i + 1).map(|next| next.number);
             Writer {
@@ -58,7 +57,7 @@ impl Dash {
                 latency,
                 clock: &clock,
             }
-            .period(&mut sets)
+            .period()
         });
         let mpd = xml::MPD {
             xmlns: Some("urn:mpeg:dash:schema:mpd:2011".to_owned()),
@@ -112,7 +111,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn period(&self, sets: &mut u64) -> xml::Period {
+    fn period(&self) -> xml::Period {
         let mut groups: Vec<Vec<&Representation>> = Vec::new();
         for track in &self.period.tracks {
             match groups.iter_mut().find(|g| is_one_set(g[0], track)) {
@@ -120,10 +119,7 @@ impl Writer<'_> {
                 None => groups.push(vec![track]),
             }
         }
-        let adaptations = groups.iter().map(|group| {
-            *sets += 1;
-            self.set(group, *sets)
-        });
+        let adaptations = (1..).zip(&groups).map(|(id, group)| self.set(group, id));
         xml::Period {
             id: Some(format!("p{}", self.period.number)),
             start: Some(since_epoch(self.period.start)),
@@ -146,10 +142,11 @@ impl Writer<'_> {
             ..Default::default()
         });
         let produced = self.latency.map(|_| self.produced(group[0], id - 1));
-        let label = track.label.clone().map(|content| xml::Label {
-            content,
+        let label = track.label.as_ref().map(|label| xml::Label {
+            content: label.chars().filter(is_character).collect(),
             ..Default::default()
         });
+        let dense = self.period.regular || track.kind != TrackKind::Video;
         let representations = group.iter().enumerate();
         xml::AdaptationSet {
             id: Some(id.to_string()),
@@ -157,7 +154,7 @@ impl Writer<'_> {
             mimeType: Some(format!("{}/mp4", track.kind.name())),
             lang: track.language.clone(),
             segmentAlignment: Some(true),
-            startWithSAP: Some(1),
+            startWithSAP: dense.then_some(1),
             maxWidth: widest,
             maxHeight: highest,
             maxFrameRate: fastest.map(fraction),
@@ -196,16 +193,18 @@ impl Writer<'_> {
             ),
             None => ("1", r.chunk + SEAM),
         };
-        let dense = |latency: &Span| distance <= *latency;
+        let told = video.is_none() || self.period.regular;
+        let dense = |latency: &Span| told && distance <= *latency;
         let resync = self.latency.filter(dense).map(|_| xml::Resync {
             rtype: Some(kind.to_owned()),
             dT: u64::try_from(r.ticks(distance)).ok(),
             marker: Some(true),
             ..Default::default()
         });
-        let channels = audio.map(|a| xml::AudioChannelConfiguration {
+        let layout = audio.and_then(|a| layout(a.channels));
+        let channels = layout.map(|layout| xml::AudioChannelConfiguration {
             schemeIdUri: CHANNELS.to_owned(),
-            value: Some(layout(a.channels).to_string()),
+            value: Some(layout.to_string()),
             ..Default::default()
         });
         xml::Representation {
@@ -272,11 +271,18 @@ fn role(role: Role) -> xml::Role {
 }
 
 /// ISO/IEC 23091-3, as far as a number of channels tells.
-const fn layout(channels: u16) -> u16 {
+const fn layout(channels: u16) -> Option<u16> {
     match channels {
-        8 => 12,
-        n => n,
+        1..=6 => Some(channels),
+        7 => Some(11),
+        8 => Some(12),
+        _ => None,
     }
+}
+
+/// XML 1.0, 2.2: what may stand in a document. Sources name their tracks as they like.
+const fn is_character(c: &char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{1_0000}'..)
 }
 
 fn rate((num, den): (u32, u32)) -> f64 {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use media::{Span, Timestamp, Track};
 
+use crate::numbering::Row;
 use crate::segment::{Init, fnv1a};
 
 /// What every Period begins on: whole ticks at all common timescales.
@@ -46,6 +47,8 @@ pub(crate) struct Period {
     /// The number of its first segment.
     pub(crate) number: u64,
     pub(crate) d: Span,
+    /// Whether every segment of pictures begins with a keyframe.
+    pub(crate) regular: bool,
     /// Of its tracks and their segment duration.
     fingerprint: u64,
     pub(crate) tracks: Vec<Representation>,
@@ -60,12 +63,13 @@ impl Period {
     /// that is true, so that all nodes and all times agree.
     pub(crate) fn begin(
         tracks: Vec<Representation>,
-        d: Span,
+        row: &Row,
         (number, at): (u64, Timestamp),
         first: bool,
         now: Timestamp,
     ) -> Self {
-        let period = Self::at((0, Timestamp::ZERO), tracks, d, now);
+        let period = Self::at((0, Timestamp::ZERO), tracks, row, now);
+        let d = row.d;
         let whole = |r: &Representation| Timestamp::ZERO + d == Timestamp::ZERO + r.duration(d);
         if first && period.tracks.iter().all(whole) && period.fits(number, at) {
             return period;
@@ -83,23 +87,24 @@ impl Period {
     pub(crate) fn resume(
         mark: PeriodMark,
         tracks: Vec<Representation>,
-        d: Span,
+        row: &Row,
         now: Timestamp,
     ) -> Self {
-        Self::at((mark.number, mark.start), tracks, d, now)
+        Self::at((mark.number, mark.start), tracks, row, now)
     }
 
     fn at(
         (number, start): (u64, Timestamp),
         tracks: Vec<Representation>,
-        d: Span,
+        row: &Row,
         now: Timestamp,
     ) -> Self {
         Self {
             start,
             number,
-            d,
-            fingerprint: fingerprint(&tracks, d),
+            d: row.d,
+            regular: row.regular,
+            fingerprint: fingerprint(&tracks, row.d),
             tracks,
             late: Span::ZERO,
             since: now,
@@ -126,11 +131,12 @@ impl Period {
     }
 
     /// Whether clients need to be told nothing to go on with these.
-    pub(crate) fn is_of(&self, tracks: &[Representation], d: Span) -> bool {
+    pub(crate) fn is_of(&self, tracks: &[Representation], row: &Row) -> bool {
         let same = |(a, b): (&Representation, &Representation)| {
             a.id == b.id && a.init.hash == b.init.hash && a.track == b.track
         };
-        self.d == d && self.tracks.len() == tracks.len() && self.tracks.iter().zip(tracks).all(same)
+        let alike = (self.d, self.regular) == (row.d, row.regular);
+        alike && self.tracks.len() == tracks.len() && self.tracks.iter().zip(tracks).all(same)
     }
 
     /// Where the grid that is told has a segment of this track.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use media::{Span, Timestamp, TrackKind};
 
 use super::{Packager, Phase};
-use crate::dash::{CLASSIC, Dash, Hole, Period, PeriodMark, Representation};
+use crate::dash::{CLASSIC, Dash, HEARSAY, Hole, Period, PeriodMark, Representation};
 use crate::numbering::{Grid, Restored, Start};
 use crate::track::TrackPackager;
 
 /// A number is given up so long after the last moment at which its segment could begin.
 const LATE: Span = Span::from_millis(500);
+/// More Periods are not told of, however often a source changes.
+const MOST_PERIODS: usize = 32;
 
 impl Packager {
     /// What DASH clients are told; replaced at each change.
@@ -29,6 +31,7 @@ impl Packager {
         };
         let dash = self.change();
         dash.closed = closed;
+        dash.longest = restored.row.longest();
         dash.hole = Some(Hole {
             from,
             to: None,
@@ -39,24 +42,29 @@ impl Packager {
 
     /// A segment begins in every track that is described.
     pub(super) fn describe(&mut self, number: u64, at: Timestamp, now: Timestamp) {
-        let Some(d) = self.grid.map(|g| g.row.d) else {
+        let Some(row) = self.grid.map(|g| g.row) else {
             return;
         };
         let tracks = self.representations();
         if tracks.is_empty() {
             return;
         }
+        if self.dash.longest != row.longest() {
+            self.change().longest = row.longest();
+        }
+        let mut since = now;
         let known = match self.mark.take() {
-            // One of other tracks is told of for its end alone: nobody fetches anything of it.
+            // One of other tracks is told of for its end alone: nobody is to fetch anything of it.
             Some(mark) => {
-                let period = Period::resume(mark, tracks.clone(), d, now);
+                let period = Period::resume(mark, tracks.clone(), &row, now);
                 let same = period.mark() == mark;
+                since = now - HEARSAY;
                 self.change().periods.push(Arc::new(period));
                 same
             }
             None => {
                 let last = self.dash.periods.last();
-                last.is_some_and(|p| p.is_of(&tracks, d))
+                last.is_some_and(|p| p.is_of(&tracks, &row))
             }
         };
         let last = self.dash.periods.last();
@@ -71,7 +79,7 @@ impl Packager {
             }
             None => {
                 let first = last.is_none();
-                let period = Period::begin(tracks, d, (number, at), first, now);
+                let period = Period::begin(tracks, &row, (number, at), first, since);
                 self.forget_periods(now);
                 self.change().periods.push(Arc::new(period));
             }
@@ -95,11 +103,20 @@ impl Packager {
     /// Periods of which nothing is served any more.
     fn forget_periods(&mut self, now: Timestamp) {
         let oldest = now - self.config.window.times(2);
-        let oldest = self.dash.hole.map_or(oldest, |h| h.oldest.min(oldest));
+        let in_front = self.dash.hole.filter(|hole| self.is_looked_at(hole, now));
+        let oldest = in_front.map_or(oldest, |hole| hole.oldest.min(oldest));
         let periods = &mut self.change().periods;
-        while periods.get(1).is_some_and(|next| next.start < oldest) {
-            periods.remove(0);
-        }
+        let gone = periods.iter().skip(1).take_while(|p| p.start < oldest);
+        let gone = gone
+            .count()
+            .max((periods.len() + 1).saturating_sub(MOST_PERIODS));
+        periods.drain(..gone);
+    }
+
+    /// Whether clients may still be in front of this hole at `now`.
+    fn is_looked_at(&self, hole: &Hole, now: Timestamp) -> bool {
+        hole.to
+            .is_none_or(|to| now < to + self.patience().times(CLASSIC))
     }
 
     fn representations(&self) -> Vec<Representation> {
@@ -109,7 +126,7 @@ impl Packager {
             .renditions
             .iter()
             .flat_map(|r| r.tracks.iter().map(move |t| (r.place, t)))
-            .filter(|(_, t)| t.has_complete() || told(t))
+            .filter(|(_, t)| t.has_complete() || told(t) && !t.lost)
             .collect();
         tracks.sort_by_key(|(place, t)| (t.track.kind != TrackKind::Video, *place));
         tracks
@@ -130,12 +147,7 @@ impl Packager {
         };
         let oldest = match self.dash.hole {
             Some(Hole { to: None, .. }) => return,
-            // Clients may still be in front of the hole before.
-            Some(Hole {
-                to: Some(to),
-                oldest,
-                ..
-            }) if from < to + self.patience().times(CLASSIC) => oldest,
+            Some(hole) if self.is_looked_at(&hole, from) => hole.oldest,
             _ => self.dash.since.max(from - self.config.window),
         };
         self.change().hole = Some(Hole {
@@ -143,6 +155,16 @@ impl Packager {
             to: None,
             oldest,
         });
+    }
+
+    /// Another window is served from now on; what left the one before is gone.
+    pub(super) fn note_window(&mut self, served: Span) {
+        let (edge, window) = (self.lead.end, self.config.window);
+        let dash = self.change();
+        dash.window = window;
+        if let Some(edge) = edge {
+            dash.since = dash.since.max(edge - served);
+        }
     }
 
     /// Media is back at `at`, with segment `number`; none before it will be any more.

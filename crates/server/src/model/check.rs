@@ -78,7 +78,8 @@ pub(super) fn check(config: &StreamConfig) -> Result<(), Problem> {
         }
     }
     config.hls.as_ref().map_or(Ok(()), check_hls)?;
-    config.dash.as_ref().map_or(Ok(()), check_dash)?;
+    let dash = config.dash.as_ref();
+    dash.map_or(Ok(()), |d| check_dash(d, config.hls.as_ref()))?;
     transcode::check(config)
 }
 
@@ -259,9 +260,17 @@ fn check_hls(hls: &Hls) -> Result<(), Problem> {
     within("hls.window_s", window, 6.max(segment * 4 / 1_000), 21_600)
 }
 
-fn check_dash(dash: &Dash) -> Result<(), Problem> {
-    let latency = dash.latency_ms.unwrap_or(2_500);
-    within("dash.latency_ms", latency, 1_000, 30_000)
+/// Who stays further behind than media is served finds none.
+fn check_dash(dash: &Dash, hls: Option<&Hls>) -> Result<(), Problem> {
+    let window = hls.and_then(|hls| hls.window_s).unwrap_or(60) * 1_000;
+    let segment = hls.and_then(|hls| hls.segment_ms).unwrap_or(2_000);
+    let most = window.saturating_sub(segment).min(30_000);
+    within(
+        "dash.latency_ms",
+        dash.latency_ms.unwrap_or(2_500),
+        1_000,
+        most,
+    )
 }
 
 pub(super) fn within(field: &str, value: u32, least: u32, most: u32) -> Result<(), Problem> {

@@ -417,6 +417,11 @@ mod tests {
                 "hls.part_ms",
             ),
             (
+                json!({"name": "a", "hls": {"window_s": 8}, "dash": {"latency_ms": 6_001}}),
+                "out_of_range",
+                "dash.latency_ms",
+            ),
+            (
                 json!({"name": "a", "dash": {"latency_ms": 999}}),
                 "out_of_range",
                 "dash.latency_ms",

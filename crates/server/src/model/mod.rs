@@ -182,7 +182,8 @@ pub(crate) struct Dash {
     /// What they are given of them at a time; `frame` is the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) chunk: Option<Chunk>,
-    /// How far behind low-latency players stay, 1000..=30000, default 2500.
+    /// How far behind low-latency players stay, 1000..=30000, default 2500; there are a segment and
+    /// more in front of it within `hls.window_s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1000, maximum = 30000)]
     pub(crate) latency_ms: Option<u32>,
