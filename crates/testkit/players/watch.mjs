@@ -2,8 +2,8 @@
 // `node watch.mjs ORIGIN NAME KIND,KIND,… [skew=SECONDS]` with KIND one of page, page-dash, native, or hls, shaka, dash,
 // shaka-dash, with `-ll` for low latency. `skew` sets the players' clocks fast, or slow. Lines on stdin:
 // `mark WORD` notes the moment, `shot FILE` saves a picture of the first player, `level low|high|auto` chooses a variant,
-// `sound LANGUAGE` what is heard, `link KBPS` narrows every player's link (0: as it was), `report` answers with one line
-// of JSON.
+// `sound LANGUAGE` what is heard, `link KBPS [KIND]` narrows the links of players (0: as they were), `report` answers
+// with one line of JSON.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -161,12 +161,12 @@ function report(player) {
 setInterval(() => players.forEach((player) => sample(player).catch(() => {})), 500);
 console.log(JSON.stringify({ open: kinds }));
 for await (const line of createInterface({ input: process.stdin })) {
-  const [verb, word] = line.split(" ");
+  const [verb, word, of] = line.split(" ");
   if (verb === "mark") marks.push({ word, at: Date.now() });
   else if (verb === "shot") await players[0].page.screenshot({ path: word });
   else if (verb === "level") await Promise.all(players.map(({ page }) => page.evaluate((which) => globalThis.watched.level(which), word)));
   else if (verb === "sound") await Promise.all(players.map(({ page }) => page.evaluate((language) => globalThis.watched.hear(language), word)));
-  else if (verb === "link") await Promise.all(players.map(({ network }) => narrow(network, Number(word))));
+  else if (verb === "link") await Promise.all(players.filter(({ kind }) => !of || kind === of).map(({ network }) => narrow(network, Number(word))));
   else if (verb === "report") {
     await Promise.all(players.map(sample));
     console.log(JSON.stringify(players.map(report)));

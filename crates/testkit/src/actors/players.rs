@@ -233,6 +233,15 @@ impl Players {
         self.command(&format!("link {}", kbps.unwrap_or(0))).await
     }
 
+    /// The same of players of one kind.
+    ///
+    /// # Errors
+    /// A browser that is gone.
+    pub async fn link_of(&mut self, kind: &str, kbps: Option<u32>) -> anyhow::Result<()> {
+        self.command(&format!("link {} {kind}", kbps.unwrap_or(0)))
+            .await
+    }
+
     /// Saves a picture of the first player's page.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::super::ladder::ground::{HD, NAME, SD, rung, runtime, signal, until, worker};
 use super::super::stage::say;
-use super::show::{Show, tell, undisturbed};
+use super::show::{self, Show, tell, undisturbed};
 use crate::actors::{Decoder, Level, Players, Weir};
 use crate::lint::State;
 
@@ -22,11 +22,17 @@ const BACK: [(&str, f64); 4] = [
     ("dash", 10.5),
     ("shaka-dash", 7.5),
 ];
+/// After a restart numbers begin beyond all that may have been issued: the lead, and two segments.
+const RESTART: f64 = 5.0;
 /// Until what a player had before is shown, and more came.
 const SETTLED: Duration = Duration::from_secs(15);
 const BETWEEN: Duration = Duration::from_secs(5);
 /// A link that carries the lower rung alone.
 const NARROW: u32 = 620;
+/// One that carries both, and is no local one, for dash.js: what comes within 50 ms is a cache's, and
+/// tells it nothing of the link. Shaka, behind this one as Chromium makes it, goes up too early when it
+/// is narrow again, and has pauses; why is not known.
+const WIDE: u32 = 4_000;
 const TURN: Duration = Duration::from_secs(40);
 
 pub(super) async fn clean(binary: &Path, low_latency: bool, seconds: u64) -> anyhow::Result<()> {
@@ -63,7 +69,7 @@ pub(super) async fn absence(binary: &Path) -> anyhow::Result<()> {
     for seconds in [10, 60] {
         show.cut().await?;
         sleep(Duration::from_secs(seconds)).await;
-        in_time &= back(&mut show, &mut players, &format!("{seconds} s")).await?;
+        in_time &= back(&mut show, &mut players, &format!("{seconds} s"), 0.0).await?;
     }
     let reports = players.report().await?;
     drop(players);
@@ -73,8 +79,14 @@ pub(super) async fn absence(binary: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The encoder comes back, and players behind it. Tells whether all did in time.
-async fn back(show: &mut Show, players: &mut Players, after: &str) -> anyhow::Result<bool> {
+/// The encoder comes back, and players behind it. Tells whether all did in time, or so many seconds
+/// later.
+async fn back(
+    show: &mut Show,
+    players: &mut Players,
+    after: &str,
+    later: f64,
+) -> anyhow::Result<bool> {
     players.mark(after).await?;
     show.push(HD).await?;
     show.weir.until_growing(NAME).await?;
@@ -89,7 +101,7 @@ async fn back(show: &mut Show, players: &mut Players, after: &str) -> anyhow::Re
         ));
         let most = BACK.iter().find(|(kind, _)| *kind == report.kind);
         let (_, most) = most.context("an unknown player")?;
-        in_time &= back.is_some_and(|back| back <= *most);
+        in_time &= back.is_some_and(|back| back <= *most + later);
     }
     Ok(in_time)
 }
@@ -106,12 +118,16 @@ pub(super) async fn restart(binary: &Path) -> anyhow::Result<()> {
         sleep(Duration::from_secs(away)).await;
         show.weir.resume().await?;
         let how = if killed { "killed" } else { "stopped" };
-        in_time &= back(&mut show, &mut players, &format!("{how}, {away} s away")).await?;
+        let after = format!("{how}, {away} s away");
+        in_time &= back(&mut show, &mut players, &after, RESTART).await?;
     }
     let reports = players.report().await?;
     drop(players);
-    reports.iter().try_for_each(tell)?;
     for report in &reports {
+        show::say_what_was_seen(report);
+        // Who waits for a segment is asked to come again when the server leaves.
+        let asked_again = report.refused.last.iter().all(|r| r.starts_with("503 "));
+        ensure!(asked_again && report.dead.is_none(), "{report:?}");
         let protocols: Vec<_> = report.protocols.keys().map(String::as_str).collect();
         ensure!(protocols == ["h2"], "{report:?}");
     }
@@ -156,6 +172,9 @@ pub(super) async fn ladder(binary: &Path) -> anyhow::Result<()> {
         told.level(if narrow { Level::Low } else { Level::High })
             .await?;
         free.link(narrow.then_some(NARROW)).await?;
+        if !narrow {
+            free.link_of("dash", Some(WIDE)).await?;
+        }
         sleep(TURN).await;
     }
     told.level(Level::High).await?;

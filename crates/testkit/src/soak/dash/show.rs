@@ -144,6 +144,16 @@ impl Show {
 
 /// What a player showed; it is refused nothing, whatever happens.
 pub(super) fn tell(report: &PlayerReport) -> anyhow::Result<()> {
+    say_what_was_seen(report);
+    ensure!(report.refused.count == 0, "{} was refused", report.kind);
+    ensure!(
+        report.dead.is_none() && report.page_errors.is_empty(),
+        "{report:?}"
+    );
+    Ok(())
+}
+
+pub(super) fn say_what_was_seen(report: &PlayerReport) {
     let heights: Vec<u32> = report.heights.iter().map(|h| h.height).collect();
     let stalls: Vec<_> = report
         .stalls
@@ -160,12 +170,6 @@ pub(super) fn tell(report: &PlayerReport) -> anyhow::Result<()> {
         report.errors.last,
         report.refused.last,
     ));
-    ensure!(report.refused.count == 0, "{} was refused", report.kind);
-    ensure!(
-        report.dead.is_none() && report.page_errors.is_empty(),
-        "{report:?}"
-    );
-    Ok(())
 }
 
 /// The same of one that plays without a pause, as far behind as it was asked to be.
