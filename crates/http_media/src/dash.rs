@@ -148,14 +148,14 @@ impl Outputs {
         if !output.is_known(&dash.borrow(), id) {
             return Err(Refusal::NotFound);
         }
-        let mut lane = None;
+        let (mut lane, mut newest) = (None, output.lanes.newest());
         let mut look = async |wait: bool| loop {
-            let closed = dash.borrow_and_update().closed;
+            let over = (dash.borrow_and_update().closed, *newest.borrow_and_update());
             // One that an earlier process had may come yet.
             lane = lane.take().or_else(|| output.lanes.watch(id));
             let found = match &mut lane {
-                Some(lane) => find(output, (id, number), &lane.borrow_and_update(), closed),
-                None => find(output, (id, number), &Lane::default(), closed),
+                Some(lane) => find(output, (id, number), &lane.borrow_and_update(), over),
+                None => find(output, (id, number), &Lane::default(), over),
             };
             match found? {
                 Found::Soon if wait => {}
@@ -169,6 +169,7 @@ impl Outputs {
             };
             let gone = tokio::select! {
                 changed = dash.changed() => changed.is_err(),
+                changed = newest.changed() => changed.is_err(),
                 changed = news => changed.is_err(),
             };
             if gone {
@@ -199,20 +200,23 @@ fn find(
     output: &Output,
     (id, number): (&str, u64),
     lane: &Lane,
-    closed: Option<u64>,
+    (closed, newest): (Option<u64>, Option<u64>),
 ) -> Result<Found, Refusal> {
     let state = output.state();
-    let listed = state.snapshot.get(id).and_then(|m| m.segment(number));
-    if let Some(whole) = listed.filter(|s| s.complete) {
+    let held = state.snapshot.segment(id, number);
+    if let Some(whole) = held.filter(|s| s.complete) {
         return Ok(Found::Whole(Arc::clone(whole)));
     }
     if let Some(growing) = lane.segment(number) {
         return Ok(Found::Growing(Arc::clone(growing)));
     }
-    let begun = lane.last.max(closed);
-    match begun {
-        Some(begun) if number <= begun => Ok(Found::Never),
-        Some(begun) if number - begun > AHEAD => Err(Refusal::NotYet),
+    // Of a track that is gone nothing begins where others do.
+    let begun = if lane.gone { newest } else { lane.last };
+    if Some(number) <= begun.max(closed) {
+        return Ok(Found::Never);
+    }
+    match lane.last.max(closed).max(newest) {
+        Some(begun) if number.saturating_sub(begun) > AHEAD => Err(Refusal::NotYet),
         _ => Ok(Found::Soon),
     }
 }

@@ -17,7 +17,11 @@ const KEPT: usize = 4;
 
 /// One lane for each track.
 #[derive(Debug, Default)]
-pub(crate) struct Lanes(Mutex<HashMap<Arc<str>, watch::Sender<Lane>>>);
+pub(crate) struct Lanes {
+    lanes: Mutex<HashMap<Arc<str>, watch::Sender<Lane>>>,
+    /// The newest number of all.
+    newest: watch::Sender<Option<u64>>,
+}
 
 /// The newest segments of a track.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +29,8 @@ pub(crate) struct Lane {
     segments: VecDeque<Arc<Growing>>,
     /// The newest number.
     pub(crate) last: Option<u64>,
+    /// The track is gone: it has none of the numbers that begin elsewhere.
+    pub(crate) gone: bool,
 }
 
 /// A segment that is being made, or was lately.
@@ -58,7 +64,7 @@ impl Lane {
             init,
             grown: watch::Sender::default(),
         }));
-        self.last = Some(number);
+        (self.last, self.gone) = (Some(number), false);
     }
 
     fn end(&self) {
@@ -75,7 +81,15 @@ impl Lanes {
     pub(crate) fn release(&self, Release { media, what }: Release) -> bool {
         let (lane, is_new) = self.lane(&media);
         match what {
-            What::Begin { number, init } => lane.send_modify(|lane| lane.begin(number, init)),
+            What::Begin { number, init } => {
+                lane.send_modify(|lane| lane.begin(number, init));
+                let newer = |newest: &mut Option<u64>| {
+                    let newer = *newest < Some(number);
+                    *newest = (*newest).max(Some(number));
+                    newer
+                };
+                self.newest.send_if_modified(newer);
+            }
             What::Chunk(buffers) => {
                 let open = lane.borrow().segments.back().cloned();
                 if let Some(open) = open {
@@ -85,15 +99,17 @@ impl Lanes {
             What::End => lane.borrow().end(),
             What::Never { number } => lane.send_modify(|lane| lane.last = Some(number)),
             What::Gone => {
-                lane.borrow().end();
-                self.lock().remove(&media);
+                lane.send_modify(|lane| {
+                    lane.end();
+                    lane.gone = true;
+                });
             }
         }
         is_new
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, watch::Sender<Lane>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nobody is woken under the lock: who is asks for lanes.
@@ -103,6 +119,17 @@ impl Lanes {
             Some(lane) => (lane.clone(), false),
             None => (lanes.entry(Arc::clone(media)).or_default().clone(), true),
         }
+    }
+
+    /// Forgets tracks that are gone and nobody is told of.
+    pub(crate) fn forget(&self, told: impl Fn(&str) -> bool) {
+        self.lock()
+            .retain(|media, lane| !lane.borrow().gone || told(media));
+    }
+
+    /// The newest number of all tracks.
+    pub(crate) fn newest(&self) -> watch::Receiver<Option<u64>> {
+        self.newest.subscribe()
     }
 
     /// The lane of a track, where it has one.

@@ -236,6 +236,7 @@ impl Output {
             false => told.close(dash.closed).map(Arc::new),
         };
         if let Some(news) = news {
+            self.lanes.forget(|media| news.knows(media));
             self.dash.send_replace(news);
         }
         any
@@ -263,7 +264,7 @@ impl Output {
     /// An initialisation section by its hash.
     pub(crate) fn init(&self, id: &str, hash: &str) -> Option<Arc<Init>> {
         let snapshot = self.snapshot();
-        let held = snapshot.get(id).and_then(|m| m.init(hash));
+        let held = snapshot.init(id, hash);
         let told = || self.dash.borrow().init(id, hash);
         held.cloned().or_else(told)
     }

@@ -196,8 +196,11 @@ impl Outputs {
         asked: &Asked<'_>,
     ) -> Result<Response, Refusal> {
         let found = |state: &State| {
-            let (_, media) = find(state, id)?;
-            let segment = media.segment(number).ok_or(Refusal::NotFound)?;
+            let segment = state.snapshot.segment(id, number);
+            let segment = segment.ok_or_else(|| match state.snapshot.media.is_empty() {
+                true => Refusal::NotLive,
+                false => Refusal::NotFound,
+            })?;
             Ok(segment.complete.then(|| segment.parts.clone()))
         };
         let parts = self.when(output, found).await?;

@@ -129,6 +129,16 @@ pub struct Snapshot {
     pub version: u64,
     /// Programme time of the newest sample that is listed.
     pub edge: Option<Timestamp>,
+    /// What is served of tracks that are gone.
+    pub(crate) gone: Arc<Vec<Gone>>,
+}
+
+/// What is served of a track that is gone.
+#[derive(Debug, Clone)]
+pub(crate) struct Gone {
+    pub(crate) id: Arc<str>,
+    pub(crate) until: Timestamp,
+    pub(crate) segments: Vec<Arc<Segment>>,
 }
 
 impl Snapshot {
@@ -136,6 +146,26 @@ impl Snapshot {
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Arc<Media>> {
         self.media.iter().find(|m| m.id == id)
+    }
+
+    /// A segment that is listed, or left its playlist lately, or was left by a track that is gone.
+    #[must_use]
+    pub fn segment(&self, id: &str, number: u64) -> Option<&Arc<Segment>> {
+        let listed = self.get(id).and_then(|m| m.segment(number));
+        listed.or_else(|| self.gone(id).find(|s| s.number == number))
+    }
+
+    /// An initialisation section that some segment of these uses, by its hash.
+    #[must_use]
+    pub fn init(&self, id: &str, hash: &str) -> Option<&Arc<Init>> {
+        let held = self.get(id).and_then(|m| m.init(hash));
+        let gone = || self.gone(id).map(|s| &s.init).find(|i| i.hash == hash);
+        held.or_else(gone)
+    }
+
+    fn gone<'a, 'b>(&'a self, id: &'b str) -> impl Iterator<Item = &'a Arc<Segment>> + use<'a, 'b> {
+        let of = self.gone.iter().filter(move |g| &*g.id == id);
+        of.flat_map(|g| &g.segments)
     }
 
     /// Whether players can be sent here: every playlist has a complete segment.

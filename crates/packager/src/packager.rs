@@ -15,7 +15,7 @@ use crate::cut::{Cut, Kind};
 use crate::dash::{Dash, PeriodMark};
 use crate::gop::{self, Choice, GopMeter};
 use crate::lead::Lead;
-use crate::media::{Media, Snapshot};
+use crate::media::{Gone, Media, Snapshot};
 use crate::numbering::{self, Grid, Restored, Row, Start};
 use crate::release::Release;
 use crate::track::{Face, SILENT_BEHIND, TrackPackager};
@@ -114,6 +114,8 @@ pub struct Packager {
     learning_since: Option<Timestamp>,
     /// Of tracks that are gone.
     releases: VecDeque<Release>,
+    /// What is served of them.
+    gone: Arc<Vec<Gone>>,
     dash: Arc<Dash>,
     /// Of the Period that an earlier process told of.
     mark: Option<PeriodMark>,
@@ -132,6 +134,7 @@ impl Packager {
             Start::Resume(grid, _) => Some(grid),
             Start::Fresh | Start::Append(_) => None,
         };
+        let snapshot = Snapshot::default();
         let mut packager = Self {
             config,
             start,
@@ -155,9 +158,10 @@ impl Packager {
             learning_bytes: 0,
             learning_since: None,
             releases: VecDeque::new(),
+            gone: Arc::clone(&snapshot.gone),
             dash: Arc::new(Dash::new(&config)),
             mark: None,
-            snapshot: Arc::default(),
+            snapshot: Arc::new(snapshot),
             effects: VecDeque::new(),
             stored: restored,
             counters: Counters::default(),
@@ -221,7 +225,8 @@ impl Packager {
             Phase::Ended => None,
         };
         let expiries = self.all_tracks().filter_map(TrackPackager::next_expiry);
-        expiries.chain(silence).min()
+        let gone = self.gone.iter().map(|g| g.until);
+        expiries.chain(gone).chain(silence).min()
     }
 
     /// Ends the stream: the open segments are completed, the playlists say so.
@@ -486,7 +491,7 @@ impl Packager {
         self.discontinuity = false;
         self.adopt(None, number, at);
         if !self.pending {
-            self.describe(number, at, now);
+            self.describe(number, at, now, false);
         }
         self.remember();
     }
@@ -563,6 +568,9 @@ impl Packager {
         for track in self.all_tracks_mut() {
             track.expire(now);
         }
+        if self.gone.iter().any(|g| g.until <= now) {
+            Arc::make_mut(&mut self.gone).retain(|g| g.until > now);
+        }
     }
 
     /// Makes a new snapshot if any playlist changed.
@@ -585,8 +593,9 @@ impl Packager {
         };
         let media: Vec<Arc<Media>> = self.all_tracks_mut().filter_map(listed).collect();
         let old = &self.snapshot.media;
-        let same =
-            old.len() == media.len() && old.iter().zip(&media).all(|(a, b)| Arc::ptr_eq(a, b));
+        let same = Arc::ptr_eq(&self.snapshot.gone, &self.gone)
+            && old.len() == media.len()
+            && old.iter().zip(&media).all(|(a, b)| Arc::ptr_eq(a, b));
         let arranged = std::mem::take(&mut self.arranged);
         if !same || arranged {
             self.snapshot = Arc::new(Snapshot {
@@ -594,6 +603,7 @@ impl Packager {
                 media,
                 version: self.snapshot.version + 1,
                 edge: self.lead.end,
+                gone: Arc::clone(&self.gone),
             });
         }
     }

@@ -370,3 +370,43 @@ async fn a_token_that_is_called_as_the_initialisation_section_is_none() {
     let with = get(&live.outputs, &format!("{name}?i=a-token")).await;
     assert_eq!((with.status, with.body), (200, plain.body));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_track_that_is_gone_leaves_what_it_had_and_has_no_more() {
+    let mut live = Live::new();
+    live.play(600);
+    let (last, _) = live.edge();
+    let sound = segment(&live, "a1", last);
+    let url = |n: u64| sound.replace(&last.to_string(), &n.to_string());
+    let old = get(&live.outputs, &url(last - 6)).await;
+    live.drop_sound();
+    let next = spawn(&live.outputs, &url(last + 1));
+    settle().await;
+    assert!(!next.is_finished());
+    // Told of with the first picture: nobody was told before that it is gone.
+    live.play(1);
+    settle().await;
+    assert!(next.is_finished());
+    assert_eq!(next.await.unwrap().body, &EMPTY_SEGMENT[..]);
+    live.play(299);
+    let still = get(&live.outputs, &url(last - 6)).now_or_never();
+    assert_eq!(still.unwrap().body, old.body);
+    let (now, _) = live.edge();
+    for number in last + 1..now {
+        let none = get(&live.outputs, &url(number)).now_or_never();
+        assert_eq!(none.unwrap().body, &EMPTY_SEGMENT[..], "{number}");
+    }
+    // It may be back with the next segment.
+    let next = spawn(&live.outputs, &url(now + 1));
+    settle().await;
+    assert!(!next.is_finished());
+    live.change_sound(other_aac());
+    live.play(120);
+    settle().await;
+    assert!(next.await.unwrap().body.len() > EMPTY_SEGMENT.len());
+    // Nothing of it is kept for ever.
+    live.play(30 * 200);
+    live.fall_silent();
+    let old = get(&live.outputs, &url(last - 6)).now_or_never();
+    assert_eq!(old.unwrap().body, &EMPTY_SEGMENT[..]);
+}

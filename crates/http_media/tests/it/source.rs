@@ -134,6 +134,15 @@ impl Live {
         self.packager.group(self.rendition, &tracks, at).unwrap();
     }
 
+    /// No sound from now on.
+    pub(crate) fn drop_sound(&mut self) {
+        let at = EPOCH + Span::from_nanos(self.frames * 1_000_000_000 / 30);
+        let [pictures, _] = tracks(aac());
+        self.packager
+            .group(self.rendition, &[pictures], at)
+            .unwrap();
+    }
+
     /// One picture, and no sound beside it.
     pub(crate) fn play_picture(&mut self) {
         let at = EPOCH + Span::from_nanos(self.frames * 1_000_000_000 / 30);

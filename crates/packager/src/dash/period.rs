@@ -54,6 +54,8 @@ pub(crate) struct Period {
     pub(crate) tracks: Vec<Representation>,
     /// How much later than the grid says segments begin at most.
     pub(crate) late: Span,
+    /// Whether the latest segment began as late as one where a keyframe was waited for.
+    strayed: bool,
     /// When it was begun.
     pub(crate) since: Timestamp,
 }
@@ -71,7 +73,7 @@ impl Period {
         let period = Self::at((0, Timestamp::ZERO), tracks, row, now);
         let d = row.d;
         let whole = |r: &Representation| Timestamp::ZERO + d == Timestamp::ZERO + r.duration(d);
-        if first && period.tracks.iter().all(whole) && period.fits(number, at) {
+        if first && period.tracks.iter().all(whole) && period.fits(number, at, true) {
             return period;
         }
         let step = STEP.as_nanos();
@@ -107,6 +109,7 @@ impl Period {
             fingerprint: fingerprint(&tracks, row.d),
             tracks,
             late: Span::ZERO,
+            strayed: false,
             since: now,
         }
     }
@@ -120,14 +123,16 @@ impl Period {
     }
 
     /// Whether segment `number` at `at` lies where a client of this Period looks for it: half a
-    /// segment before or after, three quarters after where keyframes were waited for.
-    pub(crate) fn fits(&self, number: u64, at: Timestamp) -> bool {
-        let (half, d) = (self.d.as_nanos() / 2, self.d.as_nanos());
-        number >= self.number
-            && self.tracks.iter().all(|track| {
-                let off = (at - self.nominal(number, track)).as_nanos();
-                (-half..=half + d / 4).contains(&off)
-            })
+    /// segment before or after; once three quarters after, where a keyframe was waited for, but not
+    /// where a list begins: what does so stays there.
+    pub(crate) fn fits(&self, number: u64, at: Timestamp, begins: bool) -> bool {
+        let half = self.d.as_nanos() / 2;
+        let grace = if begins || self.strayed { 0 } else { half / 2 };
+        let fits = |track| {
+            let off = (at - self.nominal(number, track)).as_nanos();
+            (-half..=half + grace).contains(&off)
+        };
+        number >= self.number && self.tracks.iter().all(fits)
     }
 
     /// Whether clients need to be told nothing to go on with these.
@@ -155,10 +160,12 @@ impl Period {
         let mut changed = false;
         if let Some(track) = self.tracks.first() {
             let late = (at - self.nominal(number, track)).as_nanos().max(0);
+            let strayed = late > self.d.as_nanos() / 2;
+            changed = std::mem::replace(&mut self.strayed, strayed) != strayed;
             let step = LATENESS.as_nanos();
             let late = Span::from_nanos((late + step - 1) / step * step);
             if late > self.late || self.late - late > LATENESS.times(2) {
-                changed = late != self.late;
+                changed |= late != self.late;
                 self.late = late;
             }
         }

@@ -40,8 +40,8 @@ impl Packager {
         self.mark = restored.period;
     }
 
-    /// A segment begins in every track that is described.
-    pub(super) fn describe(&mut self, number: u64, at: Timestamp, now: Timestamp) {
+    /// A segment begins in every track that is described, and a list perhaps.
+    pub(super) fn describe(&mut self, number: u64, at: Timestamp, now: Timestamp, begins: bool) {
         let Some(row) = self.grid.map(|g| g.row) else {
             return;
         };
@@ -68,7 +68,7 @@ impl Packager {
             }
         };
         let last = self.dash.periods.last();
-        match last.filter(|p| known && p.fits(number, at)) {
+        match last.filter(|p| known && p.fits(number, at, begins)) {
             Some(period) => {
                 let mut period = Period::clone(period);
                 if period.observe((number, at), &tracks) {
@@ -90,8 +90,8 @@ impl Packager {
     pub(super) fn describe_list(&mut self) {
         let begun = self.lead_track().map(TrackPackager::begun);
         let now = self.lead.arrival.unwrap_or_default();
-        for (number, at) in begun.unwrap_or_default() {
-            self.describe(number, at, now);
+        for (place, (number, at)) in begun.unwrap_or_default().into_iter().enumerate() {
+            self.describe(number, at, now, place == 0);
         }
         self.remember();
     }

@@ -1,5 +1,7 @@
 //! The renditions of the presentation and their tracks, which come and go.
 
+use std::sync::Arc;
+
 use media::{Timestamp, Track, TrackKind};
 
 use super::{Error, Packager, Phase, Rendition, RenditionId};
@@ -37,7 +39,12 @@ impl Packager {
         self.refresh();
     }
 
-    fn let_go(&mut self, tracks: Vec<TrackPackager>) {
+    fn let_go(&mut self, mut tracks: Vec<TrackPackager>) {
+        let now = self.lead.arrival.unwrap_or_default();
+        if !tracks.is_empty() {
+            let gone = tracks.iter_mut().map(|t| t.leave(now));
+            Arc::make_mut(&mut self.gone).extend(gone);
+        }
         let last = tracks.into_iter().flat_map(TrackPackager::finish);
         self.releases.extend(last);
     }

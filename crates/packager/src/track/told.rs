@@ -7,7 +7,7 @@ use media::{Span, Timestamp, TrackKind};
 use super::{Face, SOUND_CHUNK, TrackPackager};
 use crate::config::Chunk;
 use crate::dash::Representation;
-use crate::media::Media;
+use crate::media::{Gone, Media};
 use crate::release::{Release, What};
 
 impl TrackPackager {
@@ -48,6 +48,17 @@ impl TrackPackager {
         let what = self.releases.pop_front()?;
         let media = Arc::clone(&self.id);
         Some(Release { media, what })
+    }
+
+    /// It ends. What is served of it nevertheless, until when: as long as of a list that has ended.
+    pub(crate) fn leave(&mut self, now: Timestamp) -> Gone {
+        self.end_segment();
+        let held = self.retained.iter().map(|(_, s)| s);
+        Gone {
+            id: Arc::clone(&self.id),
+            until: now + self.listed_duration() + self.window,
+            segments: held.chain(&self.listed).cloned().collect(),
+        }
     }
 
     /// All that is left to be told of a track that is no more.

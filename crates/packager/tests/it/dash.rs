@@ -442,3 +442,23 @@ fn numbers_that_left_the_grid_before_players_were_told_of_any_are_told_of_as_the
     assert!(mpd.contains(&format!("<Period id=\"p{next}\"")), "{mpd}");
     assert_eq!(all(&mpd, "endNumber").last(), Some(&&*last.to_string()));
 }
+
+#[test]
+fn what_lies_elsewhere_behind_a_hole_is_another_period() {
+    let mut e = encoder();
+    // A Period of its own, 0.9 s before the grid; then 0.4 s behind it.
+    e.now += ms(700);
+    e.send(&[60; 3]);
+    e.with_audio = false;
+    e.now += ms(900);
+    e.send(&[60; 3]);
+    let first = mpd(&e, true);
+    let starts = |mpd: &str| mpd.matches("<Period").count();
+    e.absent(ms(9_300));
+    e.send(&[60; 5]);
+    let second = mpd(&e, true);
+    assert!(starts(&second) > starts(&first), "{second}");
+    let offset = all(&second, "availabilityTimeOffset");
+    let least = offset.last().unwrap().parse::<f64>().unwrap();
+    assert!(least > 0.9, "{second}");
+}
