@@ -81,6 +81,10 @@ impl Lanes {
     pub(crate) fn release(&self, Release { media, what }: Release) -> bool {
         let (lane, is_new) = self.lane(&media);
         match what {
+            What::Here => {
+                let newest = *self.newest.borrow();
+                lane.send_modify(|lane| (lane.last, lane.gone) = (lane.last.max(newest), false));
+            }
             What::Begin { number, init } => {
                 lane.send_modify(|lane| lane.begin(number, init));
                 let newer = |newest: &mut Option<u64>| {

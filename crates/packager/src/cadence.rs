@@ -19,10 +19,12 @@ pub(crate) struct Cadence {
     end: Option<i64>,
     /// What the latest sample lasts longer for the next one to be nearer to the source's clock.
     led: i64,
-    /// Steps in a row that were far too long, and their sum: a hole is one, a slower source many.
+    /// Steps in a row that were far too long, and the least of them: a hole is one, and may be the
+    /// first of a slower source's many.
     misfits: (u8, i64),
 }
 
+const NONE: (u8, i64) = (0, i64::MAX);
 /// So many in a row are the new pace.
 const MISFITS: u8 = 4;
 
@@ -46,7 +48,7 @@ impl Cadence {
             last: None,
             end: None,
             led: 0,
-            misfits: (0, 0),
+            misfits: NONE,
         }
     }
 
@@ -121,15 +123,15 @@ impl Cadence {
         match self.measured {
             None => self.measured = Some(step),
             Some(mean) if fits(mean) => {
-                self.misfits = (0, 0);
+                self.misfits = NONE;
                 self.measured = Some(mean + (step - mean) / 16);
             }
-            Some(_) if step > i64::from(self.timescale) * 32 => self.misfits = (0, 0),
+            Some(_) if step > i64::from(self.timescale) * 32 => self.misfits = NONE,
             Some(_) => {
-                let (count, sum) = (self.misfits.0 + 1, self.misfits.1 + step);
-                self.misfits = (count, sum);
+                let (count, least) = (self.misfits.0 + 1, self.misfits.1.min(step));
+                self.misfits = (count, least);
                 if count == MISFITS {
-                    (self.measured, self.misfits) = (Some(sum / i64::from(count)), (0, 0));
+                    (self.measured, self.misfits) = (Some(least), NONE);
                 }
             }
         }

@@ -112,7 +112,7 @@ pub struct Packager {
     learning: VecDeque<(RenditionId, Frame)>,
     learning_bytes: usize,
     learning_since: Option<Timestamp>,
-    /// Of tracks that are gone.
+    /// Of tracks that come or are gone.
     releases: VecDeque<Release>,
     /// What is served of them.
     gone: Arc<Vec<Gone>>,

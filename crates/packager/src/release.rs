@@ -18,6 +18,8 @@ pub struct Release {
 /// What is new of a track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
+    /// The track has come: its segments may begin with the next one that begins anywhere.
+    Here,
     /// A segment begins; its first chunk follows.
     Begin {
         /// Its number, above all before.

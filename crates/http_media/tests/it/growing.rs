@@ -401,6 +401,10 @@ async fn a_track_that_is_gone_leaves_what_it_had_and_has_no_more() {
     settle().await;
     assert!(!next.is_finished());
     live.change_sound(other_aac());
+    // The pictures of the next segment come before its sound.
+    live.play_picture();
+    settle().await;
+    assert!(!next.is_finished());
     live.play(120);
     settle().await;
     assert!(next.await.unwrap().body.len() > EMPTY_SEGMENT.len());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use media::{Timestamp, Track, TrackKind};
 
 use super::{Error, Packager, Phase, Rendition, RenditionId};
+use crate::release::{Release, What};
 use crate::track::TrackPackager;
 
 impl Packager {
@@ -124,7 +125,7 @@ impl Packager {
         let joins = !first && rendition.tracks.is_empty();
         let mut result = Ok(());
         let mut kept = Vec::with_capacity(tracks.len());
-        let mut gone = Vec::new();
+        let (mut come, mut gone) = (Vec::new(), Vec::new());
         rendition.refused.retain(|known| tracks.contains(known));
         for track in tracks.iter().filter(packageable) {
             if rendition.refused.contains(track) {
@@ -152,6 +153,10 @@ impl Packager {
                     let name = &rendition.name;
                     let made = TrackPackager::new(&id, name, track.clone(), &config, discontinuity);
                     *changed |= made.is_ok() && !joins;
+                    come.push(Release {
+                        media: id.into(),
+                        what: What::Here,
+                    });
                     made
                 }
             };
@@ -172,6 +177,7 @@ impl Packager {
         kept.sort_by_key(|p| (p.track.kind, is_video(p).then_some(p.track.id)));
         gone.append(&mut std::mem::replace(&mut rendition.tracks, kept));
         self.let_go(gone);
+        self.releases.extend(come);
         result
     }
 }

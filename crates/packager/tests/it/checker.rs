@@ -53,6 +53,7 @@ impl Growing {
                     let (number, bytes) = self.open.remove(&media).expect("an open segment");
                     self.whole.insert((media.to_string(), number), bytes);
                 }
+                What::Here => assert!(!self.open.contains_key(&media)),
                 What::Never { number } => {
                     assert!(!self.open.contains_key(&media));
                     let last = self.last.insert(Arc::clone(&media), number);

@@ -48,3 +48,14 @@ proptest! {
         }
     }
 }
+
+/// Found so: the hole was taken for the pace, pictures for longer than they last.
+#[test]
+fn a_source_that_is_slower_behind_a_hole() {
+    let mut e = Encoder::new(Packager::new(Config::default(), None, EPOCH));
+    e.with_audio = false;
+    e.send(&[60]);
+    e.rate = 12_000;
+    e.absent(ms(243));
+    e.send(&[48]);
+}
