@@ -47,7 +47,9 @@ impl State {
             // A server that is not there answers nothing.
             Rule::Serve | Rule::Mpd | Rule::D3 | Rule::D12 | Rule::Same => Self::RESTART,
             // What a process had is gone with it, and the next one may know other renditions.
-            Rule::D10 | Rule::Stable | Rule::Expiry | Rule::Filler => Self::RESTART,
+            Rule::D10 | Rule::Stable | Rule::Expiry | Rule::Filler | Rule::Bandwidth => {
+                Self::RESTART
+            }
             Rule::Join | Rule::Media | Rule::Window => Self::HOLD.and(Self::RESTART),
             Rule::Pace => Self::HOLD.and(Self::SWITCH).and(Self::RESTART),
             Rule::D5 | Rule::D7 | Rule::D9 | Rule::Sap => Self::FORCED_CUT,
@@ -143,7 +145,9 @@ mod tests {
             let meets = |r: &&Rule| State::bends(**r).meets(state);
             rules.iter().filter(meets).copied().collect::<Vec<_>>()
         };
-        use Rule::{D3, D5, D7, D9, D10, D12, Expiry, Filler, Join, Media, Mpd, Pace, Same};
+        use Rule::{
+            Bandwidth, D3, D5, D7, D9, D10, D12, Expiry, Filler, Join, Media, Mpd, Pace, Same,
+        };
         use Rule::{H6, H8, H9, H10, H12, H13, H18, H22, H27, H30, Sap, Serve, Stable, Window};
         let hls = |state| bent(Rule::HLS, state);
         assert_eq!(hls(State::HOLD), [H6, H9, H10, H13, H18, H30]);
@@ -154,7 +158,7 @@ mod tests {
         assert_eq!(dash(State::HOLD), [Join, Window, Pace, Media]);
         assert_eq!(dash(State::SWITCH), [Pace]);
         let without_a_server = [
-            D3, D10, D12, Mpd, Join, Stable, Window, Pace, Media, Filler, Expiry, Same,
+            D3, D10, D12, Mpd, Join, Stable, Window, Pace, Media, Filler, Expiry, Bandwidth, Same,
         ];
         assert_eq!(dash(State::RESTART), without_a_server);
         assert_eq!(dash(State::FORCED_CUT), [D5, D7, D9, Sap]);

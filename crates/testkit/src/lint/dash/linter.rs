@@ -34,6 +34,7 @@ pub struct Linter {
     /// The MPD as it was answered, and when.
     pub(super) text: Bytes,
     pub(super) at: Timestamp,
+    was: State,
     pub(super) tracks: BTreeMap<String, Track>,
     pub(super) inits: HashMap<String, Option<Print>>,
     pub(super) taken: Vec<Taken>,
@@ -60,6 +61,7 @@ impl Linter {
             mpd: None,
             text: Bytes::new(),
             at: Timestamp::ZERO,
+            was: State::NORMAL,
             tracks: BTreeMap::new(),
             inits: HashMap::new(),
             taken: Vec::new(),
@@ -71,6 +73,13 @@ impl Linter {
 
     /// The stream is in `state` from now on.
     pub fn state(&mut self, at: Timestamp, state: State) {
+        // What one process knew of rates is gone with it.
+        if self.was.and(state).meets(State::RESTART) {
+            for track in self.tracks.values_mut() {
+                track.peak = None;
+            }
+        }
+        self.was = state;
         self.ledger.set_state(at, state);
     }
 
