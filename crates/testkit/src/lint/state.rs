@@ -52,7 +52,8 @@ impl State {
             }
             Rule::Join | Rule::Media | Rule::Window => Self::HOLD.and(Self::RESTART),
             Rule::Pace => Self::HOLD.and(Self::SWITCH).and(Self::RESTART),
-            Rule::D5 | Rule::D7 | Rule::D9 | Rule::Sap => Self::FORCED_CUT,
+            Rule::D7 => Self::RESTART.and(Self::FORCED_CUT),
+            Rule::D5 | Rule::D9 | Rule::Sap => Self::FORCED_CUT,
             _ => Self::NORMAL,
         }
     }
@@ -158,7 +159,8 @@ mod tests {
         assert_eq!(dash(State::HOLD), [Join, Window, Pace, Media]);
         assert_eq!(dash(State::SWITCH), [Pace]);
         let without_a_server = [
-            D3, D10, D12, Mpd, Join, Stable, Window, Pace, Media, Filler, Expiry, Bandwidth, Same,
+            D3, D7, D10, D12, Mpd, Join, Stable, Window, Pace, Media, Filler, Expiry, Bandwidth,
+            Same,
         ];
         assert_eq!(dash(State::RESTART), without_a_server);
         assert_eq!(dash(State::FORCED_CUT), [D5, D7, D9, Sap]);

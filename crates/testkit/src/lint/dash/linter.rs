@@ -73,10 +73,11 @@ impl Linter {
 
     /// The stream is in `state` from now on.
     pub fn state(&mut self, at: Timestamp, state: State) {
-        // What one process knew of rates is gone with it.
+        // What one process knew of rates is gone with it, and another encoder's keyframes lie elsewhere.
         if self.was.and(state).meets(State::RESTART) {
             for track in self.tracks.values_mut() {
                 track.peak = None;
+                track.phases.clear();
             }
         }
         self.was = state;
