@@ -160,8 +160,7 @@ def hls_stages(bench, viewers):
     ]
     yield Stage(f"HLS and DASH, {viewers} viewers at 3 Mb/s, whole segments of 2 s", viewers, contenders, HLS_3M)
     crowd = max(1, viewers // 3)
-    low = [(name, server.playlist, server) for name, server in (("Weir", weir), ("Weir, a chunk for each part", whole))]
-    low = [Contender(name, "llhls", url, server, fresh=False) for name, url, server in low]
+    low = [Contender(c.name, "llhls", c.server.playlist, c.server, fresh=False) for c in contenders[:2]]
     yield Stage(f"LL-HLS, {crowd} viewers at 3 Mb/s, parts of 0.2 s", crowd, low, LL_HLS, 10)
     chunks = [
         Contender("Weir", "lldash", weir.mpd, weir, fresh=False),

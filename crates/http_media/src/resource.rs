@@ -104,19 +104,21 @@ pub(crate) fn init_of(pair: &str) -> Option<&str> {
     is_hash.then_some(hash)
 }
 
+fn is_media(path: &str) -> bool {
+    path.ends_with(".m4s") || path.ends_with(".mp4")
+}
+
 /// Whether a request for `path` is a DASH client's.
 #[must_use]
 pub fn is_dash(path: &str, query: &str) -> bool {
-    let media = path.ends_with(".m4s") || path.ends_with(".mp4");
-    path.ends_with(".mpd") || media && query.split('&').any(|pair| init_of(pair).is_some())
+    path.ends_with(".mpd") || is_media(path) && query.split('&').any(|pair| init_of(pair).is_some())
 }
 
 /// Whether a pair of a request's query is the protocol's own, and differs from request to request.
 #[must_use]
 pub fn is_own(path: &str, pair: &str) -> bool {
-    let media = path.ends_with(".m4s") || path.ends_with(".mp4");
     let of_hls = pair.starts_with("_HLS_") || pair == "ll=0";
-    of_hls || pair == "r=1" && path.ends_with(".mpd") || media && init_of(pair).is_some()
+    of_hls || pair == "r=1" && path.ends_with(".mpd") || is_media(path) && init_of(pair).is_some()
 }
 
 #[cfg(test)]

@@ -301,6 +301,7 @@ mod tests {
         assert_eq!(why, Over::Stalled);
         assert!((STALL..STALL * 2).contains(&from.elapsed()));
     }
+
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_has_nothing_to_give_yet_is_not_slow() {
         let activity = Activity::new(Instant::now());

@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 use http_media::{Limits, Output, Outputs};
 use media::codec::{AacConfig, H264Config};
 use media::{CodecConfig, Frame, Span, Timestamp, Track, TrackId};
-use packager::{Config, Packager, RenditionId};
+use packager::{Config, Packager, RenditionId, Restored};
 use tokio::time::Instant;
 
 const AVCC: &[u8] = &[
@@ -54,6 +54,14 @@ fn tracks(sound: CodecConfig) -> [Track; 2] {
     [Track::new(TrackId(0), h264), Track::new(TrackId(1), sound)]
 }
 
+/// A packager of pictures and sound that goes on from there.
+fn packaging(restored: Option<Restored>, now: Timestamp) -> (Packager, RenditionId) {
+    let mut packager = Packager::new(Config::default(), restored, now);
+    let rendition = packager.add_rendition("source");
+    packager.group(rendition, &tracks(aac()), now).unwrap();
+    (packager, rendition)
+}
+
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -76,9 +84,7 @@ impl Live {
     }
 
     pub(crate) fn with(output: Output) -> Self {
-        let mut packager = Packager::new(Config::default(), None, EPOCH);
-        let rendition = packager.add_rendition("source");
-        packager.group(rendition, &tracks(aac()), EPOCH).unwrap();
+        let (packager, rendition) = packaging(None, EPOCH);
         let outputs = Outputs::new(Limits::default(), clock);
         let output = Arc::new(output);
         outputs.insert("a/news", Arc::clone(&output));
@@ -187,10 +193,7 @@ impl Live {
     pub(crate) fn restarted(self) -> Self {
         let now = EPOCH + Span::from_nanos(self.frames * 1_000_000_000 / 30);
         let mut live = Self::with(Output::resumed());
-        live.packager = Packager::new(Config::default(), self.packager.state(), now);
-        live.rendition = live.packager.add_rendition("source");
-        let tracks = tracks(aac());
-        live.packager.group(live.rendition, &tracks, now).unwrap();
+        (live.packager, live.rendition) = packaging(self.packager.state(), now);
         (live.frames, live.sound) = (self.frames, self.sound);
         live.fall_silent();
         live
@@ -202,10 +205,7 @@ impl Live {
         self.output.release(&mut self.packager);
         self.output.publish(Arc::clone(self.packager.snapshot()));
         let now = EPOCH + Span::from_nanos(self.frames * 1_000_000_000 / 30);
-        self.packager = Packager::new(Config::default(), self.packager.state(), now);
-        self.rendition = self.packager.add_rendition("source");
-        let tracks = tracks(aac());
-        self.packager.group(self.rendition, &tracks, now).unwrap();
+        (self.packager, self.rendition) = packaging(self.packager.state(), now);
         self.tick(seconds);
     }
 

@@ -42,10 +42,11 @@ impl Packager {
 
     fn let_go(&mut self, mut tracks: Vec<TrackPackager>) {
         let now = self.lead.arrival.unwrap_or_default();
-        if !tracks.is_empty() {
-            let gone = tracks.iter_mut().map(|t| t.leave(now));
-            Arc::make_mut(&mut self.gone).extend(gone);
+        if tracks.is_empty() {
+            return;
         }
+        let gone = tracks.iter_mut().map(|t| t.leave(now));
+        Arc::make_mut(&mut self.gone).extend(gone);
         let last = tracks.into_iter().flat_map(TrackPackager::finish);
         self.releases.extend(last);
     }

@@ -61,9 +61,8 @@ impl TrackPackager {
         }
     }
 
-    /// All that is left to be told of a track that is no more.
+    /// All that is left to be told of a track that has left.
     pub(crate) fn finish(mut self) -> impl Iterator<Item = Release> {
-        self.end_segment();
         self.releases.push_back(What::Gone);
         std::iter::from_fn(move || self.next_release())
     }
