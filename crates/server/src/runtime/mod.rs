@@ -10,6 +10,7 @@ mod players;
 mod programme;
 mod publish;
 mod pull;
+mod push;
 mod sessions;
 mod stream;
 mod transcoding;
@@ -22,6 +23,7 @@ pub(crate) use manager::{Manager, Ports};
 pub(crate) use nursery::Barren;
 pub(crate) use publish::check_key;
 pub(crate) use pull::Means;
+pub(crate) use push::{Outlet, Phase as PushPhase};
 pub(crate) use stream::{Status, Stream};
 pub(crate) use transcoding::Transcoding;
 

@@ -14,7 +14,7 @@ use crate::events::{Event, Events};
 use crate::secret;
 
 /// Who is further behind than this goes on with the newest group.
-const MAX_LATENCY: Span = Span::from_secs(4);
+pub(super) const MAX_LATENCY: Span = Span::from_secs(4);
 
 /// The players of one stream.
 #[derive(Debug, Default)]
