@@ -13,6 +13,7 @@ pub mod fuzz;
 mod headers;
 mod lanes;
 mod live;
+pub mod mpegts;
 mod outputs;
 mod playlist;
 pub mod pull;

@@ -2,6 +2,9 @@
 
 use packager::{Form, PartName, Skip};
 
+/// What is behind a stream's name where its packets are asked for.
+pub(crate) const MPEGTS: &str = "/mpegts";
+
 /// What a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Resource {
@@ -118,7 +121,11 @@ pub fn is_dash(path: &str, query: &str) -> bool {
 #[must_use]
 pub fn is_own(path: &str, pair: &str) -> bool {
     let of_hls = pair.starts_with("_HLS_") || pair == "ll=0";
-    of_hls || pair == "r=1" && path.ends_with(".mpd") || is_media(path) && init_of(pair).is_some()
+    let of_ts = path.ends_with(MPEGTS) && pair.starts_with("rung=");
+    of_hls
+        || of_ts
+        || pair == "r=1" && path.ends_with(".mpd")
+        || is_media(path) && init_of(pair).is_some()
 }
 
 #[cfg(test)]

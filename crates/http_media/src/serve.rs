@@ -51,9 +51,14 @@ impl Asked<'_> {
     /// The same of what has no length yet: to HEAD, too, none is told.
     pub(crate) fn stream(&self, make: impl FnOnce() -> Body) -> Body {
         match *self.method {
-            Method::HEAD => Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()),
+            Method::HEAD => Self::nothing(),
             _ => make(),
         }
+    }
+
+    /// Nothing, in the place of who knows how much.
+    pub(crate) fn nothing() -> Body {
+        Body::from_stream(stream::empty::<Result<Bytes, Infallible>>())
     }
 }
 

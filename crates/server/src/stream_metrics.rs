@@ -26,6 +26,7 @@ pub(crate) fn read(families: &mut Families, manager: &Manager) {
         page.packager(stream);
         page.output(&stream.output.figures());
         page.players(stream);
+        page.ts_players(stream);
         if let Some(transcoding) = stream.transcoding() {
             transcoder_metrics::write(page.families, stream.name(), &transcoding.state());
         }
@@ -333,6 +334,38 @@ impl Page<'_> {
                 "weir_rtmp_skipped_frames_total",
                 "Frames that slow RTMP players did not get",
                 f.skipped_frames,
+            ),
+        ]);
+    }
+
+    fn ts_players(&mut self, stream: &Stream) {
+        let f = stream.ts_figures();
+        self.gauges([("weir_http_ts_players", "HTTP-TS players now", float(f.now))]);
+        self.counters([
+            (
+                "weir_http_ts_players_total",
+                "HTTP-TS players that were let in",
+                f.ever,
+            ),
+            (
+                "weir_http_ts_sent_bytes_total",
+                "Bytes handed to the sockets of HTTP-TS players",
+                f.bytes,
+            ),
+            (
+                "weir_http_ts_skips_total",
+                "Times that a slow HTTP-TS player went on with the newest group",
+                f.skips,
+            ),
+            (
+                "weir_http_ts_skipped_frames_total",
+                "Frames that slow HTTP-TS players did not get",
+                f.skipped_frames,
+            ),
+            (
+                "weir_ts_left_out_tracks_total",
+                "Tracks that MPEG-TS has no place for, each time that they came",
+                stream.not_in_ts(),
             ),
         ]);
     }

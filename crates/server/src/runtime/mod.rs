@@ -10,9 +10,11 @@ mod players;
 mod programme;
 mod publish;
 mod pull;
+mod remuxing;
 mod sessions;
 mod stream;
 mod transcoding;
+mod ts_players;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -24,6 +26,7 @@ pub(crate) use publish::check_key;
 pub(crate) use pull::Means;
 pub(crate) use stream::{Status, Stream};
 pub(crate) use transcoding::Transcoding;
+pub(crate) use ts_players::NotPlayed;
 
 /// What a panic left behind is as good as what was there before: all locks guard plain values.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
