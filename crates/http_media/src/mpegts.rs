@@ -168,7 +168,7 @@ where
     }
     .unwrap_or_else(|refusal| {
         if let Some(output) = output {
-            output.requests.refused.fetch_add(1, Relaxed);
+            output.note_refused(refusal);
         }
         refusal.into_response()
     });

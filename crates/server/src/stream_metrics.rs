@@ -395,6 +395,16 @@ impl Page<'_> {
                 f.refused,
             ),
             (
+                "weir_http_ts_segments_total",
+                "Segments made in MPEG-TS because somebody asked",
+                f.made_ts,
+            ),
+            (
+                "weir_http_ts_refused_total",
+                "Requests for MPEG-TS of what it cannot carry",
+                f.not_carried,
+            ),
+            (
                 "weir_http_playlist_renders_total",
                 "Playlists rendered",
                 f.renders,

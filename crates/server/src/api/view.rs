@@ -123,6 +123,8 @@ pub(crate) struct PublishUrl {
 pub(crate) struct PlayUrls {
     page: String,
     hls: String,
+    /// HLS in MPEG-TS. Absent where `hls.container` is `cmaf`.
+    hls_ts: Option<String>,
     dash: String,
     /// MPEG-TS over HTTP.
     mpegts: String,
@@ -234,6 +236,8 @@ impl Viewer {
             play: PlayUrls {
                 page: format!("{scheme}://{authority}/{name}/"),
                 hls: format!("{scheme}://{authority}/{name}/index.m3u8"),
+                hls_ts: (config.container() != http_media::Container::Cmaf)
+                    .then(|| format!("{scheme}://{authority}/{name}/ts.m3u8")),
                 dash: format!("{scheme}://{authority}/{name}/index.mpd"),
                 mpegts: format!("{scheme}://{authority}/{name}/mpegts"),
                 rtmp: rtmp(None),

@@ -173,6 +173,7 @@ impl Stream {
         self.follow_pulls(&config.all_inputs());
         let on_demand = config.used_inputs().any(Input::is_on_demand);
         self.output.set_on_demand(on_demand);
+        self.output.set_container(config.container());
     }
 
     /// What is pulled as before goes on.
