@@ -213,8 +213,8 @@ impl Stream {
         let entry = &self.entry;
         let least = match entry.shape {
             Shape::Teletext => pes::TELETEXT,
-            // So that there is a byte for each packet.
-            _ if matches!(round, Round::Last) && payload < 16 => 10,
+            // A byte is left for each further packet, and the first one still has the times.
+            _ if matches!(round, Round::Last) && payload < 32 => pes::TELETEXT,
             _ => 0,
         };
         let header = Header::new(entry.stream_id, frame, payload, least);
