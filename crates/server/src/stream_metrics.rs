@@ -27,6 +27,7 @@ pub(crate) fn read(families: &mut Families, manager: &Manager) {
         page.output(&stream.output.figures());
         page.players(stream);
         page.pushes(stream);
+        page.ts_players(stream);
         if let Some(transcoding) = stream.transcoding() {
             transcoder_metrics::write(page.families, stream.name(), &transcoding.state());
         }
@@ -390,6 +391,38 @@ impl Page<'_> {
         }
     }
 
+    fn ts_players(&mut self, stream: &Stream) {
+        let f = stream.ts_figures();
+        self.gauges([("weir_http_ts_players", "HTTP-TS players now", float(f.now))]);
+        self.counters([
+            (
+                "weir_http_ts_players_total",
+                "HTTP-TS players that were let in",
+                f.ever,
+            ),
+            (
+                "weir_http_ts_sent_bytes_total",
+                "Bytes handed to the sockets of HTTP-TS players",
+                f.bytes,
+            ),
+            (
+                "weir_http_ts_skips_total",
+                "Times that a slow HTTP-TS player went on with the newest group",
+                f.skips,
+            ),
+            (
+                "weir_http_ts_skipped_frames_total",
+                "Frames that slow HTTP-TS players did not get",
+                f.skipped_frames,
+            ),
+            (
+                "weir_ts_left_out_tracks_total",
+                "Tracks that MPEG-TS has no place for, each time that they came",
+                stream.not_in_ts(),
+            ),
+        ]);
+    }
+
     fn output(&mut self, f: &Figures) {
         self.gauges([
             (
@@ -413,6 +446,16 @@ impl Page<'_> {
                 "weir_http_media_refused_total",
                 "Requests for media that were refused",
                 f.refused,
+            ),
+            (
+                "weir_http_ts_segments_total",
+                "Segments made in MPEG-TS because somebody asked",
+                f.made_ts,
+            ),
+            (
+                "weir_http_ts_refused_total",
+                "Requests for MPEG-TS of what it cannot carry",
+                f.not_carried,
             ),
             (
                 "weir_http_playlist_renders_total",

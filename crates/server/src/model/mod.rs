@@ -175,7 +175,7 @@ pub(crate) struct Hls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 6, maximum = 21600)]
     pub(crate) window_s: Option<u32>,
-    /// `cmaf` is the only one for now.
+    /// What segments are in, default `cmaf`; those of DASH are always that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) container: Option<Container>,
 }
@@ -213,6 +213,10 @@ pub(crate) enum Chunk {
 pub(crate) enum Container {
     /// Fragmented MP4.
     Cmaf,
+    /// MPEG-TS, in classic playlists.
+    Ts,
+    /// `index.m3u8` is as with `cmaf`, `ts.m3u8` as with `ts`.
+    Both,
 }
 
 impl StreamConfig {
@@ -247,7 +251,7 @@ impl StreamConfig {
                 segment_ms: Some(self.segment_ms()),
                 part_ms: Some(hls.and_then(|h| h.part_ms).unwrap_or(200)),
                 window_s: Some(hls.and_then(|h| h.window_s).unwrap_or(60)),
-                container: Some(Container::Cmaf),
+                container: Some(hls.and_then(|h| h.container).unwrap_or(Container::Cmaf)),
             }),
             dash: Some(Dash {
                 low_latency: Some(self.low_latency()),
@@ -267,6 +271,16 @@ impl StreamConfig {
     /// Whether players get nothing of the programme as it came.
     pub(crate) fn is_all_encoded(&self) -> bool {
         self.ladder().is_some_and(|ladder| !ladder.copies_video())
+    }
+
+    /// What HLS players are given.
+    pub(crate) fn container(&self) -> http_media::Container {
+        let given = self.hls.as_ref().and_then(|hls| hls.container);
+        match given.unwrap_or(Container::Cmaf) {
+            Container::Cmaf => http_media::Container::Cmaf,
+            Container::Ts => http_media::Container::Ts,
+            Container::Both => http_media::Container::Both,
+        }
     }
 
     fn segment_ms(&self) -> u32 {

@@ -11,9 +11,11 @@ mod programme;
 mod publish;
 mod pull;
 mod push;
+mod remuxing;
 mod sessions;
 mod stream;
 mod transcoding;
+mod ts_players;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -26,6 +28,7 @@ pub(crate) use pull::Means;
 pub(crate) use push::{Outlet, Phase as PushPhase};
 pub(crate) use stream::{Status, Stream};
 pub(crate) use transcoding::Transcoding;
+pub(crate) use ts_players::NotPlayed;
 
 /// What a panic left behind is as good as what was there before: all locks guard plain values.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use container::ingest::Stats;
+use http_media::mpegts::Packets;
 use http_media::pull::hls::Played;
 use http_media::{Comings, Output, Outputs};
 use hub::{Broadcast, Demand, Hub, Limits, Presentation, Publisher, Rendition};
@@ -20,13 +21,15 @@ use utoipa::ToSchema;
 use super::input::{LastError, Line};
 use super::numbering::Ledger;
 use super::packaging::{Packaging, Stop};
-use super::players::{Players, Session};
+use super::players::{PlayFigures, Players, Session};
 use super::programme::Programme;
 use super::publish::{self, Holder};
 use super::pull::{Means, Pull};
 use super::push::Pushes;
+use super::remuxing::Remuxing;
 use super::sessions::Totals;
 use super::transcoding::Transcoding;
+use super::ts_players::{NotPlayed, TsPlayers};
 use super::{clock, lock, millis};
 use crate::events::{Event, Events};
 use crate::model::{Input, Scheme, StreamConfig};
@@ -69,6 +72,8 @@ pub(crate) struct Stream {
     broadcast: Broadcast,
     transcoding: Option<Transcoding>,
     players: Players,
+    remuxing: Remuxing,
+    ts_players: Arc<TsPlayers>,
     events: Events,
     told: Mutex<Told>,
     stop: CancellationToken,
@@ -147,6 +152,8 @@ impl Stream {
             broadcast,
             transcoding,
             players: Players::default(),
+            remuxing: Remuxing::new(&config.name, &stop),
+            ts_players: Arc::default(),
             events: events.clone(),
             told: Mutex::default(),
             stop,
@@ -172,6 +179,7 @@ impl Stream {
         self.pushes.follow(config);
         let on_demand = config.used_inputs().any(Input::is_on_demand);
         self.output.set_on_demand(on_demand);
+        self.output.set_container(config.container());
     }
 
     /// What is pulled as before goes on.
@@ -370,7 +378,8 @@ impl Stream {
             Err(why) => return Err((why, request)),
         };
         tracing::info!("playing");
-        let session = Session::open(&self.name, &self.events, request.peer());
+        let place = (self.name.as_str(), &self.events);
+        let session = Session::open(place, "rtmp", (request.peer(), None));
         match self.players.play(request, &broadcast).await {
             Ok(gone) => {
                 tracing::info!(?gone, "playing ended");
@@ -382,6 +391,43 @@ impl Stream {
             }
         }
         Ok(())
+    }
+
+    /// The programme as MPEG-TS, or a rung of its ladder, for players to subscribe to: one track of
+    /// whole packets (`remux`). It is made from now on, until nobody has wanted it for 10 s; who
+    /// subscribes later finds it ended and asks again. Players of a ladder wait as those of RTMP do.
+    ///
+    /// # Errors
+    /// No such rung, a stream that is switched off, or [`Reject::Unsupported`] where MPEG-TS has no
+    /// place for any of its tracks.
+    pub(crate) async fn ts(&self, rung: Option<&str>) -> Result<Broadcast, Reject> {
+        let source = self.rendition(rung).await?;
+        has_place_in_ts(&source)?;
+        Ok(self.remuxing.of(&source))
+    }
+
+    /// Seats a player of HTTP-TS. One of a stream without media is turned away, unless its media
+    /// comes on demand.
+    pub(crate) async fn play_ts(
+        &self,
+        rung: Option<&str>,
+        (peer, agent): (SocketAddr, Option<&str>),
+    ) -> Result<Packets, NotPlayed> {
+        self.shows_ts(rung).await?;
+        let packets = self.ts(rung).await.map_err(NotPlayed::Rejected)?;
+        let place = (self.name.as_str(), &self.events);
+        let open = || Session::open(place, "http_ts", (peer, agent));
+        self.ts_players.seat(&packets, open).await
+    }
+
+    /// Whether a player of HTTP-TS would be seated now, as far as that is known.
+    pub(crate) async fn shows_ts(&self, rung: Option<&str>) -> Result<(), NotPlayed> {
+        let on_demand = self.config().used_inputs().any(Input::is_on_demand);
+        if self.tracks().is_empty() && !on_demand {
+            return Err(NotPlayed::NotLive);
+        }
+        let source = self.rendition(rung).await.map_err(NotPlayed::Rejected)?;
+        has_place_in_ts(&source).map_err(NotPlayed::Rejected)
     }
 
     /// A rendition that players get. The first one of a ladder is waited for.
@@ -505,6 +551,16 @@ impl Stream {
 
     pub(crate) const fn players(&self) -> &Players {
         &self.players
+    }
+
+    /// Tracks that MPEG-TS had no place for.
+    pub(crate) fn not_in_ts(&self) -> u64 {
+        self.remuxing.left_out()
+    }
+
+    /// Those who play over HTTP-TS.
+    pub(crate) fn ts_figures(&self) -> PlayFigures {
+        self.ts_players.figures()
     }
 
     pub(crate) fn packaging(&self) -> &Packaging {
@@ -650,6 +706,15 @@ fn start_programme(
         }
     });
     (programme, broadcast, demand)
+}
+
+/// What MPEG-TS has no place for is known once it is there.
+fn has_place_in_ts(source: &Broadcast) -> Result<(), Reject> {
+    let tracks = source.tracks();
+    if tracks.is_empty() || remux::carries(&tracks) {
+        return Ok(());
+    }
+    Err(Reject::Unsupported)
 }
 
 /// How long playlists may stand still. Where a worker holds the picture it does so for all that
