@@ -6,8 +6,8 @@ use axum::response::Response;
 use http::{HeaderMap, Method, header};
 use http_media::Refusal;
 use http_media::mpegts::{self, Packets};
-use rtmp::Reject;
 
+use crate::door::Reject;
 use crate::runtime::{Manager, NotPlayed, Stream};
 
 /// Answers a request for `/{name}/mpegts`; `?rung=` names one of a ladder.

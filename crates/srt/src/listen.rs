@@ -6,6 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use media::Timestamp;
@@ -356,6 +357,8 @@ pub struct Terms {
     pub passphrase: Option<Passphrase>,
     /// The shortest key that is taken.
     pub key_length: Option<KeyLength>,
+    /// The least latency, where it is another than the port's.
+    pub latency: Option<Duration>,
     /// Where the session counts; several may count together.
     pub stats: Arc<Stats>,
 }
@@ -400,9 +403,9 @@ impl Request {
     /// # Errors
     /// It does not know the passphrase, or encrypts where it is not to; it was told so.
     pub fn accept(self, terms: Terms) -> Result<Session, Reject> {
-        let stats = Arc::clone(&terms.stats);
+        let own = (Arc::clone(&terms.stats), terms.latency);
         match self.keys(terms) {
-            Ok(keys) => Ok(self.admit(keys, stats)),
+            Ok(keys) => Ok(self.admit(keys, own)),
             Err(why) => {
                 self.reject(why);
                 Err(why)
@@ -428,7 +431,11 @@ impl Request {
             .ok_or(Reject::Rogue)
     }
 
-    fn admit(self, keys: Option<Keys>, stats: Arc<Stats>) -> Session {
+    fn admit(
+        self,
+        keys: Option<Keys>,
+        (stats, latency): (Arc<Stats>, Option<Duration>),
+    ) -> Session {
         let shared = Arc::clone(&self.pending.shared);
         let caller = self.pending.caller;
         let (sender, receiver) = mpsc::channel(QUEUE);
@@ -439,7 +446,8 @@ impl Request {
             table.callers.insert(caller, Some(id));
             id
         };
-        let config = shared.config;
+        let mut config = shared.config;
+        config.latency = latency.unwrap_or(config.latency);
         let asked = self.shake.extensions.delays.unwrap_or_default();
         let delays = Delays {
             receiver: config.agree(asked.sender),

@@ -1,8 +1,11 @@
 //! A player that was let in, or a server that is pushed to: a broadcast of a transport stream is
 //! sent, shared by all who get it.
 
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::Poll;
 use std::time::Duration;
 
 use hub::{Broadcast, Event, Join, Options};
@@ -79,26 +82,30 @@ impl Playing {
             wanted: true,
         });
         let (mut events, mut said) = (Vec::new(), Vec::new());
-        let mut late = Instant::now() + self.patience;
+        // When there was room for more.
+        let clear = Cell::new(Instant::now());
         loop {
-            let is_clear = self.session.waiting() < WAITING;
-            if is_clear {
-                late = Instant::now() + self.patience;
-            }
-            let turn = async {
-                tokio::select! {
-                    open = self.session.next(&mut said) => open,
-                    () = reader.next(&mut events), if is_clear => Ok(true),
+            let session = &mut self.session;
+            let turn = poll_fn(|cx| {
+                if let Poll::Ready(open) = session.poll_next(cx, &mut said) {
+                    return Poll::Ready(open);
                 }
-            };
-            let open = timeout_at(late, turn).await;
+                if session.waiting() >= WAITING {
+                    return Poll::Pending;
+                }
+                clear.set(Instant::now());
+                reader.poll_next(cx, &mut events).map(|()| Ok(true))
+            });
+            let open = timeout_at(clear.get() + self.patience, turn).await;
             // What a player says beside the protocol is nothing to us.
             said.clear();
             match open {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) => return Ok(Gone::Left),
                 Ok(Err(error)) => return Err(error),
-                Err(_) if is_clear => continue,
+                // Nothing was asked of it.
+                Err(_) if self.session.waiting() < WAITING => clear.set(Instant::now()),
+                Err(_) if clear.get().elapsed() < self.patience => {}
                 Err(_) => return Err(self.session.error(ErrorKind::TimedOut("sending"))),
             }
             for event in events.drain(..) {

@@ -62,6 +62,23 @@ impl Target {
         target
     }
 
+    /// What it brings beside name and mode, as a query: for those who decide.
+    #[must_use]
+    pub fn query(&self) -> String {
+        match self.text.strip_prefix(STANDARD) {
+            Some(pairs) => pairs.replace(',', "&"),
+            None => {
+                let query = self.text.split_once('?').map_or("", |(_, query)| query);
+                let key = self.key.as_deref().filter(|_| !query.contains("key="));
+                match key {
+                    Some(key) if query.is_empty() => format!("key={key}"),
+                    Some(key) => format!("{query}&key={key}"),
+                    None => query.to_owned(),
+                }
+            }
+        }
+    }
+
     fn standard(&mut self, pairs: &str) {
         for (name, value) in pairs.split(',').filter_map(|p| p.split_once('=')) {
             match name {

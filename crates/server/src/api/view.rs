@@ -74,6 +74,8 @@ pub(crate) struct Runtime {
     viewers: u64,
     /// RTMP players.
     rtmp_players: u64,
+    /// SRT players.
+    srt_players: u64,
     /// HTTP-TS players.
     http_ts_players: u64,
     /// The number of the newest segment.
@@ -119,6 +121,8 @@ pub(crate) struct PublishUrl {
     rtmp: Option<String>,
     /// Absent where there is no certificate.
     rtmps: Option<String>,
+    /// Absent where SRT is off. With a passphrase it is called with that, too.
+    srt: Option<String>,
 }
 
 /// Where players reach a stream.
@@ -135,6 +139,8 @@ pub(crate) struct PlayUrls {
     rtmp: Option<String>,
     /// Absent where there is no certificate.
     rtmps: Option<String>,
+    /// Absent where SRT is off. With a passphrase it is called with that, too.
+    srt: Option<String>,
 }
 
 /// One page of streams.
@@ -225,6 +231,13 @@ impl Viewer {
                 .rtmps
                 .map(|port| self.rtmp(("rtmps", 443), name, key, port))
         };
+        let srt = |id: String| {
+            let port = ports.srt?;
+            Some(format!(
+                "srt://{}:{port}?streamid={id}",
+                self.authority.host()
+            ))
+        };
         let publish = config
             .inputs
             .iter()
@@ -233,6 +246,7 @@ impl Viewer {
                 input: input.id.clone(),
                 rtmp: rtmp(input.key.as_deref()),
                 rtmps: rtmps(input.key.as_deref()),
+                srt: srt(self.stream_id(name, input.key.as_deref())),
             });
         Urls {
             publish: publish.collect(),
@@ -245,7 +259,17 @@ impl Viewer {
                 mpegts: format!("{scheme}://{authority}/{name}/mpegts"),
                 rtmp: rtmp(None),
                 rtmps: rtmps(None),
+                srt: srt(format!("read:{name}")),
             },
+        }
+    }
+
+    /// What an encoder calls with.
+    fn stream_id(&self, name: &str, key: Option<&str>) -> String {
+        match key {
+            None => format!("publish:{name}"),
+            Some(key) if self.reveal => format!("publish:{name}:{}", in_query(key)),
+            Some(_) => format!("publish:{name}:KEY"),
         }
     }
 
@@ -329,6 +353,7 @@ fn runtime(stream: Option<&Stream>) -> Runtime {
         keyframe_interval_ms: live.map(|(f, _)| f.keyframe_interval_ms),
         viewers: stream.output.figures().viewers,
         rtmp_players: stream.players().figures().now,
+        srt_players: stream.srt_players().figures().now,
         http_ts_players: stream.ts_figures().now,
         segment: lead.and_then(|m| m.edge()).map(|edge| edge.msn),
         transcoder: stream.transcoding().map(TranscoderView::from),
@@ -356,6 +381,7 @@ impl Runtime {
             keyframe_interval_ms: None,
             viewers: 0,
             rtmp_players: 0,
+            srt_players: 0,
             http_ts_players: 0,
             segment: None,
             transcoder: None,

@@ -13,6 +13,7 @@ mod push;
 mod rules;
 mod scheme;
 mod secrets;
+mod srt;
 mod template;
 mod transcode;
 
@@ -33,6 +34,7 @@ pub(crate) use input::{Input, Variant};
 pub(crate) use push::Push;
 use rules::Rule;
 pub(crate) use scheme::Scheme;
+use srt::Srt;
 pub(crate) use template::{AutoPublish, Template, Templates};
 use transcode::Transcode;
 pub(crate) use transcode::check_capabilities;
@@ -77,6 +79,8 @@ pub(crate) struct StreamConfig {
     pub(crate) hls: Option<Hls>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dash: Option<Dash>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) srt: Option<Srt>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) transcode: Option<Transcode>,
     /// Where it is pushed to: servers that take it as they take an encoder.
@@ -258,6 +262,7 @@ impl StreamConfig {
                 chunk: Some(dash.and_then(|d| d.chunk).unwrap_or(Chunk::Frame)),
                 latency_ms: Some(dash.and_then(|d| d.latency_ms).unwrap_or(2_500)),
             }),
+            srt: self.srt.clone(),
             transcode: self
                 .transcode
                 .as_ref()

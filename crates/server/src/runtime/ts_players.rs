@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use http_media::mpegts::{Packets, Seat, Sent};
 use hub::Broadcast;
-use rtmp::Reject;
 use tokio::time::timeout;
 
 use super::players::{MAX_LATENCY, PlayFigures, Session};
+use crate::door::Reject;
 
 /// A player of media that comes on demand waits so long.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -85,6 +85,15 @@ impl Receiver {
         Self(transmit(from, "file://con"))
     }
 
+    /// So many bytes.
+    pub(crate) async fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let output = self.0.stdout.as_mut().unwrap();
+        let mut bytes = vec![0; count];
+        let read = timeout(PATIENCE, output.read_exact(&mut bytes)).await;
+        read.unwrap().unwrap();
+        bytes
+    }
+
     /// The numbers of the next payloads.
     pub(crate) async fn receive(&mut self, count: usize) -> Vec<u32> {
         let output = self.0.stdout.as_mut().unwrap();

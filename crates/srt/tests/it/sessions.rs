@@ -11,7 +11,7 @@ use srt::{
 use tokio::net::UdpSocket;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::libsrt::{PATIENCE, Receiver, Sender, address, free_port, number, numbered};
+use crate::libsrt::{PATIENCE, PAYLOAD, Receiver, Sender, address, free_port, number, numbered};
 
 const PASSPHRASE: &str = "not-to-be-guessed";
 
@@ -260,4 +260,30 @@ async fn keys_are_renewed_in_both_directions() {
     let sending = tokio::spawn(send(session));
     assert_eq!(receiver.receive(1500).await, all(1500));
     sending.abort();
+}
+
+#[tokio::test]
+async fn a_burst_arrives() {
+    let listener = listener(Config::default()).await;
+    let local = listener.local_addr().unwrap();
+    let mut receiver = Receiver::start(&address(local, "streamid=read:news"));
+    let mut session = first(listener).await.accept(Terms::default()).unwrap();
+    for n in 0..3_000 {
+        let mut payload = numbered(n);
+        // As frames end: not all packets are full.
+        if n % 7 == 0 {
+            payload.truncate(376);
+        }
+        session.send(Bytes::from(payload));
+    }
+    let sending = tokio::spawn(async move {
+        let mut out = Vec::new();
+        while session.next(&mut out).await.unwrap_or(false) {}
+        panic!("{:?}", session.stats());
+    });
+    let stream = receiver.bytes(3_000 * PAYLOAD - 429 * (PAYLOAD - 376) - 8_192);
+    tokio::select! {
+        _ = stream => {}
+        ended = sending => panic!("{ended:?}"),
+    }
 }
