@@ -1,7 +1,6 @@
 //! A player that was let in, or a server that is pushed to: a broadcast of a transport stream is
 //! sent, shared by all who get it.
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -83,8 +82,9 @@ impl Playing {
         });
         let (mut events, mut said) = (Vec::new(), Vec::new());
         // When there was room for more.
-        let clear = Cell::new(Instant::now());
+        let mut clear = Instant::now();
         loop {
+            let late = clear + self.patience;
             let session = &mut self.session;
             let turn = poll_fn(|cx| {
                 if let Poll::Ready(open) = session.poll_next(cx, &mut said) {
@@ -93,10 +93,10 @@ impl Playing {
                 if session.waiting() >= WAITING {
                     return Poll::Pending;
                 }
-                clear.set(Instant::now());
+                clear = Instant::now();
                 reader.poll_next(cx, &mut events).map(|()| Ok(true))
             });
-            let open = timeout_at(clear.get() + self.patience, turn).await;
+            let open = timeout_at(late, turn).await;
             // What a player says beside the protocol is nothing to us.
             said.clear();
             match open {
@@ -104,8 +104,8 @@ impl Playing {
                 Ok(Ok(false)) => return Ok(Gone::Left),
                 Ok(Err(error)) => return Err(error),
                 // Nothing was asked of it.
-                Err(_) if self.session.waiting() < WAITING => clear.set(Instant::now()),
-                Err(_) if clear.get().elapsed() < self.patience => {}
+                Err(_) if self.session.waiting() < WAITING => clear = Instant::now(),
+                Err(_) if clear.elapsed() < self.patience => {}
                 Err(_) => return Err(self.session.error(ErrorKind::TimedOut("sending"))),
             }
             for event in events.drain(..) {
