@@ -1,17 +1,27 @@
 //! Reads bits, most significant first. Running out of them is an answer, never a panic.
 
+/// Walks over bytes bit by bit. Every read is `None` beyond the end.
 #[derive(Debug, Clone)]
-pub(crate) struct Bits<'a> {
+pub struct Bits<'a> {
     data: &'a [u8],
     at: usize,
 }
 
 impl<'a> Bits<'a> {
-    pub(crate) const fn new(data: &'a [u8]) -> Self {
+    /// From the first bit on.
+    #[must_use]
+    pub const fn new(data: &'a [u8]) -> Self {
         Self { data, at: 0 }
     }
 
-    pub(crate) fn bit(&mut self) -> Option<bool> {
+    /// How many bits were read.
+    #[must_use]
+    pub const fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The next bit.
+    pub fn bit(&mut self) -> Option<bool> {
         let byte = self.data.get(self.at / 8)?;
         let bit = byte >> (7 - self.at % 8) & 1 == 1;
         self.at += 1;
@@ -19,12 +29,18 @@ impl<'a> Bits<'a> {
     }
 
     /// An unsigned number of at most 32 bits.
-    pub(crate) fn bits(&mut self, count: u32) -> Option<u32> {
+    pub fn bits(&mut self, count: u32) -> Option<u32> {
         (0..count).try_fold(0_u32, |v, _| Some(v << 1 | u32::from(self.bit()?)))
     }
 
-    pub(crate) fn skip(&mut self, count: u32) -> Option<()> {
-        self.bits(count).map(|_| ())
+    /// Passes over any number of bits.
+    pub fn skip(&mut self, count: u32) -> Option<()> {
+        let at = self.at.checked_add(usize::try_from(count).ok()?)?;
+        if at > self.data.len() * 8 {
+            return None;
+        }
+        self.at = at;
+        Some(())
     }
 
     /// An unsigned Exp-Golomb number below 2^32 - 1 (H.265 9.2); signed ones are as long.

@@ -5,7 +5,7 @@
 
 #![warn(missing_docs)]
 
-mod bits;
+pub mod bits;
 pub mod codec;
 mod frame;
 pub mod language;

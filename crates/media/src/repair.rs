@@ -133,6 +133,25 @@ impl Repair {
         }
     }
 
+    /// The same for a track of data, whose frames come seldom and tell nothing of the clock: it
+    /// follows that of the media, is put in order without a word, and may be due long after it
+    /// came. Its times are those of the media around it on the same clock; a frame for which that
+    /// cannot be is told as one that comes now.
+    pub fn sparse(&mut self, track: TrackId, dts: Timestamp, pts: Timestamp) -> Repaired {
+        let moved = dts + self.offset;
+        let near = |latest: Timestamp| {
+            let far = (moved - latest).abs() > LEAP;
+            if far { latest } else { moved }
+        };
+        let wanted = self.latest.map_or(moved, |(latest, _)| near(latest));
+        let (ordered, _) = self.in_order(track, wanted);
+        Repaired {
+            dts: ordered,
+            pts: (wanted + (pts - dts)).max(ordered),
+            fix: None,
+        }
+    }
+
     /// Moves the offset where the clock leapt against arrival, so that time goes on at the pace
     /// of arrival.
     fn follow_leap(&mut self, dts: Timestamp, now: Timestamp) -> Option<Fix> {
@@ -242,6 +261,29 @@ mod tests {
             );
             assert!(r.frame(VIDEO, end, end, at(40)).dts > first.dts);
         }
+    }
+
+    #[test]
+    fn data_follows_the_clock_of_the_media() {
+        const CUES: TrackId = TrackId(0x4000);
+        let mut r = Repair::new();
+        r.frame(VIDEO, at(900_000), at(900_000), at(0));
+        r.frame(VIDEO, at(0), at(0), at(40));
+        let cue = r.sparse(CUES, at(10), at(8_010));
+        assert_eq!(cue.fix, None);
+        assert_eq!(cue.dts, at(900_050));
+        assert_eq!(cue.pts - cue.dts, Span::from_secs(8));
+        let again = r.sparse(CUES, at(10), at(8_010));
+        assert!(again.dts > cue.dts);
+        assert_eq!((again.pts, again.fix), (cue.pts, None));
+        // What it tells is not believed, and moves nobody.
+        assert_eq!(
+            r.sparse(CUES, at(50_000), at(58_000)).dts,
+            at(900_040).max(again.dts + STEP)
+        );
+        assert_eq!(r.frame(VIDEO, at(40), at(40), at(80)).fix, None);
+        let late = r.sparse(CUES, at(20), at(0));
+        assert_eq!(late.pts, late.dts);
     }
 
     #[test]

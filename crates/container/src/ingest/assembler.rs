@@ -34,6 +34,11 @@ pub struct Assembler {
     last_keyframe: Option<Timestamp>,
 }
 
+/// Pictures and sound, which come all the time; data comes when it comes.
+const fn is_media(kind: TrackKind) -> bool {
+    matches!(kind, TrackKind::Video | TrackKind::Audio)
+}
+
 #[derive(Debug, Default)]
 struct Waiting {
     frames: Vec<Frame>,
@@ -99,9 +104,10 @@ impl Assembler {
         self.tell_tracks(out);
     }
 
-    /// The last track stays: a broadcast without any says nothing.
+    /// The last track of media stays: a broadcast without any says nothing.
     fn end(&mut self, track: TrackId, out: &mut Vec<Output>) {
-        if self.tracks.len() > 1 && self.tracks.remove(&track).is_some() {
+        let mut others = self.tracks.values().filter(|t| t.id != track);
+        if others.any(|t| is_media(t.kind)) && self.tracks.remove(&track).is_some() {
             self.stale.retain(|t| *t != track);
             if self.waiting.is_none() {
                 self.tell_tracks(out);
@@ -116,8 +122,14 @@ impl Assembler {
     }
 
     fn frame(&mut self, mut frame: Frame, now: Timestamp, out: &mut Vec<Output>) {
-        self.stats.heard();
-        let times = self.repair.frame(frame.track, frame.dts, frame.pts, now);
+        let track = self.tracks.get(&frame.track);
+        let is_media = track.is_none_or(|t| is_media(t.kind));
+        let times = if is_media {
+            self.stats.heard();
+            self.repair.frame(frame.track, frame.dts, frame.pts, now)
+        } else {
+            self.repair.sparse(frame.track, frame.dts, frame.pts)
+        };
         if let Some(fix) = times.fix {
             self.stats.fix(fix);
         }
@@ -125,7 +137,10 @@ impl Assembler {
         let Some(waiting) = self.waiting.as_mut() else {
             return self.push(frame, out);
         };
-        waiting.since.get_or_insert(now);
+        // Nobody waits for data, nor does its coming end the wait for media.
+        if is_media {
+            waiting.since.get_or_insert(now);
+        }
         waiting.bytes += frame.payload.len();
         waiting.frames.push(frame);
         if self.is_ready(now) {

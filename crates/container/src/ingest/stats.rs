@@ -29,6 +29,7 @@ pub struct Stats {
 struct Seldom {
     ignored: BTreeMap<&'static str, u64>,
     counters: BTreeMap<&'static str, u64>,
+    cc_errors_by_pid: Vec<(u16, u64)>,
     description: Arc<BTreeMap<String, String>>,
     tracks: Option<Arc<[Track]>>,
 }
@@ -54,6 +55,8 @@ pub struct Figures {
     pub ignored: Vec<(&'static str, u64)>,
     /// What the protocol or container counts of its own, such as `cc_errors`.
     pub counters: Vec<(&'static str, u64)>,
+    /// Gaps in the continuity counters of MPEG-TS, by PID.
+    pub cc_errors_by_pid: Vec<(u16, u64)>,
     /// What the source says of itself.
     pub description: Arc<BTreeMap<String, String>>,
     /// The tracks.
@@ -139,6 +142,13 @@ impl Stats {
         self.seldom().counters.insert(counter, value);
     }
 
+    /// Gaps in continuity counters, by PID; the caller bounds them.
+    pub fn set_cc_errors_by_pid(&self, errors: &[(u16, u64)]) {
+        let mut seldom = self.seldom();
+        seldom.cc_errors_by_pid.clear();
+        seldom.cc_errors_by_pid.extend_from_slice(errors);
+    }
+
     /// What the source says of itself, as RTMP's `onMetaData` does: name and value. The caller
     /// bounds it.
     pub fn describe(&self, description: BTreeMap<String, String>) {
@@ -168,6 +178,7 @@ impl Stats {
                 .collect(),
             ignored: listed(&seldom.ignored),
             counters: listed(&seldom.counters),
+            cc_errors_by_pid: seldom.cc_errors_by_pid.clone(),
             description: Arc::clone(&seldom.description),
             tracks: seldom.tracks.clone(),
         }

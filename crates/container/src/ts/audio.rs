@@ -5,6 +5,7 @@ use bytes::Bytes;
 use media::{CodecConfig, Span, Timestamp};
 
 use super::heads::{Head, Syntax, head};
+use super::latm::Latm;
 
 /// No frame is longer: ADTS has 13 bits for its length.
 const LONGEST: usize = 8 << 10;
@@ -12,6 +13,7 @@ const LONGEST: usize = 8 << 10;
 #[derive(Debug)]
 pub(super) struct Framed {
     syntax: Syntax,
+    latm: Latm,
     carry: Vec<u8>,
     /// When the next frame begins.
     clock: Option<Clock>,
@@ -35,6 +37,7 @@ impl Framed {
     pub(super) const fn new(syntax: Syntax) -> Self {
         Self {
             syntax,
+            latm: Latm::new(),
             carry: Vec::new(),
             clock: None,
         }
@@ -75,6 +78,16 @@ impl Framed {
                     }
                     (at, astray) = (at + len, false);
                 }
+                Head::Latm { len, skip } => {
+                    let Some(element) = data.get(at + skip..at + len) else {
+                        break;
+                    };
+                    match self.latm.read(element) {
+                        Ok((config, frame)) => self.frame(config, &frame, found),
+                        Err(reason) => found(Found::Ignored(reason)),
+                    }
+                    (at, astray) = (at + len, false);
+                }
                 Head::Skip(len, reason) => {
                     found(Found::Ignored(reason));
                     (at, astray) = (at + len, false);
@@ -96,7 +109,7 @@ impl Framed {
     /// What begins here. Where sync was lost, a header counts only with another one behind it.
     fn head(&self, data: &[u8], astray: bool) -> Head {
         let found = head(self.syntax, data);
-        if let Head::Frame { len, .. } | Head::Skip(len, _) = found
+        if let Head::Frame { len, .. } | Head::Latm { len, .. } | Head::Skip(len, _) = found
             && astray
             && let Some(next) = data.get(len..)
             && matches!(head(self.syntax, next), Head::Bad)

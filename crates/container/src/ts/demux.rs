@@ -1,15 +1,16 @@
 //! One transport stream's reader: finds its programme and the streams in it.
 
 use bytes::Bytes;
-use media::TrackId;
-use media::repair::Unwrap;
+use media::{TrackId, TrackKind};
 use mpeg2ts_reader::packet::Packet;
 
 use super::align::Aligner;
-use super::continuity::Step;
+use super::clock::Clock;
+use super::codec::Codec;
+use super::counters::Counters;
 use super::psi::{self, Listed, Sections};
-use super::stream::{Codec, Shared, Stream};
-use crate::ingest::{Item, Stats, audio_track, video_track};
+use super::stream::{Shared, Stream};
+use crate::ingest::{Item, audio_track, data_track, video_track};
 
 /// What to read of a transport stream, and how much of it to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,36 +34,16 @@ impl Default for Config {
     }
 }
 
-/// What was wrong with the transport.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Counters {
-    /// Gaps in continuity counters.
-    pub cc_errors: u64,
-    /// Packets marked as damaged.
-    pub transport_errors: u64,
-    /// Times that packets did not follow each other.
-    pub sync_losses: u64,
-    /// Packets that came again.
-    pub repeated: u64,
-}
-
-impl Counters {
-    /// Sets them in a session's counters.
-    pub fn tell(&self, stats: &Stats) {
-        stats.set("cc_errors", self.cc_errors);
-        stats.set("transport_errors", self.transport_errors);
-        stats.set("sync_losses", self.sync_losses);
-        stats.set("repeated_packets", self.repeated);
-    }
-}
-
 /// Reads one transport stream, in pieces of any size. Only one programme is read. Tracks are
 /// numbered in the order of the PMT and keep their numbers while their PIDs last; a stream that
 /// replaces another takes its number.
 ///
-/// An access unit is told when the next one begins, when it is as long as it said, or at
-/// [`flush`](Self::flush).
+/// An access unit is told when it is as long as it said; where it said nothing, as pictures of most
+/// encoders, when its last packet is filled up, once the stream was seen to do that with each; else
+/// when the next one begins, or at [`flush`](Self::flush).
+///
+/// Data is told as [`media::codec::data`] says. Cues of SCTE-35 have for `dts` that of the media
+/// before them, and for `pts` the time of their splice, `pts_adjustment` counted in.
 #[derive(Debug)]
 pub struct Demux {
     aligner: Aligner,
@@ -104,7 +85,7 @@ impl Demux {
                 programme: None,
                 streams: Vec::new(),
                 shared: Shared {
-                    clock: Unwrap::new(33),
+                    clock: Clock::new(),
                     counters: Counters::default(),
                     most: config.packet_bytes,
                 },
@@ -156,19 +137,13 @@ impl Core {
         if pid == 0 {
             let mut found = Vec::new();
             let step = self.pat.push(packet, |s| found.extend(psi::programmes(s)));
-            self.count(step);
+            self.shared.counters.count(pid, step);
             for (listed, all) in found {
                 self.choose(&listed, all, out);
             }
         } else if self.programme.as_ref().is_some_and(|p| p.pid == pid) {
             self.table(packet, out);
         }
-    }
-
-    fn count(&mut self, step: Step) {
-        let counters = &mut self.shared.counters;
-        counters.cc_errors += u64::from(step == Step::Lost);
-        counters.repeated += u64::from(step == Step::Repeated);
     }
 
     /// Chooses the programme; one that is listed no more gives way to the first.
@@ -203,7 +178,7 @@ impl Core {
         let Some(programme) = self.programme.as_mut() else {
             return;
         };
-        let number = programme.number;
+        let (number, pid) = (programme.number, programme.pid);
         let mut found = None;
         let each = |s: &[u8]| {
             if let Some(listed) = psi::streams(s, number) {
@@ -216,7 +191,7 @@ impl Core {
             programme.listed.clone_from(&listed);
             self.replace(listed, out);
         }
-        self.count(step);
+        self.shared.counters.count(pid, step);
     }
 
     /// Streams that last go on undisturbed.
@@ -235,7 +210,7 @@ impl Core {
             }
         }
         for listed in fresh {
-            if let Err(reason) = self.add(listed) {
+            if let Err(reason) = self.add(listed, out) {
                 out.push(Item::Ignored(reason));
             }
         }
@@ -246,7 +221,7 @@ impl Core {
         }
     }
 
-    fn add(&mut self, listed: Listed) -> Result<(), &'static str> {
+    fn add(&mut self, listed: Listed, out: &mut Vec<Item>) -> Result<(), &'static str> {
         let codec = Codec::of(&listed)?;
         if self.streams.len() >= self.config.tracks {
             return Err("too many tracks");
@@ -256,13 +231,19 @@ impl Core {
         if reserved || self.streams.iter().any(|s| s.listed.pid == listed.pid) {
             return Err("a PID for two");
         }
-        let track = self.free_track(codec.is_video());
-        self.streams.push(Stream::new(listed, track, codec));
+        let track = self.free_track(codec.kind());
+        let mut stream = Stream::new(listed, track, codec);
+        stream.announce(out);
+        self.streams.push(stream);
         Ok(())
     }
 
-    fn free_track(&self, video: bool) -> TrackId {
-        let number = if video { video_track } else { audio_track };
+    fn free_track(&self, kind: TrackKind) -> TrackId {
+        let number = match kind {
+            TrackKind::Video => video_track,
+            TrackKind::Audio => audio_track,
+            _ => data_track,
+        };
         let is_free = |id: &TrackId| !self.streams.iter().any(|s| s.track == *id);
         let mut all = (0..u16::MAX / 2).map(number);
         all.find(is_free).unwrap_or(TrackId(u16::MAX))

@@ -9,6 +9,8 @@ use media::codec::{AacConfig, Ac3Config, Mp2Config, Mp3Config};
 pub(super) enum Syntax {
     /// AAC behind ADTS headers (ISO/IEC 13818-7 6.2).
     Adts,
+    /// AAC in LATM elements behind LOAS headers (ISO/IEC 14496-3 1.7).
+    Loas,
     /// Layers I to III (ISO/IEC 11172-3 2.4.1).
     Mpeg,
     /// AC-3 and E-AC-3 (ETSI TS 102 366).
@@ -23,6 +25,8 @@ pub(super) enum Head {
         skip: usize,
         config: CodecConfig,
     },
+    /// An element of LATM of so many bytes, behind so many of header.
+    Latm { len: usize, skip: usize },
     /// Something that does not go on.
     Skip(usize, &'static str),
     /// Not enough of it is there.
@@ -31,14 +35,17 @@ pub(super) enum Head {
     Bad,
 }
 
-/// How much tells what begins: the fixed and variable header of ADTS, and enough to read AC-3's.
+/// How much tells what begins: the fixed and variable header of ADTS, the sync and length of LOAS,
+/// and enough to read AC-3's.
 const ADTS: usize = 7;
+const LOAS: usize = 3;
 const OTHERS: usize = 9;
 
 /// What begins here.
 pub(super) fn head(syntax: Syntax, data: &[u8]) -> Head {
     let least = match syntax {
         Syntax::Adts => ADTS,
+        Syntax::Loas => LOAS,
         Syntax::Mpeg | Syntax::Ac3 => OTHERS,
     };
     if data.len() < least {
@@ -46,6 +53,7 @@ pub(super) fn head(syntax: Syntax, data: &[u8]) -> Head {
     }
     match syntax {
         Syntax::Adts => adts(data),
+        Syntax::Loas => loas(data),
         Syntax::Mpeg => mpeg(data),
         Syntax::Ac3 => ac3(data),
     }
@@ -81,6 +89,17 @@ fn adts(data: &[u8]) -> Head {
             config: CodecConfig::Aac(config),
         },
         Err(_) => Head::Bad,
+    }
+}
+
+fn loas(data: &[u8]) -> Head {
+    if data[0] != 0x56 || data[1] & 0xe0 != 0xe0 {
+        return Head::Bad;
+    }
+    let len = usize::from(data[1] & 0x1f) << 8 | usize::from(data[2]);
+    Head::Latm {
+        len: LOAS + len,
+        skip: LOAS,
     }
 }
 

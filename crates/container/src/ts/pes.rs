@@ -50,9 +50,15 @@ impl Pes {
         Ok(())
     }
 
-    /// Whether the packet is as long as it said.
-    pub(super) fn is_complete(&self) -> bool {
-        self.open && self.length.is_some_and(|len| self.buf.len() >= len)
+    /// Whether the packet told its length.
+    pub(super) const fn is_bounded(&self) -> bool {
+        self.length.is_some()
+    }
+
+    /// Whether the packet is as long as it said, or has its last piece where it said nothing.
+    pub(super) fn is_complete(&self, last: bool) -> bool {
+        let len = self.length.map_or(last, |len| self.buf.len() >= len);
+        self.open && len
     }
 
     /// What there is of the packet; a bounded one that is cut short is none.

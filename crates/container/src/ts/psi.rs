@@ -1,7 +1,8 @@
 //! Programme tables (ITU-T H.222.0 2.4.4): which programme there is, and what is in it.
 
-use mpeg2ts_reader::descriptor::CoreDescriptors;
+use media::codec::data;
 use mpeg2ts_reader::descriptor::iso_639_language::AudioType;
+use mpeg2ts_reader::descriptor::{CoreDescriptors, Descriptor, DescriptorError};
 use mpeg2ts_reader::packet::Packet;
 use mpeg2ts_reader::psi::pat::{PatSection, ProgramDescriptor};
 use mpeg2ts_reader::psi::pmt::{PmtSection, StreamInfo};
@@ -12,18 +13,37 @@ use super::crc::crc;
 /// Header of three bytes, five more of the long syntax, and the CRC.
 const HEAD: usize = 8;
 const CRC: usize = 4;
-/// The longest of a PAT or PMT (2.4.4.4).
-const LONGEST: usize = 1024;
+/// The longest of a PAT or PMT (2.4.4.4), and of a private section (2.4.4.10).
+const TABLE: usize = 1024;
+const PRIVATE: usize = 4096;
+/// A cue has at least its head, no command, no descriptors and the CRC.
+const SHORTEST_CUE: usize = 20;
+const CUE: u8 = 0xfc;
 
-/// Puts sections together. A section that is damaged is left out: it is sent again soon.
+/// Puts sections together. A section that is damaged is left out: tables are sent again soon.
 #[derive(Debug, Default)]
 pub(super) struct Sections {
     continuity: Continuity,
     buf: Vec<u8>,
     open: bool,
+    /// Cues of SCTE-35, which have the short syntax; else tables.
+    cues: bool,
 }
 
 impl Sections {
+    pub(super) fn of_cues() -> Self {
+        Self {
+            cues: true,
+            ..Self::default()
+        }
+    }
+
+    /// What comes next may begin anywhere.
+    pub(super) fn flush(&mut self) {
+        self.continuity = Continuity::default();
+        self.reset();
+    }
+
     pub(super) fn push(&mut self, packet: &Packet<'_>, mut each: impl FnMut(&[u8])) -> Step {
         let step = self.continuity.step(packet);
         if step == Step::Repeated {
@@ -58,15 +78,20 @@ impl Sections {
         self.buf.extend_from_slice(data);
         while let [id, high, low, ..] = self.buf[..] {
             let len = 3 + (usize::from(high & 0x0f) << 8 | usize::from(low));
+            let longest = if self.cues { PRIVATE } else { TABLE };
             // Stuffing reaches to the end of the packet.
-            if id == 0xff || len > LONGEST {
+            if id == 0xff || len > longest {
                 return self.reset();
             }
             if self.buf.len() < len {
                 return;
             }
             let section = &self.buf[..len];
-            if len >= HEAD + CRC && high & 0x80 != 0 && is_whole(section) {
+            let sound = match self.cues {
+                true => id == CUE && len >= SHORTEST_CUE,
+                false => len >= HEAD + CRC && high & 0x80 != 0,
+            };
+            if sound && is_whole(section) {
                 each(section);
             }
             self.buf.drain(..len);
@@ -109,6 +134,10 @@ pub(super) struct Listed {
     pub(super) registration: Option<[u8; 4]>,
     /// Other descriptors that say what it is, by tag: DVB's of AC-3 and so on.
     pub(super) tags: Vec<u8>,
+    /// `metadata_format_identifier` of a metadata descriptor.
+    pub(super) metadata: Option<[u8; 4]>,
+    /// Of data, all the descriptors as they came.
+    pub(super) descriptors: Vec<u8>,
     /// `channel_config_code` of Opus.
     pub(super) opus: Option<u8>,
     pub(super) language: Option<String>,
@@ -132,6 +161,8 @@ fn listed(info: &StreamInfo<'_>) -> Listed {
         stream_type: info.stream_type().0,
         registration: None,
         tags: Vec::new(),
+        metadata: None,
+        descriptors: Vec::new(),
         opus: None,
         language: None,
         described: false,
@@ -148,6 +179,7 @@ fn listed(info: &StreamInfo<'_>) -> Listed {
                 stream.language = media::language::tag(&first.code());
                 stream.described = first.audio_type() == AudioType::VisualImpairedCommentary;
             }
+            CoreDescriptors::Metadata(d) => stream.metadata = metadata_format(d.payload),
             CoreDescriptors::UserPrivate(d) => {
                 if let (0x7f, [0x80, code, ..]) = (d.tag, d.payload) {
                     stream.opus = Some(*code);
@@ -157,5 +189,48 @@ fn listed(info: &StreamInfo<'_>) -> Listed {
             _ => {}
         }
     }
+    if data_of(&stream).is_some() {
+        stream.descriptors = raw(info);
+    }
     stream
+}
+
+/// `metadata_format_identifier`, where there is one (2.6.60).
+fn metadata_format(descriptor: &[u8]) -> Option<[u8; 4]> {
+    let (application, rest) = descriptor.split_at_checked(2)?;
+    let rest = rest.get(if application == [0xff, 0xff] { 4 } else { 0 }..)?;
+    match rest {
+        [0xff, id @ ..] => id.first_chunk().copied(),
+        _ => None,
+    }
+}
+
+/// The FourCC of what is carried as it is.
+pub(super) fn data_of(listed: &Listed) -> Option<[u8; 4]> {
+    let has = |tag| listed.tags.contains(&tag);
+    let is = |id| listed.registration == Some(id) || listed.metadata == Some(id);
+    match listed.stream_type {
+        0x86 => Some(data::SCTE35),
+        0x15 if is(data::ID3) => Some(data::ID3),
+        0x15 if is(*b"KLVA") => Some(data::KLV_SYNC),
+        0x06 if is(*b"KLVA") => Some(data::KLV_ASYNC),
+        0x06 if listed.registration.is_some() => None,
+        0x06 if has(0x56) => Some(data::TELETEXT),
+        0x06 if has(0x59) => Some(data::DVB_SUBTITLES),
+        _ => None,
+    }
+}
+
+/// A descriptor, tag and length among it.
+struct Raw<'a>(&'a [u8]);
+
+impl<'a> Descriptor<'a> for Raw<'a> {
+    fn from_bytes(bytes: &'a [u8]) -> Result<Self, DescriptorError> {
+        Ok(Self(bytes))
+    }
+}
+
+fn raw(info: &StreamInfo<'_>) -> Vec<u8> {
+    let all = info.descriptors::<Raw<'_>>().flatten();
+    all.flat_map(|d| d.0).copied().collect()
 }

@@ -126,14 +126,24 @@ impl Video {
 }
 
 /// Walks over NAL units between start codes.
-struct Units<'a> {
+pub(super) struct Units<'a> {
     rest: &'a [u8],
+    /// Zeros before a start code are the unit's own.
+    exact: bool,
 }
 
 impl<'a> Units<'a> {
     fn new(data: &'a [u8]) -> Self {
         let rest = start_code(data).map_or(&[][..], |at| &data[at + 3..]);
-        Self { rest }
+        Self { rest, exact: false }
+    }
+
+    /// Of units that may end with zeros.
+    pub(super) fn exact(data: &'a [u8]) -> Self {
+        Self {
+            exact: true,
+            ..Self::new(data)
+        }
     }
 }
 
@@ -146,7 +156,8 @@ impl<'a> Iterator for Units<'a> {
             let unit = &self.rest[..end.unwrap_or(self.rest.len())];
             self.rest = end.map_or(&[][..], |at| &self.rest[at + 3..]);
             // Zeros before a start code belong to neither.
-            let len = unit.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
+            let last = unit.iter().rposition(|b| *b != 0 || self.exact);
+            let len = last.map_or(0, |at| at + 1);
             if len > 0 {
                 return Some(&unit[..len]);
             }

@@ -1,7 +1,9 @@
 //! Containers as ffmpeg writes them, held against what ffprobe reads.
 #![allow(unreachable_pub, clippy::unwrap_used)]
 
+mod carriage;
 mod flv;
+mod mishaps;
 mod mp4;
 mod mux;
 mod real;

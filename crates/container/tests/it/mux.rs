@@ -13,14 +13,14 @@ use proptest::prelude::*;
 
 use crate::real::{Files, Found, probe, source};
 
-fn demux(data: Bytes) -> (Found, Demux) {
+pub fn demux(data: Bytes) -> (Found, Demux) {
     let (mut demux, mut items) = (Demux::default(), Vec::new());
     demux.push(data, &mut items);
     demux.flush(&mut items);
     (Found::of(items), demux)
 }
 
-fn mux(tracks: &[Track], frames: &[Frame]) -> Bytes {
+pub fn mux(tracks: &[Track], frames: &[Frame]) -> Bytes {
     let (mut mux, mut out) = (Mux::new(), BytesMut::new());
     assert_eq!(mux.tracks(tracks), []);
     for frame in frames {
@@ -160,7 +160,7 @@ fn gstreamer_reads_it() {
     assert!(found.of_track(1).len() - sound <= 2);
 }
 
-fn h264() -> CodecConfig {
+pub fn h264() -> CodecConfig {
     const AVCC: &[u8] = b"\x01\x42\xc0\x1e\xff\xe1\x00\x19\x67\x42\xc0\x1e\xda\x02\x80\xbf\xe5\xc0\x44\x00\x00\x03\x00\x04\x00\x00\x03\x00\xf0\x3c\x58\xba\x80\x01\x00\x04\x68\xce\x0f\xc8";
     CodecConfig::H264(H264Config::parse(Bytes::from_static(AVCC)).unwrap())
 }
@@ -174,7 +174,7 @@ fn opaque(id: TrackId, fourcc: [u8; 4]) -> Track {
     Track::new(id, CodecConfig::Opaque(OpaqueConfig { kind, fourcc, data }))
 }
 
-fn frame(track: TrackId, dts: Timestamp, payload: Vec<u8>) -> Frame {
+pub fn frame(track: TrackId, dts: Timestamp, payload: Vec<u8>) -> Frame {
     Frame {
         track,
         dts,
@@ -187,7 +187,7 @@ fn frame(track: TrackId, dts: Timestamp, payload: Vec<u8>) -> Frame {
 }
 
 /// A picture of one slice.
-fn picture(dts: Timestamp, key: bool, bytes: usize) -> Frame {
+pub fn picture(dts: Timestamp, key: bool, bytes: usize) -> Frame {
     let mut payload = u32::try_from(bytes + 1).unwrap().to_be_bytes().to_vec();
     payload.push(if key { 0x65 } else { 0x41 });
     payload.extend(std::iter::repeat_n(0x11, bytes));

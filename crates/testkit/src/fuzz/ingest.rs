@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use container::ingest::{Assembler, Item, Output, Stats};
+use container::ingest::{Assembler, Item, Output, Stats, data_track};
 use container::{flv, fmp4, ts};
 use media::{CodecConfig, Frame, Timestamp, TrackId, TrackKind};
 
@@ -73,7 +73,7 @@ fn pieces(data: &[u8]) -> impl Iterator<Item = Bytes> {
     rest.chunks(size).map(Bytes::copy_from_slice)
 }
 
-fn examine(items: Vec<Item>) {
+pub(super) fn examine(items: Vec<Item>) {
     let mut configs = BTreeMap::new();
     let stats = Arc::new(Stats::new(|| Timestamp::ZERO));
     let mut assembler = Assembler::new(stats);
@@ -81,8 +81,10 @@ fn examine(items: Vec<Item>) {
     for item in items {
         match &item {
             Item::Track(track) => {
-                let is_video = track.kind == TrackKind::Video;
-                assert_eq!(is_video, track.id.0.is_multiple_of(2));
+                match track.kind {
+                    TrackKind::Data => assert!(track.id >= data_track(0)),
+                    kind => assert_eq!(kind == TrackKind::Video, track.id.0.is_multiple_of(2)),
+                }
                 assert_eq!(track.config.nal_length_size(), 4);
                 codec::examine(&track.config);
                 configs.insert(track.id, track.config.clone());

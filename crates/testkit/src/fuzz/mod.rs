@@ -10,6 +10,7 @@
 pub mod codec;
 pub mod flv;
 pub mod ingest;
+pub mod ts;
 pub mod wire;
 
 use std::path::Path;
@@ -32,7 +33,7 @@ pub fn replay(target: &str, run: fn(&[u8])) {
 
 #[cfg(test)]
 mod tests {
-    use super::{codec, flv, ingest, replay, wire};
+    use super::{codec, flv, ingest, replay, ts, wire};
 
     #[test]
     fn codec_configurations() {
@@ -53,6 +54,14 @@ mod tests {
     #[test]
     fn messages_between_processes() {
         replay("wire", wire::messages);
+    }
+
+    #[test]
+    fn transport_streams() {
+        replay("ts_psi", ts::psi);
+        replay("ts_pes", ts::packets);
+        replay("ts_cues", ts::cues);
+        replay("ts_mux", ts::mux);
     }
 
     #[test]

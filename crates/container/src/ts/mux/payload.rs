@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use media::{Frame, nal};
 
+use super::super::av1::split;
 use super::entry::Shape;
 use super::packets::Packets;
 
@@ -112,23 +113,4 @@ fn one(obu: &[u8], out: &mut Vec<u8>) {
         out.push(*byte);
         zeros = if *byte == 0 { zeros + 1 } else { 0 };
     }
-}
-
-/// The first OBU, with its size; one without reaches to the end (AV1 5.3).
-fn split(obus: &[u8]) -> Option<(&[u8], &[u8])> {
-    let head = obus.first()?;
-    if head & 2 == 0 {
-        return Some((obus, &[]));
-    }
-    let mut at = 1 + usize::from(head >> 2 & 1);
-    let mut size = 0_usize;
-    for shift in (0..56).step_by(7) {
-        let byte = *obus.get(at)?;
-        at += 1;
-        size |= usize::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return obus.split_at_checked(at.checked_add(size)?);
-        }
-    }
-    None
 }
