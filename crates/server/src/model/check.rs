@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, header};
 
 use crate::api::Problem;
 use crate::model::{
-    Callback, Dash, Failover, Hls, Input, SLATE, Scheme, Slate, StreamConfig, push, rules,
+    Callback, Dash, Failover, Hls, Input, SLATE, Scheme, Slate, StreamConfig, push, rules, srt,
     transcode,
 };
 
@@ -81,6 +81,7 @@ pub(super) fn check(config: &StreamConfig) -> Result<(), Problem> {
     config.hls.as_ref().map_or(Ok(()), check_hls)?;
     let dash = config.dash.as_ref();
     dash.map_or(Ok(()), |d| check_dash(d, config.hls.as_ref()))?;
+    config.srt.as_ref().map_or(Ok(()), srt::check)?;
     transcode::check(config)?;
     push::check(config)
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::check::check;
 use super::edit::typed;
 use super::overlay::{overlay, without_nulls};
+use super::srt::SECRETS;
 use super::{StreamConfig, Template, Templates, secrets};
 use crate::api::Problem;
 use crate::secret;
@@ -197,6 +198,11 @@ pub(super) fn is_well_formed(written: &Value) -> Result<(), Problem> {
         }
         if let Some(members) = push.as_object_mut() {
             members.entry("url").or_insert_with(|| json!("rtmp://"));
+        }
+    }
+    if let Some(srt) = probe.get_mut("srt") {
+        for name in SECRETS {
+            plain(srt.get_mut(name));
         }
     }
     strip(probe.get_mut("labels"));

@@ -13,6 +13,7 @@ mod push;
 mod rules;
 mod scheme;
 mod secrets;
+mod srt;
 mod template;
 mod transcode;
 
@@ -33,6 +34,7 @@ pub(crate) use input::{Input, Variant};
 pub(crate) use push::Push;
 use rules::Rule;
 pub(crate) use scheme::Scheme;
+use srt::Srt;
 pub(crate) use template::{AutoPublish, Template, Templates};
 use transcode::Transcode;
 pub(crate) use transcode::check_capabilities;
@@ -77,6 +79,8 @@ pub(crate) struct StreamConfig {
     pub(crate) hls: Option<Hls>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dash: Option<Dash>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) srt: Option<Srt>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) transcode: Option<Transcode>,
     /// Where it is pushed to: servers that take it as they take an encoder.
@@ -175,7 +179,7 @@ pub(crate) struct Hls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 6, maximum = 21600)]
     pub(crate) window_s: Option<u32>,
-    /// `cmaf` is the only one for now.
+    /// What segments are in, default `cmaf`; those of DASH are always that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) container: Option<Container>,
 }
@@ -213,6 +217,10 @@ pub(crate) enum Chunk {
 pub(crate) enum Container {
     /// Fragmented MP4.
     Cmaf,
+    /// MPEG-TS, in classic playlists.
+    Ts,
+    /// `index.m3u8` is as with `cmaf`, `ts.m3u8` as with `ts`.
+    Both,
 }
 
 impl StreamConfig {
@@ -247,13 +255,14 @@ impl StreamConfig {
                 segment_ms: Some(self.segment_ms()),
                 part_ms: Some(hls.and_then(|h| h.part_ms).unwrap_or(200)),
                 window_s: Some(hls.and_then(|h| h.window_s).unwrap_or(60)),
-                container: Some(Container::Cmaf),
+                container: Some(hls.and_then(|h| h.container).unwrap_or(Container::Cmaf)),
             }),
             dash: Some(Dash {
                 low_latency: Some(self.low_latency()),
                 chunk: Some(dash.and_then(|d| d.chunk).unwrap_or(Chunk::Frame)),
                 latency_ms: Some(dash.and_then(|d| d.latency_ms).unwrap_or(2_500)),
             }),
+            srt: self.srt.clone(),
             transcode: self
                 .transcode
                 .as_ref()
@@ -267,6 +276,16 @@ impl StreamConfig {
     /// Whether players get nothing of the programme as it came.
     pub(crate) fn is_all_encoded(&self) -> bool {
         self.ladder().is_some_and(|ladder| !ladder.copies_video())
+    }
+
+    /// What HLS players are given.
+    pub(crate) fn container(&self) -> http_media::Container {
+        let given = self.hls.as_ref().and_then(|hls| hls.container);
+        match given.unwrap_or(Container::Cmaf) {
+            Container::Cmaf => http_media::Container::Cmaf,
+            Container::Ts => http_media::Container::Ts,
+            Container::Both => http_media::Container::Both,
+        }
     }
 
     fn segment_ms(&self) -> u32 {

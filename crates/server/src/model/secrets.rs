@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::scheme::{redacted, redacted_path};
+use super::srt::SECRETS;
 use crate::api::Problem;
 use crate::config::is_setting;
 use crate::secret;
@@ -60,6 +61,14 @@ fn each(document: &mut Value, visit: Visit<'_>) {
     for name in ["on_publish", "on_play"] {
         if let Some(callback) = document.get_mut(name) {
             block(callback, &Prefix::of(name, name), Form::Webhook, visit);
+        }
+    }
+    if let Some(srt) = document.get_mut("srt") {
+        let prefix = Prefix::of("srt", "srt");
+        for name in SECRETS {
+            if let Some(found) = srt.get_mut(name) {
+                visit(&prefix.place(name, Form::Text), found);
+            }
         }
     }
     for (list, url) in [("inputs", Form::Url), ("push", Form::Destination)] {

@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use http_media::pull::{Error, Source, hls, tls, ts};
 use hub::{Broadcast, EndReason, Hub, Limits, Presentation, Publisher};
 use rtmp::DialError;
+use srt::Publishing;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_rustls::rustls::ClientConfig;
@@ -39,6 +40,8 @@ pub(crate) struct Means {
     pub(crate) egress: Arc<Egress>,
     /// Files are played from below here.
     pub(crate) files: PathBuf,
+    /// Bounds of SRT sessions that we call for.
+    pub(crate) srt: srt::Config,
     /// The program that encodes ladders.
     pub(crate) transcoder: PathBuf,
 }
@@ -181,6 +184,7 @@ impl Pull {
     async fn connect(&self) -> Result<EndReason, Failure> {
         match self.input.scheme() {
             Some(Scheme::Rtmp) => self.rtmp().await,
+            Some(Scheme::Srt) => self.srt().await,
             Some(Scheme::Hls) => self.hls().await,
             Some(Scheme::Ts) => self.ts().await,
             Some(Scheme::File) => self.file().await,
@@ -204,6 +208,20 @@ impl Pull {
         };
         let run = |publisher, stats| rtmp::pull(pull, publisher, stats);
         self.carry(run, DialError::is_refusal).await
+    }
+
+    async fn srt(&self) -> Result<EndReason, Failure> {
+        let url: srt::Url = self.input.url.parse().map_err(refused)?;
+        let allowed = self.means.egress.check().into();
+        let config = srt::Config {
+            connect_timeout: self.input.connect_timeout(),
+            ..self.means.srt
+        };
+        let session = srt::dial(&url, &allowed, config, Arc::default()).await;
+        let session = session.map_err(|e| failure(e.is_refusal(), &e))?;
+        let pull = Publishing::new(session, self.input.silence_timeout());
+        let run = |publisher, stats| pull.run(publisher, stats);
+        self.carry(run, |e: &srt::Error| e.kind.is_refusal()).await
     }
 
     async fn hls(&self) -> Result<EndReason, Failure> {
