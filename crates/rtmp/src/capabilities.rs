@@ -65,8 +65,8 @@ impl Capabilities {
     }
 
     /// Whether a track is worth sending. Who says nothing gets all codecs: readers of today's
-    /// enhanced tags do not announce themselves (ffmpeg, VLC), nor do most servers that take them
-    /// (SRS, YouTube); others leave them out.
+    /// enhanced tags do not announce themselves (ffmpeg, VLC), and servers could not before v2;
+    /// others leave them out.
     pub(crate) fn take(&self, mux: &Mux) -> bool {
         if mux.is_multitrack() && !self.multitrack {
             return false;

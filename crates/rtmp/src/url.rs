@@ -9,6 +9,8 @@ const RTMP: u16 = 1935;
 const RTMPS: u16 = 443;
 /// Longer ones are no addresses.
 const LONGEST: usize = 2048;
+/// Shorter ones are in every word, and no secrets.
+const SECRET: usize = 3;
 
 /// The address of a stream on another server.
 ///
@@ -212,7 +214,7 @@ impl Url {
         let pairs = queries.into_iter().flatten().flat_map(|q| q.split('&'));
         let values = pairs.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
         let key = self.keyed.then(|| before_query(&self.stream));
-        values.chain(key).filter(|secret| !secret.is_empty())
+        values.chain(key).filter(|secret| secret.len() >= SECRET)
     }
 }
 

@@ -18,6 +18,7 @@ mod ingest;
 mod ladders;
 mod players;
 mod playing;
+mod pushing;
 mod renditions;
 mod secure;
 mod server;

@@ -88,10 +88,9 @@ impl Pushes {
             outlet.begin(Phase::Disabled);
             return None;
         }
-        outlet.begin(Phase::Idle);
         let task = Task {
             push: push.clone(),
-            outlet,
+            pen: outlet.begin(Phase::Idle),
             source: self.source.clone(),
             means: self.means.clone(),
             events: self.events.clone(),

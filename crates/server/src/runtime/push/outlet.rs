@@ -1,7 +1,7 @@
 //! One place that a stream is pushed to, as those see it who look: the API and the metrics.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -23,6 +23,8 @@ pub(crate) struct Outlet {
 
 #[derive(Debug)]
 struct Told {
+    /// Whose pen writes.
+    serial: u64,
     course: Course,
     /// Unix milliseconds.
     since_ms: i64,
@@ -30,6 +32,14 @@ struct Told {
     attempts: u64,
     failures: u64,
     errors: VecDeque<LastError>,
+}
+
+/// Writes down how a push fares, until another pen was taken: of a task that was told to go nothing
+/// is heard any more.
+#[derive(Debug)]
+pub(super) struct Pen {
+    outlet: Arc<Outlet>,
+    serial: u64,
 }
 
 /// How it is at one moment.
@@ -54,6 +64,7 @@ pub(crate) struct OutletFigures {
 impl Outlet {
     pub(super) fn new(id: &str) -> Self {
         let told = Told {
+            serial: 0,
             course: Course::new(Phase::Disabled, Instant::now()),
             since_ms: utc_ms(),
             connections: 0,
@@ -73,8 +84,37 @@ impl Outlet {
     }
 
     /// What it was configured as before does not matter any more.
-    pub(super) fn begin(&self, phase: Phase) {
-        self.turn(|told, now| told.course = Course::new(phase, now));
+    pub(super) fn begin(self: &Arc<Self>, phase: Phase) -> Pen {
+        let mut told = lock(&self.told);
+        told.serial += 1;
+        told.course = Course::new(phase, Instant::now());
+        told.since_ms = utc_ms();
+        Pen {
+            outlet: Arc::clone(self),
+            serial: told.serial,
+        }
+    }
+
+    pub(crate) fn figures(&self) -> OutletFigures {
+        let told = lock(&self.told);
+        let now = Instant::now();
+        OutletFigures {
+            phase: told.course.phase,
+            attempt: told.course.attempt,
+            since_ms: told.since_ms,
+            retry_in: told.course.until.map(|until| until - now),
+            connections: told.connections,
+            attempts: told.attempts,
+            failures: told.failures,
+            errors: told.errors.iter().cloned().collect(),
+            sent: self.sent.figures(),
+        }
+    }
+}
+
+impl Pen {
+    pub(super) fn sent(&self) -> &Sent {
+        &self.outlet.sent
     }
 
     pub(super) fn idle(&self) {
@@ -112,8 +152,11 @@ impl Outlet {
         })
     }
 
-    fn turn<T>(&self, change: impl FnOnce(&mut Told, Instant) -> T) -> T {
-        let mut told = lock(&self.told);
+    fn turn<T: Default>(&self, change: impl FnOnce(&mut Told, Instant) -> T) -> T {
+        let mut told = lock(&self.outlet.told);
+        if told.serial != self.serial {
+            return T::default();
+        }
         let before = told.course.phase;
         let answer = change(&mut told, Instant::now());
         if told.course.phase != before {
@@ -121,20 +164,31 @@ impl Outlet {
         }
         answer
     }
+}
 
-    pub(crate) fn figures(&self) -> OutletFigures {
-        let told = lock(&self.told);
-        let now = Instant::now();
-        OutletFigures {
-            phase: told.course.phase,
-            attempt: told.course.attempt,
-            since_ms: told.since_ms,
-            retry_in: told.course.until.map(|until| until - now),
-            connections: told.connections,
-            attempts: told.attempts,
-            failures: told.failures,
-            errors: told.errors.iter().cloned().collect(),
-            sent: self.sent.figures(),
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_told_to_go_is_not_heard() {
+        let outlet = Arc::new(Outlet::new("cdn"));
+        let pen = outlet.begin(Phase::Idle);
+        pen.connect();
+        assert_eq!(pen.accepted(), 1);
+        tokio::time::advance(Duration::from_secs(31)).await;
+        let wait = pen.failed("lost".to_owned(), false);
+        let now = outlet.figures();
+        assert_eq!((now.phase, now.retry_in), (Phase::BackingOff, Some(wait)));
+        assert!(wait <= Duration::from_secs(1) && wait >= Duration::from_millis(500));
+        assert_eq!((now.attempts, now.connections, now.failures), (1, 1, 1));
+        let _disabled = outlet.begin(Phase::Disabled);
+        pen.connect();
+        assert_eq!(pen.accepted(), 0);
+        let now = outlet.figures();
+        assert_eq!(
+            (now.phase, now.attempts, now.errors.len()),
+            (Phase::Disabled, 1, 1)
+        );
     }
 }

@@ -1,7 +1,6 @@
 //! The task of one push: waits for media, calls the far end, and calls again.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -10,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::face::{Ended, Link};
-use super::outlet::Outlet;
+use super::outlet::Pen;
 use crate::events::{Event, Events};
 use crate::model::Push;
 use crate::runtime::millis;
@@ -62,7 +61,7 @@ impl Source {
 /// One push, for as long as its configuration holds.
 pub(super) struct Task {
     pub(super) push: Push,
-    pub(super) outlet: Arc<Outlet>,
+    pub(super) pen: Pen,
     pub(super) source: Source,
     pub(super) means: Means,
     pub(super) events: Events,
@@ -81,7 +80,7 @@ impl Task {
                 media = self.media() => media,
                 () = stop.cancelled() => return,
             };
-            self.outlet.connect();
+            self.pen.connect();
             let Some(ended) = self.attempt(&broadcast, &stop).await else {
                 return;
             };
@@ -95,7 +94,7 @@ impl Task {
 
     /// Waits until media comes: far ends wait for none, and what was there before is not enough.
     async fn media(&self) -> (Broadcast, Subscriber) {
-        self.outlet.idle();
+        self.pen.idle();
         loop {
             let wanted = self.push.rendition.as_deref();
             let broadcast = self.source.rendition(wanted).await;
@@ -143,7 +142,7 @@ impl Task {
         };
         let session = Session::open(self);
         let ended = tokio::select! {
-            ended = link.run(broadcast, &self.outlet.sent) => Some(ended),
+            ended = link.run(broadcast, self.pen.sent()) => Some(ended),
             () = stop.cancelled() => None,
         };
         session.close(match &ended {
@@ -162,7 +161,7 @@ impl Task {
     fn judge(&self, ended: Result<Ended, Failure>, told: &mut LastTold) -> Duration {
         let Failure { message, refusal } = match ended {
             Ok(Ended::Over) => {
-                self.outlet.over();
+                self.pen.over();
                 return Duration::ZERO;
             }
             Ok(Ended::Left) => Failure {
@@ -173,7 +172,7 @@ impl Task {
         };
         let (stream, push) = (&self.source.stream, &self.push.id);
         tracing::warn!(stream, push, error = message, refusal, "push failed");
-        let pause = self.outlet.failed(message.clone(), refusal);
+        let pause = self.pen.failed(message.clone(), refusal);
         self.tell(message, refusal, pause, told);
         pause
     }
@@ -230,7 +229,7 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn open(task: &'a Task) -> Self {
-        let attempt = task.outlet.accepted();
+        let attempt = task.pen.accepted();
         let (stream, push) = (&task.source.stream, &task.push.id);
         tracing::info!(stream, push, "pushing");
         let protocol = task.push.destination().map_or("", |to| to.protocol());
@@ -243,14 +242,14 @@ impl<'a> Session<'a> {
         Self {
             task,
             began: Instant::now(),
-            bytes: task.outlet.sent.figures().bytes,
+            bytes: task.pen.sent().figures().bytes,
         }
     }
 
     fn close(self, reason: &str) {
         let (stream, push) = (&self.task.source.stream, &self.task.push.id);
         tracing::info!(stream, push, reason, "push ended");
-        let bytes = self.task.outlet.sent.figures().bytes;
+        let bytes = self.task.pen.sent().figures().bytes;
         let event = Event::PushStopped {
             push: push.clone(),
             reason: reason.to_owned(),
