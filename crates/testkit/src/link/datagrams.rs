@@ -48,7 +48,11 @@ impl Wire {
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         let mut kinds = self.kinds;
-        for (now, then) in kinds.as_flattened_mut().iter_mut().zip(before.kinds.as_flattened()) {
+        for (now, then) in kinds
+            .as_flattened_mut()
+            .iter_mut()
+            .zip(before.kinds.as_flattened())
+        {
             *now -= then;
         }
         let [there, back] = self.counts;
@@ -203,7 +207,12 @@ impl Carrier {
         if ready.first() == Some(&true) {
             self.take_near();
         }
-        for client in ready.iter().skip(1).enumerate().filter_map(|(i, r)| r.then_some(i)) {
+        for client in ready
+            .iter()
+            .skip(1)
+            .enumerate()
+            .filter_map(|(i, r)| r.then_some(i))
+        {
             self.take_far(client);
         }
         self.deliver();
@@ -302,7 +311,9 @@ mod tests {
 
     fn bound() -> UdpSocket {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
         socket
     }
 

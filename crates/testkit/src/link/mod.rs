@@ -8,6 +8,7 @@ mod namespace;
 mod queue;
 
 pub use self::datagrams::{Datagrams, KINDS, Lateness, Wire};
+pub(crate) use self::datagrams::{prefer, socket, widen};
 pub use self::namespace::Namespace;
 pub use self::queue::{Counts, Outages, Weather};
 

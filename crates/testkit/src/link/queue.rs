@@ -342,7 +342,10 @@ mod tests {
         assert!((1_900..2_100).contains(&counts.duplicated), "{counts:?}");
         let late = came.iter().filter(|(id, at)| *at == MS * (*id + 5)).count();
         assert!(late as u64 >= counts.reordered);
-        assert!(came.iter().all(|(id, at)| *at == MS * *id || *at == MS * (*id + 5)));
+        assert!(
+            came.iter()
+                .all(|(id, at)| *at == MS * *id || *at == MS * (*id + 5))
+        );
     }
 
     #[test]
