@@ -62,7 +62,7 @@ pub enum Scenario {
     /// A ladder: workers die and hang, inputs change beneath it, the machine is too slow for it.
     Ladder(ladder::Args),
     /// SRT over lossy links, beside libsrt; it takes no server.
-    Srt(srt::Args),
+    Srt(Box<srt::Args>),
     /// Readers that stall and publishers that say nothing slow nobody.
     Crowd,
     /// Garbage on every port, half-open connections, slow readers, a storm of publishers: nobody notices.
@@ -115,7 +115,7 @@ impl Scenario {
             Self::Events(args) => events::run(weir, args).await,
             Self::Dash(args) => dash::run(weir, args).await,
             Self::Ladder(args) => ladder::run(weir, args).await,
-            Self::Srt(args) => srt::run(args).await,
+            Self::Srt(args) => srt::run(*args).await,
             Self::Crowd => crowd::run(weir).await,
             Self::Siege { connections, storm } => siege::run(weir, connections, storm).await,
             Self::Database { seconds } => database::run(weir, seconds).await,

@@ -1,8 +1,12 @@
 //! SRT over lossy links: libsrt's own tool and ours, at either end, side by side.
 
+mod callers;
 mod cell;
+mod honest;
+mod hostile;
 mod long;
 mod process;
+mod raid;
 mod show;
 mod table;
 mod tool;
@@ -45,6 +49,8 @@ pub struct Args {
     /// What is left to chance follows from it; pairs of a cell lose the same.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    hostile: hostile::Options,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -53,6 +59,8 @@ enum Room {
     Table,
     /// Ten minutes at 2 % and 40 ms, the keys changed on the way.
     Long,
+    /// Every bad peer at one server, beside an honest publisher and its player.
+    Hostile,
 }
 
 /// Sender and receiver.
@@ -119,6 +127,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     through(&args.rooms, async |room| match room {
         Room::Table => table::run(&args).await,
         Room::Long => long::run(&args).await,
+        Room::Hostile => hostile::run(&args.hostile).await,
     })
     .await
 }

@@ -1,5 +1,6 @@
 //! srt-live-transmit, and ours that is called the same way.
 
+use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -28,6 +29,11 @@ pub(super) struct Running {
 impl Tool {
     /// From one address to another.
     pub(super) fn start(self, from: &str, to: &str) -> anyhow::Result<Running> {
+        self.run(&[from, to])
+    }
+
+    /// With these words.
+    pub(super) fn run(self, words: &[&str]) -> anyhow::Result<Running> {
         let program = match self {
             Self::Libsrt => PathBuf::from("srt-live-transmit"),
             Self::Weir => std::env::current_exe()?.with_file_name("weir-srt"),
@@ -35,7 +41,7 @@ impl Tool {
         let errors = NamedTempFile::new()?;
         let mut command = Command::new(&program);
         command
-            .args([from, to])
+            .args(words)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(errors.reopen()?)
@@ -52,6 +58,11 @@ impl Tool {
 }
 
 impl Running {
+    /// While it runs.
+    pub(super) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Nanoseconds of processor that its threads took.
     pub(super) fn cpu(&self) -> anyhow::Result<u64> {
         process::cpu(self.child.id().context("it is gone")?)
@@ -67,6 +78,12 @@ impl Running {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Waits until it ends, however.
+    pub(super) async fn gone(&mut self) {
+        // An error would say that it is gone.
+        let _ = self.child.wait().await;
+    }
+
     /// What it had to say last.
     pub(super) fn said(&self) -> String {
         let all = std::fs::read(self.errors.path()).unwrap_or_default();
@@ -74,4 +91,9 @@ impl Running {
         let lines: Vec<_> = all.lines().rev().take(3).collect();
         format!("{}: {}", self.name, lines.join(" / "))
     }
+}
+
+/// A port for UDP that was free a moment ago.
+pub(super) fn free() -> anyhow::Result<SocketAddr> {
+    Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?)
 }
