@@ -1,0 +1,4 @@
+//! The crate against libsrt's own programs.
+
+mod libsrt;
+mod sessions;
