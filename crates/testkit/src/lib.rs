@@ -12,5 +12,6 @@ pub mod lint;
 pub mod numbered;
 pub mod poll;
 pub mod soak;
+pub mod transmit;
 
 pub use clock::clock;

@@ -99,10 +99,13 @@ pub(super) fn beside(all: &[Row]) {
         // A sum of some cells is no sum of all.
         cells.try_fold(0.0, |sum, (_, f)| f.as_ref().map(|f| sum + of(f)))
     };
-    let figures: [(&str, Figure); 5] = [
+    let figures: [(&str, Figure); 6] = [
         ("lost", |f| f.arrivals.missing as f64),
         ("datagrams forth", |f| f.forth.taken as f64),
         ("datagrams back", |f| f.back.taken as f64),
+        ("datagrams both ways", |f| {
+            (f.forth.taken + f.back.taken) as f64
+        }),
         ("CPU s sender", |f| f.cpu[0]),
         ("CPU s receiver", |f| f.cpu[1]),
     ];
