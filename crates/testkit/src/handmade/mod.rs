@@ -8,7 +8,7 @@ mod packet;
 mod shake;
 
 pub use self::caller::Caller;
-pub use self::hostile::{Attack, Standing, Twist, conclusions, standing, strays};
+pub use self::hostile::{Attack, Standing, Twist, conclusions, keys, standing, strays};
 pub use self::kind::Kind;
 pub use self::packet::{MODULO, control, data, word, words};
 pub use self::shake::{Answer, Block, Shake, extension, request};

@@ -26,11 +26,11 @@ struct Shared {
 }
 
 impl Pacer {
-    /// So many bits of TS a second.
+    /// So many bits of TS a second, so many datagrams at once.
     ///
     /// # Errors
     /// Of the operating system.
-    pub fn start(to: SocketAddr, bits: u64) -> io::Result<Self> {
+    pub fn start(to: SocketAddr, bits: u64, burst: u64) -> io::Result<Self> {
         let socket = socket(to)?;
         socket.set_nonblocking(false)?;
         let every = Duration::from_secs_f64(LENGTH as f64 * 8.0 / bits.max(1) as f64);
@@ -41,7 +41,8 @@ impl Pacer {
             let begin = Instant::now();
             while !of.ended.load(Relaxed) {
                 let number = of.sent.load(Relaxed);
-                let due = every.mul_f64(number as f64);
+                // All of a burst are due with its first.
+                let due = every.mul_f64((number - number % burst.max(1)) as f64);
                 sleep(due.saturating_sub(begin.elapsed()));
                 of.late(begin.elapsed().saturating_sub(due));
                 let sent = super::now();

@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn what_is_sent_at_a_pace_arrives_and_is_counted() {
         let sink = Sink::open().unwrap();
-        let pacer = Pacer::start(sink.address, 8_000_000).unwrap();
+        let pacer = Pacer::start(sink.address, 8_000_000, 4).unwrap();
         while sink.end() < 100 {
             std::thread::yield_now();
         }

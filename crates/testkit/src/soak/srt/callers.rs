@@ -65,10 +65,14 @@ pub(super) async fn call(
 ) -> anyhow::Result<String> {
     let from = format!("srt://{target}?mode=caller&streamid=read:{stream}{options}");
     let mut caller = Tool::Libsrt.run(&["-a", "no", &from, "file://con"])?;
-    if timeout(LET_IN, caller.gone()).await.is_err() {
-        return Ok("stays".to_owned());
-    }
+    let stayed = timeout(LET_IN, caller.gone()).await.is_err();
+    // It may stay without having been let in.
     let said = caller.said();
-    let why = said.rsplit("ERROR:").next().unwrap_or(&said);
-    Ok(format!("is out: {}", why.trim().replace('|', "/")))
+    let refused = said.split_once("REJECT reported from HS processing: ");
+    let why = refused.and_then(|(_, rest)| rest.split_once(" - not "));
+    Ok(match why {
+        Some((why, _)) => format!("refused: {why}"),
+        None if stayed => "let in".to_owned(),
+        None => format!("is out: {}", said.replace('|', "/")),
+    })
 }

@@ -35,6 +35,8 @@ pub(super) struct Cell {
     /// Packets under one key, and before the next one that it is announced.
     pub(super) refresh: Option<(u32, u32)>,
     pub(super) bits: u64,
+    /// Datagrams that come at once.
+    pub(super) burst: u64,
     pub(super) measured: Duration,
     pub(super) seed: u64,
 }
@@ -184,7 +186,7 @@ impl Stand {
             receiver.start(&at_receiver, &to)?,
         ];
         Ok(Self {
-            pacer: Pacer::start(source, cell.bits)?,
+            pacer: Pacer::start(source, cell.bits, cell.burst)?,
             ports: [source, link.near, sink.address],
             link,
             sink,

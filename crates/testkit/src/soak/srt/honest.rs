@@ -77,13 +77,16 @@ impl Honest {
             )
         };
         let from = format!("udp://:{}?rcvbuf=4194304", source.port());
-        let pacer = Pacer::start(source, BITS)?;
+        let pacer = Pacer::start(source, BITS, 1)?;
         let mut programs = vec![Tool::Libsrt.start(&from, &address("publish:news"))?];
         if player {
             // Who plays what nobody publishes is refused, and comes back at once.
             sleep(Duration::from_secs(1)).await;
             let to = format!("udp://{}", sink.address);
             programs.push(Tool::Libsrt.start(&address("read:news"), &to)?);
+            // It has nothing to say, but is there.
+            let secret = address("publish:secret") + "&passphrase=over-hill-and-dale&pbkeylen=16";
+            programs.push(Tool::Libsrt.start(&format!("udp://:{}", free()?.port()), &secret)?);
         }
         let honest = Self {
             target,

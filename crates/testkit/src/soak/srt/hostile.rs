@@ -16,7 +16,8 @@ pub(super) struct Options {
     /// Of `hostile`: which server is started for it.
     #[arg(long, value_enum, default_value = "weir")]
     server: Server,
-    /// Of `hostile`: one that runs already, and passes on datagrams as they are.
+    /// Of `hostile`: one that runs already and passes on datagrams as they are, `news` in the clear and
+    /// what begins with `secret` under a passphrase, as `weir-srt --relay` does.
     #[arg(long)]
     target: Option<SocketAddr>,
     /// Of `hostile`: its process, for its memory.
@@ -31,6 +32,9 @@ pub(super) struct Options {
     /// Of `hostile`: what attackers would publish.
     #[arg(long, default_value = "publish:guest")]
     publish: String,
+    /// Of `hostile`: what attackers would publish where there is a passphrase.
+    #[arg(long, default_value = "publish:secret-too")]
+    secret: String,
 }
 
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
@@ -43,6 +47,7 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
         seed: 1,
         play: options.play.clone(),
         publish: options.publish.clone(),
+        secret: options.secret.clone(),
     };
     let mut siege = Siege {
         honest,

@@ -21,6 +21,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<()> {
             way,
             refresh: Some(REFRESH),
             bits: BITS,
+            burst: args.burst,
             measured: Duration::from_secs(seconds),
             seed: args.seed,
         })

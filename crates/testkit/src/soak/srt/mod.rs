@@ -46,6 +46,10 @@ pub struct Args {
     /// Who sends.
     #[arg(long, value_enum, value_delimiter = ',')]
     way: Vec<Way>,
+    /// Datagrams that come to the sender at once, as those of a picture do. srt-live-transmit looks every
+    /// ten milliseconds whatever comes, so that one at a time is dearer for everybody else alone.
+    #[arg(long, default_value_t = 8)]
+    burst: u64,
     /// What is left to chance follows from it; pairs of a cell lose the same.
     #[arg(long, default_value_t = 1)]
     seed: u64,

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::handmade::{
-    Attack, Caller, Shake, Twist, conclusions, control, data, request, standing, strays,
+    Attack, Caller, Shake, Twist, conclusions, control, data, keys, request, standing, strays,
 };
 
 /// Datagrams between two breaths: more at once would only fill buffers.
@@ -34,6 +34,8 @@ pub(super) struct Raider {
     /// What it would play, and what publish, were it honest.
     pub(super) play: String,
     pub(super) publish: String,
+    /// The same of a stream that has a passphrase.
+    pub(super) secret: String,
 }
 
 /// One thing to do to a server.
@@ -53,7 +55,14 @@ impl Raider {
             Box::new(Self::silent),
         ));
         for (name, twist) in conclusions() {
-            all.push((name.to_owned(), Box::new(move |r| r.conclude(twist))));
+            let deed = move |r: &Self| r.conclude(&r.play, twist);
+            all.push((name.to_owned(), Box::new(deed)));
+        }
+        for (name, twist) in keys() {
+            let deed = move |r: &Self| r.conclude(&r.play, twist);
+            all.push((format!("in the clear: {name}"), Box::new(deed)));
+            let deed = move |r: &Self| r.conclude(&r.secret, twist);
+            all.push((format!("encrypted: {name}"), Box::new(deed)));
         }
         for (stream, who) in [
             (self.play.clone(), "player"),
@@ -145,10 +154,10 @@ impl Raider {
         Ok(tally)
     }
 
-    fn conclude(&self, twist: Twist) -> anyhow::Result<Tally> {
+    fn conclude(&self, stream: &str, twist: Twist) -> anyhow::Result<Tally> {
         let mut chance = StdRng::seed_from_u64(self.seed);
         let caller = self.caller(chance.random_range(0..10_000))?;
-        let answer = caller.conclude(&self.play, |shake| twist(shake, &mut chance));
+        let answer = caller.conclude(stream, |shake| twist(shake, &mut chance));
         let verdict = match answer {
             None => "no answer".to_owned(),
             Some(a) if a.request == request::CONCLUSION => "accepted".to_owned(),

@@ -44,6 +44,7 @@ fn cells(args: &Args, measured: Duration) -> Vec<Cell> {
                 way,
                 refresh: None,
                 bits: BITS,
+                burst: args.burst,
                 measured,
                 seed: args.seed,
             }));
