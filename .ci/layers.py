@@ -22,6 +22,7 @@ ARROWS = {
     "webrtc": {"media", "container", "hub"},
     "udp": {"media", "container", "hub"},
     "file": {"media", "container", "hub"},
+    "remux": {"media", "container", "hub"},
     "http_media": {"media", "container", "packager", "hub"},
     "dvr": {"media", "packager", "hub"},
     "ladder": {"media"},

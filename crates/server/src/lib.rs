@@ -19,6 +19,7 @@ mod histogram;
 mod hooks;
 mod http_connection;
 mod http_server;
+mod http_ts;
 mod logging;
 mod metrics;
 mod model;

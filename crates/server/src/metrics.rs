@@ -163,7 +163,12 @@ impl Kind {
         match path {
             p if p.starts_with("/api/") => Self::Api,
             p if p.ends_with(".m3u8") || p.ends_with(".mpd") => Self::Playlist,
-            p if p.ends_with(".m4s") || p.ends_with(".mp4") => Self::Media,
+            p if [".m4s", ".mp4", ".ts", "/mpegts"]
+                .iter()
+                .any(|end| p.ends_with(end)) =>
+            {
+                Self::Media
+            }
             "/healthz" | "/readyz" | "/metrics" => Self::Ops,
             _ => Self::Page,
         }

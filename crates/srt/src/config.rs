@@ -25,12 +25,15 @@ pub struct Config {
     pub max_pending_per_address: usize,
     /// How long a server that we call may take to answer.
     pub connect_timeout: Duration,
+    /// The most that one session sends, in bits per second: a player that joins gets a group at
+    /// once, and the way to it may have no room for that.
+    pub max_bandwidth: u64,
     /// How often keys are renewed.
     pub refresh: Refresh,
 }
 
 impl Default for Config {
-    /// 120 ms and 10 s, 8192 packets, 5 s, 1024 pending, 64 of one address, 3 s.
+    /// 120 ms and 10 s, 8192 packets, 5 s, 1024 pending, 64 of one address, 3 s, 200 Mb/s.
     fn default() -> Self {
         Self {
             latency: Duration::from_millis(120),
@@ -40,6 +43,7 @@ impl Default for Config {
             max_pending: 1024,
             max_pending_per_address: 64,
             connect_timeout: Duration::from_secs(3),
+            max_bandwidth: 200_000_000,
             refresh: Refresh::default(),
         }
     }
@@ -50,6 +54,7 @@ impl Config {
         Bounds {
             packets: self.packets.max(32),
             idle: self.idle_timeout.into(),
+            bandwidth: self.max_bandwidth,
         }
     }
 

@@ -21,6 +21,7 @@ use crate::link::Agreed;
 use crate::packet::Parity;
 use crate::seq::Seq;
 use crate::session::{Inbound, Parts, Session, since};
+use crate::stats::Stats;
 use crate::udp::Wire;
 use crate::url::Url;
 
@@ -88,14 +89,19 @@ impl DialError {
     }
 }
 
-/// Calls the server at `url`.
+/// Calls the server at `url`; the session counts in `stats`.
 ///
 /// # Errors
 /// One that cannot be found, may not be called, does not answer, or does not want.
-pub async fn dial(url: &Url, allowed: &Allowed, config: Config) -> Result<Session, DialError> {
+pub async fn dial(
+    url: &Url,
+    allowed: &Allowed,
+    config: Config,
+    stats: Arc<Stats>,
+) -> Result<Session, DialError> {
     let deadline = Instant::now() + config.connect_timeout;
     let peer = resolve(url, allowed, deadline).await?;
-    let call = Call::new(url, peer, config);
+    let call = Call::new(url, peer, config, stats);
     let call = call.await.map_err(|e| failed(peer, e.into()))?;
     let called = timeout_at(deadline, call.shake()).await;
     let silent = || Err(ErrorKind::TimedOut("calling"));
@@ -135,10 +141,16 @@ struct Call<'a> {
     origin: Instant,
     isn: Seq,
     socket: u32,
+    stats: Arc<Stats>,
 }
 
 impl<'a> Call<'a> {
-    async fn new(url: &'a Url, peer: SocketAddr, mut config: Config) -> io::Result<Self> {
+    async fn new(
+        url: &'a Url,
+        peer: SocketAddr,
+        mut config: Config,
+        stats: Arc<Stats>,
+    ) -> io::Result<Self> {
         let any: SocketAddr = match peer {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -155,6 +167,7 @@ impl<'a> Call<'a> {
             origin: Instant::now(),
             isn: Seq::new(rand::random()),
             socket: rand::random_range(1..1 << 30),
+            stats,
         })
     }
 
@@ -291,6 +304,7 @@ impl<'a> Call<'a> {
             inbound: Inbound::Own(self.block),
             peer: self.peer,
             answer: None,
+            stats: self.stats,
             origin: self.origin,
         };
         Ok(Session::new(parts, agreed, &self.config))

@@ -70,6 +70,11 @@ const fn slot(parity: Parity) -> usize {
     }
 }
 
+/// What opens payloads, the even one first.
+fn receivers(material: &Material) -> [Option<Cipher>; 2] {
+    [Parity::Even, Parity::Odd].map(|parity| Cipher::new(material.key(parity)?, material.salt))
+}
+
 impl Keys {
     /// Of what was agreed on: both directions have the same keys at first.
     pub(crate) fn new(
@@ -84,31 +89,18 @@ impl Keys {
             Parity::Odd
         };
         let cipher = Cipher::new(material.key(parity)?, material.salt)?;
-        let mut keys = Self {
+        Some(Self {
             passphrase,
             refresh,
-            receive: [None, None],
+            receive: receivers(&material),
             heard: Bytes::new(),
             budget: (AT_ONCE, now),
-            send: material.clone(),
+            send: material,
             parity,
             cipher,
             count: 0,
             next: None,
-        };
-        keys.install(&material);
-        Some(keys)
-    }
-
-    fn install(&mut self, material: &Material) {
-        for parity in [Parity::Even, Parity::Odd] {
-            let cipher = material
-                .key(parity)
-                .and_then(|k| Cipher::new(k, material.salt));
-            if cipher.is_some() {
-                self.receive[slot(parity)] = cipher;
-            }
-        }
+        })
     }
 
     /// Decrypts in place. Whether the key was there.
@@ -185,7 +177,9 @@ impl Keys {
         }
         match Material::read(message, &self.passphrase) {
             Ok(material) => {
-                self.install(&material);
+                for (held, told) in self.receive.iter_mut().zip(receivers(&material)) {
+                    *held = told.or_else(|| held.take());
+                }
                 self.heard = Bytes::copy_from_slice(message);
                 Some(self.heard.clone())
             }

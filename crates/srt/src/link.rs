@@ -32,6 +32,8 @@ const ANNOUNCE: Span = Span::from_millis(100);
 const REPORT: usize = MOST;
 /// What must go on when everything else waits: words beyond are dropped, they are said again.
 const WORDS: usize = 256;
+/// What may leave at once, in time at the bandwidth.
+const BURST: Span = Span::from_millis(10);
 
 /// What both ends have agreed on.
 #[derive(Debug)]
@@ -58,6 +60,8 @@ pub(crate) struct Bounds {
     pub(crate) packets: usize,
     /// A peer that says nothing for so long is gone.
     pub(crate) idle: Span,
+    /// Bits per second that are sent at most.
+    pub(crate) bandwidth: u64,
 }
 
 /// How a connection stands.
@@ -86,6 +90,8 @@ pub(crate) struct Link {
     acks: Acks,
     heard: Timestamp,
     spoke: Timestamp,
+    /// When all that was sent would have left at the bandwidth.
+    paced: Timestamp,
     state: State,
     stats: Arc<Stats>,
 }
@@ -144,6 +150,7 @@ impl Link {
             },
             heard: now,
             spoke: now,
+            paced: now,
             state: State::Open,
             stats,
         }
@@ -194,7 +201,7 @@ impl Link {
         let at = self.playout.time(head.timestamp);
         let (held, end) = (self.receiver.held(), self.receiver.end());
         match self.receiver.push(head.seq, payload, at) {
-            Taken::Taken => {
+            Taken::Placed => {
                 let behind = self.receiver.held().saturating_sub(held + 1);
                 let is_new = head.seq.since(end) >= 0;
                 count(
@@ -205,7 +212,7 @@ impl Link {
             Taken::Late => count(&self.stats.received_late, 1),
             Taken::Outside => count(&self.stats.broken, 1),
         }
-        if self.acks.packets % LIGHT == 0 {
+        if self.acks.packets.is_multiple_of(LIGHT) {
             let upto = self.receiver.acknowledged();
             let cif = Ack {
                 upto,
@@ -412,6 +419,9 @@ impl Link {
         if let Some((control, cif)) = self.words.pop_front() {
             return batch.push(control.write(), cif);
         }
+        if self.paced > now {
+            return;
+        }
         let (peer, started) = (self.peer, self.started);
         let head = |seq: Seq, sent: &Sent, retransmitted: bool| {
             let micros = (sent.origin - started).as_nanos() / 1_000;
@@ -428,8 +438,8 @@ impl Link {
         // One at a time: they are few, and of any length.
         if let Some((seq, sent)) = self.sender.next_lost(now, &self.rtt) {
             count(&self.stats.sent_again, 1);
-            self.spoke = now;
-            return batch.push(head(seq, sent, true), sent.payload.clone());
+            batch.push(head(seq, sent, true), sent.payload.clone());
+            return self.left(batch, now);
         }
         while let Some(len) = self.sender.next_len().filter(|len| batch.takes(*len)) {
             let Some((seq, sent)) = self.sender.next_new() else {
@@ -437,9 +447,25 @@ impl Link {
             };
             count(&self.stats.sent, 1);
             count(&self.stats.sent_bytes, len as u64);
-            self.spoke = now;
             batch.push(head(seq, sent, false), sent.payload.clone());
         }
+        self.left(batch, now);
+    }
+
+    /// These packets leave now.
+    fn left(&mut self, batch: &Batch, now: Timestamp) {
+        if batch.is_empty() {
+            return;
+        }
+        self.spoke = now;
+        let bytes: usize = batch.bodies.iter().map(|b| b.len() + HEAD).sum();
+        let bits = u64::try_from(bytes)
+            .unwrap_or(0)
+            .saturating_mul(8_000_000_000);
+        let takes = bits / self.bounds.bandwidth.max(1);
+        let earliest = now - BURST;
+        let takes = Span::from_nanos(i64::try_from(takes).unwrap_or(i64::MAX / 4));
+        self.paced = self.paced.max(earliest) + takes;
     }
 
     /// Appends what is to be played now.
@@ -457,6 +483,7 @@ impl Link {
             self.sender.deadline(),
             self.keys.as_ref().and_then(Keys::deadline),
             Some(self.spoke + KEEP_ALIVE),
+            self.sender.is_ready().then_some(self.paced),
         ];
         let soonest = due.into_iter().flatten().min();
         let idle = self.heard + self.bounds.idle;

@@ -22,6 +22,7 @@ use crate::keys::Keys;
 use crate::link::Agreed;
 use crate::packet::{Head, Kind};
 use crate::session::{Inbound, Parts, Session, since};
+use crate::stats::Stats;
 use crate::target::Target;
 use crate::udp::Wire;
 
@@ -355,6 +356,8 @@ pub struct Terms {
     pub passphrase: Option<Passphrase>,
     /// The shortest key that is taken.
     pub key_length: Option<KeyLength>,
+    /// Where the session counts; several may count together.
+    pub stats: Arc<Stats>,
 }
 
 /// A caller, and what it wants. Dropping it tells the caller nothing.
@@ -397,8 +400,9 @@ impl Request {
     /// # Errors
     /// It does not know the passphrase, or encrypts where it is not to; it was told so.
     pub fn accept(self, terms: Terms) -> Result<Session, Reject> {
+        let stats = Arc::clone(&terms.stats);
         match self.keys(terms) {
-            Ok(keys) => Ok(self.admit(keys)),
+            Ok(keys) => Ok(self.admit(keys, stats)),
             Err(why) => {
                 self.reject(why);
                 Err(why)
@@ -424,7 +428,7 @@ impl Request {
             .ok_or(Reject::Rogue)
     }
 
-    fn admit(self, keys: Option<Keys>) -> Session {
+    fn admit(self, keys: Option<Keys>, stats: Arc<Stats>) -> Session {
         let shared = Arc::clone(&self.pending.shared);
         let caller = self.pending.caller;
         let (sender, receiver) = mpsc::channel(QUEUE);
@@ -464,6 +468,7 @@ impl Request {
             },
             peer: caller.0,
             answer: Some(answer),
+            stats,
             origin: self.came,
         };
         Session::new(parts, agreed, &config)

@@ -57,7 +57,7 @@ impl Playout {
         self.sum = self.sum.saturating_add((now - sent - way).as_nanos());
         self.samples += 1;
         if self.samples == SAMPLES {
-            self.base = self.base + Span::from_nanos(self.sum / SAMPLES);
+            self.base += Span::from_nanos(self.sum / SAMPLES);
             (self.sum, self.samples) = (0, 0);
         }
     }

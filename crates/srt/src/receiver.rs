@@ -32,7 +32,7 @@ struct Slot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// It has its place.
-    Taken,
+    Placed,
     /// It was there already, or its time was over.
     Late,
     /// There is no room for it, or its number is none that could come.
@@ -106,14 +106,14 @@ impl Receiver {
             }
             self.slots.resize_with(index, || None);
             self.slots.push_back(Some(slot));
-            return Taken::Taken;
+            return Taken::Placed;
         }
         if self.slots[index].is_some() {
             return Taken::Late;
         }
         self.slots[index] = Some(slot);
         self.found(seq, seq);
-        Taken::Taken
+        Taken::Placed
     }
 
     /// These numbers are missing no more, both ends in it.
@@ -238,7 +238,7 @@ mod tests {
     fn got(numbers: &[u32]) -> Receiver {
         let mut receiver = Receiver::new(FIRST, 100);
         for n in numbers {
-            assert_eq!(put(&mut receiver, *n), Taken::Taken, "{n}");
+            assert_eq!(put(&mut receiver, *n), Taken::Placed, "{n}");
         }
         receiver
     }
@@ -266,7 +266,7 @@ mod tests {
         let range = |a: u32, b: u32| (FIRST.plus(a), FIRST.plus(b));
         assert_eq!(receiver.missing(at(0), &rtt()), [range(2, 3), range(5, 7)]);
         assert_eq!(receiver.missing(at(20), &rtt()), []);
-        assert_eq!(put(&mut receiver, 6), Taken::Taken);
+        assert_eq!(put(&mut receiver, 6), Taken::Placed);
         assert_eq!(receiver.acknowledged(), FIRST.plus(2));
         let asked = receiver.ask_at(&rtt()).unwrap();
         assert_eq!(
@@ -274,7 +274,7 @@ mod tests {
             [range(2, 3), range(5, 5), range(7, 7)]
         );
         for n in [2, 3, 5, 7] {
-            assert_eq!(put(&mut receiver, n), Taken::Taken);
+            assert_eq!(put(&mut receiver, n), Taken::Placed);
             assert_eq!(put(&mut receiver, n), Taken::Late);
         }
         assert_eq!(
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(receiver.give_up(FIRST.plus(50), FIRST.plus(60)), 0);
         assert_eq!(receiver.give_up(FIRST.plus(0), FIRST.plus(0x1000_0000)), 0);
         assert_eq!(played(&mut receiver, 100), (vec![0, 5], 0));
-        assert_eq!(put(&mut receiver, 10), Taken::Taken);
+        assert_eq!(put(&mut receiver, 10), Taken::Placed);
         assert_eq!(played(&mut receiver, 100), (vec![10], 0));
     }
 
@@ -316,7 +316,7 @@ mod tests {
         let mut receiver = got(&[0]);
         assert_eq!(put(&mut receiver, 100), Taken::Outside);
         assert_eq!(put(&mut receiver, 0x3000_0000), Taken::Outside);
-        assert_eq!(put(&mut receiver, 99), Taken::Taken);
+        assert_eq!(put(&mut receiver, 99), Taken::Placed);
         assert_eq!((receiver.room(), receiver.held()), (0, 100));
     }
 }

@@ -172,6 +172,11 @@ impl Sender {
         (self.sent < self.window).then_some(next.payload.len())
     }
 
+    /// Whether anything could be sent.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.lost.is_empty() || self.next_len().is_some()
+    }
+
     /// Gives up what comes too late to be played; its numbers, both ends in it.
     pub(crate) fn give_up(&mut self, now: Timestamp) -> Option<(Seq, Seq)> {
         let keep = self.keep;

@@ -62,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) inbound: Inbound,
     pub(crate) peer: SocketAddr,
     pub(crate) answer: Option<BytesMut>,
+    pub(crate) stats: Arc<Stats>,
     /// When the clock of `agreed` was at zero.
     pub(crate) origin: Instant,
 }
@@ -72,7 +73,7 @@ pub(crate) fn since(origin: Instant) -> Timestamp {
 
 impl Session {
     pub(crate) fn new(parts: Parts, agreed: Agreed, config: &Config) -> Self {
-        let stats = Arc::new(Stats::default());
+        let stats = parts.stats;
         let now = since(parts.origin);
         Self {
             link: Link::new(agreed, config.bounds(), Arc::clone(&stats), now),

@@ -48,27 +48,35 @@ pub(crate) fn set(gauge: &AtomicU64, value: u64) {
 }
 
 impl Stats {
-    /// All by name, as runtime and metrics show them.
+    /// What a session that brings media is like, by the names that runtime and metrics show.
     #[must_use]
-    pub fn figures(&self) -> [(&'static str, u64); 16] {
-        let all = [
-            ("rtt_us", &self.rtt_us),
-            ("receive_latency_ms", &self.receive_latency_ms),
-            ("send_latency_ms", &self.send_latency_ms),
-            ("received_packets", &self.received),
-            ("received_bytes", &self.received_bytes),
-            ("received_lost_packets", &self.received_lost),
-            ("received_retransmitted_packets", &self.received_again),
-            ("received_dropped_packets", &self.received_dropped),
-            ("received_late_packets", &self.received_late),
-            ("undecrypted_packets", &self.undecrypted),
-            ("sent_packets", &self.sent),
-            ("sent_bytes", &self.sent_bytes),
-            ("sent_lost_packets", &self.sent_lost),
-            ("sent_retransmitted_packets", &self.sent_again),
-            ("sent_dropped_packets", &self.sent_dropped),
-            ("broken_packets", &self.broken),
-        ];
-        all.map(|(name, value)| (name, value.load(Relaxed)))
+    pub fn received(&self) -> [(&'static str, u64); 9] {
+        [
+            ("srt_rtt_us", &self.rtt_us),
+            ("srt_latency_ms", &self.receive_latency_ms),
+            ("srt_packets", &self.received),
+            ("srt_lost_packets", &self.received_lost),
+            ("srt_retransmitted_packets", &self.received_again),
+            ("srt_dropped_packets", &self.received_dropped),
+            ("srt_late_packets", &self.received_late),
+            ("srt_undecrypted_packets", &self.undecrypted),
+            ("srt_broken_packets", &self.broken),
+        ]
+        .map(|(name, value)| (name, value.load(Relaxed)))
+    }
+
+    /// What sessions that take media are like.
+    #[must_use]
+    pub fn sent(&self) -> [(&'static str, u64); 7] {
+        [
+            ("srt_rtt_us", &self.rtt_us),
+            ("srt_latency_ms", &self.send_latency_ms),
+            ("srt_packets", &self.sent),
+            ("srt_lost_packets", &self.sent_lost),
+            ("srt_retransmitted_packets", &self.sent_again),
+            ("srt_dropped_packets", &self.sent_dropped),
+            ("srt_broken_packets", &self.broken),
+        ]
+        .map(|(name, value)| (name, value.load(Relaxed)))
     }
 }

@@ -12,7 +12,7 @@ pub use assembler::Assembler;
 pub use stats::{Figures, Stats};
 
 /// What a demuxer finds. Video tracks have even numbers, the first is 0; audio tracks odd ones,
-/// the first is 1.
+/// the first is 1; data tracks begin at 0x4000.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Item {
@@ -49,6 +49,13 @@ pub const fn video_track(number: u16) -> TrackId {
 #[must_use]
 pub const fn audio_track(number: u16) -> TrackId {
     TrackId(number.saturating_mul(2).saturating_add(1))
+}
+
+/// The id of the data track with this number among the data tracks: far above those of media, so
+/// that they never meet.
+#[must_use]
+pub const fn data_track(number: u16) -> TrackId {
+    TrackId(0x4000_u16.saturating_add(number))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use mpeg2ts_reader::psi::pat::{PatSection, ProgramDescriptor};
 use mpeg2ts_reader::psi::pmt::{PmtSection, StreamInfo};
 
 use super::continuity::{Continuity, Step};
+use super::crc::crc;
 
 /// Header of three bytes, five more of the long syntax, and the CRC.
 const HEAD: usize = 8;
@@ -78,14 +79,9 @@ impl Sections {
     }
 }
 
-/// CRC-32 of H.222.0 annex A; under the fuzzer, which cannot guess one, any will do.
+/// Whether the CRC is right; under the fuzzer, which cannot guess one, any will do.
 fn is_whole(section: &[u8]) -> bool {
-    let fold = |crc: u32, byte: &u8| {
-        (0..8).fold(crc ^ u32::from(*byte) << 24, |crc, _| {
-            crc << 1 ^ if crc >> 31 == 1 { 0x04c1_1db7 } else { 0 }
-        })
-    };
-    cfg!(fuzzing) || section.iter().fold(u32::MAX, fold) == 0
+    cfg!(fuzzing) || crc(section) == 0
 }
 
 /// A PAT that holds now: its programmes, as number and PID of the PMT, and whether it is all.

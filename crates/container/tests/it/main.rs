@@ -3,5 +3,6 @@
 
 mod flv;
 mod mp4;
+mod mux;
 mod real;
 mod ts;

@@ -42,6 +42,11 @@ impl Files {
         self.path(args.split_whitespace().last().unwrap())
     }
 
+    pub fn write(&self, name: &str, data: &[u8]) -> PathBuf {
+        std::fs::write(self.path(name), data).unwrap();
+        self.path(name)
+    }
+
     pub fn read(&self, name: &str) -> Bytes {
         std::fs::read(self.path(name)).unwrap().into()
     }

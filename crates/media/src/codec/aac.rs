@@ -57,11 +57,68 @@ impl AacConfig {
         self.audio
     }
 
+    /// The ADTS header of a frame whose payload has so many bytes (ISO/IEC 13818-7 6.2). `None`
+    /// for what ADTS cannot tell: other object types than 1 to 4, channels in band, other rates,
+    /// frames of 960 samples or over 8 KiB.
+    #[must_use]
+    pub fn adts(&self, payload: usize) -> Option<[u8; 7]> {
+        let core = core(&self.record)?;
+        let len = u16::try_from(payload + 7).ok().filter(|n| *n < 1 << 13)?;
+        let told = [
+            core.object_type.checked_sub(1)?,
+            core.rate_index,
+            core.channels,
+        ];
+        let [profile @ 0..=3, rate @ 0..=12, channels @ 1..=7] = told else {
+            return None;
+        };
+        let [len_high, len_low] = (len << 5).to_be_bytes();
+        let top = u8::try_from(len >> 11).ok()?;
+        (!core.short).then_some([
+            0xff,
+            0xf1,
+            profile << 6 | rate << 2 | channels >> 2,
+            channels << 6 | top,
+            len_high,
+            len_low | 0x1f,
+            0xfc,
+        ])
+    }
+
     /// `mp4a.40.` with the audio object type.
     #[must_use]
     pub fn rfc6381(&self) -> String {
         format!("mp4a.40.{}", self.object_type)
     }
+}
+
+/// What the decoder's core works on, below SBR and PS.
+struct Core {
+    object_type: u8,
+    rate_index: u8,
+    channels: u8,
+    short: bool,
+}
+
+fn core(record: &[u8]) -> Option<Core> {
+    let mut bits = Bits::new(record);
+    let mut core = object_type(&mut bits)?;
+    let rate_index = u8::try_from(bits.bits(4)?).ok()?;
+    if rate_index == 15 {
+        bits.skip(24)?;
+    }
+    let channels = u8::try_from(bits.bits(4)?).ok()?;
+    if core == SBR || core == PS {
+        rate(&mut bits)?;
+        core = object_type(&mut bits)?;
+    }
+    let short = bits.bit().unwrap_or(false);
+    Some(Core {
+        object_type: core,
+        rate_index,
+        channels,
+        short,
+    })
 }
 
 fn read(record: &[u8]) -> Option<(u8, AudioInfo)> {

@@ -6,6 +6,7 @@
 mod aac;
 mod ac3;
 mod av1;
+pub mod data;
 mod flac;
 mod h264;
 mod h265;
@@ -158,7 +159,10 @@ impl CodecConfig {
             Self::Ac3(c) if c.enhanced => "eac3",
             Self::Ac3(_) => "ac3",
             Self::Flac(_) => "flac",
-            Self::Opaque(_) => "opaque",
+            Self::Opaque(c) => match data::name(c.fourcc) {
+                Some(name) => name,
+                None => "opaque",
+            },
         }
     }
 

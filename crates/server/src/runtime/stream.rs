@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use container::ingest::Stats;
+use http_media::mpegts::Packets;
 use http_media::pull::hls::Played;
 use http_media::{Comings, Output, Outputs};
 use hub::{Broadcast, Demand, Hub, Limits, Presentation, Publisher, Rendition};
@@ -20,12 +21,15 @@ use utoipa::ToSchema;
 use super::input::{LastError, Line};
 use super::numbering::Ledger;
 use super::packaging::{Packaging, Stop};
-use super::players::{Players, Session};
+use super::players::{PlayFigures, Players, Session};
 use super::programme::Programme;
 use super::publish::{self, Holder};
 use super::pull::{Means, Pull};
+use super::push::Pushes;
+use super::remuxing::Remuxing;
 use super::sessions::Totals;
 use super::transcoding::Transcoding;
+use super::ts_players::{NotPlayed, TsPlayers};
 use super::{clock, lock, millis};
 use crate::events::{Event, Events};
 use crate::model::{Input, Scheme, StreamConfig};
@@ -60,6 +64,7 @@ pub(crate) struct Stream {
     /// Of inputs that were removed.
     past: Mutex<Totals>,
     pulls: Mutex<Vec<Running>>,
+    pushes: Pushes,
     means: Means,
     packaging: Arc<Packaging>,
     programme: Programme,
@@ -67,6 +72,8 @@ pub(crate) struct Stream {
     broadcast: Broadcast,
     transcoding: Option<Transcoding>,
     players: Players,
+    remuxing: Remuxing,
+    ts_players: Arc<TsPlayers>,
     events: Events,
     told: Mutex<Told>,
     stop: CancellationToken,
@@ -128,6 +135,8 @@ impl Stream {
             let program = &means.transcoder;
             Transcoding::start(&config.name, ladder, program, ends, (&stop, events))
         });
+        let pushed = transcoding.is_none().then(|| broadcast.clone());
+        let pushes = Pushes::new(&config.name, hub, pushed, (means, events));
         let stream = Arc::new(Self {
             name: config.name.clone(),
             hub: hub.clone(),
@@ -136,12 +145,15 @@ impl Stream {
             lines: RwLock::default(),
             past: Mutex::default(),
             pulls: Mutex::default(),
+            pushes,
             means: means.clone(),
             packaging: Arc::new(Packaging::new(&config.name, hub, &output, (ledger, events))),
             programme,
             broadcast,
             transcoding,
             players: Players::default(),
+            remuxing: Remuxing::new(&config.name, &stop),
+            ts_players: Arc::default(),
             events: events.clone(),
             told: Mutex::default(),
             stop,
@@ -164,8 +176,10 @@ impl Stream {
         self.dismiss_unless_admitted();
         self.programme.configure(config).await;
         self.follow_pulls(&config.all_inputs());
+        self.pushes.follow(config);
         let on_demand = config.used_inputs().any(Input::is_on_demand);
         self.output.set_on_demand(on_demand);
+        self.output.set_container(config.container());
     }
 
     /// What is pulled as before goes on.
@@ -274,7 +288,7 @@ impl Stream {
     /// to go on from.
     pub(crate) async fn shut_down(&self, outputs: &Outputs, how: Stop) -> Option<Restored> {
         self.kick();
-        let state = self.packaging.stop(how).await;
+        let (state, ()) = tokio::join!(self.packaging.stop(how), self.pushes.finish());
         if how == Stop::End {
             outputs.remove(&self.name);
         }
@@ -364,7 +378,8 @@ impl Stream {
             Err(why) => return Err((why, request)),
         };
         tracing::info!("playing");
-        let session = Session::open(&self.name, &self.events, request.peer());
+        let place = (self.name.as_str(), &self.events);
+        let session = Session::open(place, "rtmp", (request.peer(), None));
         match self.players.play(request, &broadcast).await {
             Ok(gone) => {
                 tracing::info!(?gone, "playing ended");
@@ -376,6 +391,43 @@ impl Stream {
             }
         }
         Ok(())
+    }
+
+    /// The programme as MPEG-TS, or a rung of its ladder, for players to subscribe to: one track of
+    /// whole packets (`remux`). It is made from now on, until nobody has wanted it for 10 s; who
+    /// subscribes later finds it ended and asks again. Players of a ladder wait as those of RTMP do.
+    ///
+    /// # Errors
+    /// No such rung, a stream that is switched off, or [`Reject::Unsupported`] where MPEG-TS has no
+    /// place for any of its tracks.
+    pub(crate) async fn ts(&self, rung: Option<&str>) -> Result<Broadcast, Reject> {
+        let source = self.rendition(rung).await?;
+        has_place_in_ts(&source)?;
+        Ok(self.remuxing.of(&source))
+    }
+
+    /// Seats a player of HTTP-TS. One of a stream without media is turned away, unless its media
+    /// comes on demand.
+    pub(crate) async fn play_ts(
+        &self,
+        rung: Option<&str>,
+        (peer, agent): (SocketAddr, Option<&str>),
+    ) -> Result<Packets, NotPlayed> {
+        self.shows_ts(rung).await?;
+        let packets = self.ts(rung).await.map_err(NotPlayed::Rejected)?;
+        let place = (self.name.as_str(), &self.events);
+        let open = || Session::open(place, "http_ts", (peer, agent));
+        self.ts_players.seat(&packets, open).await
+    }
+
+    /// Whether a player of HTTP-TS would be seated now, as far as that is known.
+    pub(crate) async fn shows_ts(&self, rung: Option<&str>) -> Result<(), NotPlayed> {
+        let on_demand = self.config().used_inputs().any(Input::is_on_demand);
+        if self.tracks().is_empty() && !on_demand {
+            return Err(NotPlayed::NotLive);
+        }
+        let source = self.rendition(rung).await.map_err(NotPlayed::Rejected)?;
+        has_place_in_ts(&source).map_err(NotPlayed::Rejected)
     }
 
     /// A rendition that players get. The first one of a ladder is waited for.
@@ -493,8 +545,22 @@ impl Stream {
         self.transcoding.as_ref()
     }
 
+    pub(crate) const fn pushes(&self) -> &Pushes {
+        &self.pushes
+    }
+
     pub(crate) const fn players(&self) -> &Players {
         &self.players
+    }
+
+    /// Tracks that MPEG-TS had no place for.
+    pub(crate) fn not_in_ts(&self) -> u64 {
+        self.remuxing.left_out()
+    }
+
+    /// Those who play over HTTP-TS.
+    pub(crate) fn ts_figures(&self) -> PlayFigures {
+        self.ts_players.figures()
     }
 
     pub(crate) fn packaging(&self) -> &Packaging {
@@ -640,6 +706,15 @@ fn start_programme(
         }
     });
     (programme, broadcast, demand)
+}
+
+/// What MPEG-TS has no place for is known once it is there.
+fn has_place_in_ts(source: &Broadcast) -> Result<(), Reject> {
+    let tracks = source.tracks();
+    if tracks.is_empty() || remux::carries(&tracks) {
+        return Ok(());
+    }
+    Err(Reject::Unsupported)
 }
 
 /// How long playlists may stand still. Where a worker holds the picture it does so for all that

@@ -33,7 +33,7 @@ pub(crate) fn number(payload: &[u8]) -> u32 {
 
 fn transmit(from: &str, to: &str) -> Child {
     Command::new("srt-live-transmit")
-        .args(["-chunk:1316", "-loglevel:error", from, to])
+        .args(["-chunk:1316", "-loglevel:warn", from, to])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,5 +1,6 @@
 //! Sessions with libsrt, in all four directions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ const PASSPHRASE: &str = "not-to-be-guessed";
 fn terms() -> Terms {
     Terms {
         passphrase: Passphrase::new(PASSPHRASE),
-        key_length: None,
+        ..Terms::default()
     }
 }
 
@@ -76,6 +77,10 @@ fn all(count: u32) -> Vec<u32> {
 
 #[tokio::test]
 async fn libsrt_publishes() {
+    let short = Config {
+        idle_timeout: Duration::from_secs(1),
+        ..Config::default()
+    };
     for keys in [
         "",
         "&pbkeylen=16",
@@ -83,7 +88,7 @@ async fn libsrt_publishes() {
         "&pbkeylen=32",
         "&pbkeylen=0",
     ] {
-        let listener = listener(Config::default()).await;
+        let listener = listener(short).await;
         let query = match keys {
             "" => "streamid=publish:news:k1".to_owned(),
             keys => format!("streamid=publish:news:k1&passphrase={PASSPHRASE}{keys}"),
@@ -164,7 +169,7 @@ async fn call(port: u16, secret: &str) -> Session {
         connect_timeout: PATIENCE,
         ..Config::default()
     };
-    srt::dial(&url, &srt::Allowed::new(|_| true), config)
+    srt::dial(&url, &srt::Allowed::new(|_| true), config, Arc::default())
         .await
         .unwrap()
 }
@@ -188,7 +193,13 @@ async fn who_is_refused_hears_why() {
             }
         });
         let url: Url = address(local, "streamid=read:x").parse().unwrap();
-        let refused = srt::dial(&url, &srt::Allowed::new(|_| true), Config::default()).await;
+        let refused = srt::dial(
+            &url,
+            &srt::Allowed::new(|_| true),
+            Config::default(),
+            Arc::default(),
+        )
+        .await;
         let Err(DialError::Session(error)) = refused else {
             panic!("{refused:?}");
         };
@@ -196,7 +207,7 @@ async fn who_is_refused_hears_why() {
             matches!(error.kind, ErrorKind::Refused(code) if code.to_string() == said),
             "{error}"
         );
-        sender.complains("reject").await;
+        sender.complains("REJECT").await;
         going.abort();
     }
 }
