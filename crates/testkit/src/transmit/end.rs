@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -79,7 +80,13 @@ fn config(query: &[&str], url: &Url) -> anyhow::Result<Config> {
 
 impl Caller {
     pub(super) async fn dial(&self) -> anyhow::Result<Session> {
-        Ok(srt::dial(&self.url, &Allowed::new(|_| true), self.config).await?)
+        Ok(srt::dial(
+            &self.url,
+            &Allowed::new(|_| true),
+            self.config,
+            Arc::default(),
+        )
+        .await?)
     }
 
     pub(super) fn listen(&self) -> anyhow::Result<Listener> {
@@ -93,6 +100,7 @@ impl Caller {
         Terms {
             passphrase: self.url.passphrase.clone(),
             key_length: None,
+            stats: Arc::default(),
         }
     }
 

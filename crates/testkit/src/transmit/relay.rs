@@ -40,6 +40,7 @@ fn enter(request: Request, streams: &Streams, secret: Option<&Passphrase>) {
     let terms = Terms {
         passphrase: secret.filter(|_| name.starts_with(SECRET)).cloned(),
         key_length: None,
+        stats: Arc::default(),
     };
     let known = lock(streams).get(&name).cloned();
     match (request.target().mode, known) {

@@ -139,7 +139,11 @@ impl Raider {
         let mut tally = Tally::default();
         let mut in_ = 0;
         // One that answers nobody would take a second for each.
-        for n in 0..if self.caller(0)?.induct().is_some() { 200 } else { 0 } {
+        for n in 0..if self.caller(0)?.induct().is_some() {
+            200
+        } else {
+            0
+        } {
             tally.sent += 2;
             let Some(induction) = self.caller(n).ok().and_then(|c| c.induct().map(|a| (c, a)))
             else {
