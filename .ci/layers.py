@@ -30,7 +30,7 @@ ARROWS = {
     "transcoder": {"media", "container", "ladder"},
     "store": set(),
     "webhook": set(),
-    "testkit": {"media", "container", "hub", "ladder"},
+    "testkit": {"media", "container", "hub", "ladder", "srt"},
     "bench": {"media", "container", "packager", "hub", "rtmp"},
 }
 ARROWS["server"] = set(ARROWS) - {"transcoder", "testkit", "bench"}

@@ -16,6 +16,7 @@ mod failover;
 mod hooks;
 mod ingest;
 mod ladders;
+mod matrix;
 mod players;
 mod playing;
 mod pushing;
