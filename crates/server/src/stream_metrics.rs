@@ -3,7 +3,7 @@
 use http_media::Figures;
 
 use crate::families::{Families, Label, float};
-use crate::runtime::{Manager, Status, Stream};
+use crate::runtime::{Manager, PushPhase, Status, Stream};
 use crate::transcoder_metrics;
 
 const LATENCY: &str = "From the arrival of a change's last frame to its publication";
@@ -26,6 +26,7 @@ pub(crate) fn read(families: &mut Families, manager: &Manager) {
         page.packager(stream);
         page.output(&stream.output.figures());
         page.players(stream);
+        page.pushes(stream);
         page.ts_players(stream);
         if let Some(transcoding) = stream.transcoding() {
             transcoder_metrics::write(page.families, stream.name(), &transcoding.state());
@@ -336,6 +337,58 @@ impl Page<'_> {
                 f.skipped_frames,
             ),
         ]);
+    }
+
+    fn pushes(&mut self, stream: &Stream) {
+        for outlet in stream.pushes().all() {
+            let now = outlet.figures();
+            let labels = [self.stream[0], ("push", outlet.id())];
+            let up = f64::from(u8::from(now.phase == PushPhase::Pushing));
+            let help = "Whether the far end of the push takes media";
+            self.families.gauge("weir_push_up", help, &labels, up);
+            let enabled = f64::from(u8::from(now.phase != PushPhase::Disabled));
+            let help = "Whether the push is switched on";
+            self.families
+                .gauge("weir_push_enabled", help, &labels, enabled);
+            let left_out = float(now.sent.left_out.len() as u64);
+            let help = "Tracks that the far end of the push does not get";
+            self.families
+                .gauge("weir_push_left_out_tracks", help, &labels, left_out);
+            for (name, help, value) in [
+                (
+                    "weir_push_attempts_total",
+                    "Times that the far end was called",
+                    now.attempts,
+                ),
+                (
+                    "weir_push_connections_total",
+                    "Times that the far end took media",
+                    now.connections,
+                ),
+                (
+                    "weir_push_failures_total",
+                    "Times that the push was lost, refused or could not be made",
+                    now.failures,
+                ),
+                (
+                    "weir_push_sent_bytes_total",
+                    "Bytes written to the far end",
+                    now.sent.bytes,
+                ),
+                (
+                    "weir_push_skips_total",
+                    "Times that a slow far end was sent the newest group next",
+                    now.sent.skips,
+                ),
+                (
+                    "weir_push_skipped_frames_total",
+                    "Frames that slow far ends did not get",
+                    now.sent.skipped_frames,
+                ),
+            ] {
+                self.families.counter(name, help, &labels, value);
+            }
+        }
     }
 
     fn ts_players(&mut self, stream: &Stream) {

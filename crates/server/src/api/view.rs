@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::document::StreamWritten;
 use super::failing::{InputView, SwitchView, inputs};
+use super::pushing::{PushView, pushes};
 use super::transcoding::TranscoderView;
 use crate::http_server::Scheme;
 use crate::model::{Definition, StreamConfig};
@@ -55,6 +56,8 @@ pub(crate) struct Runtime {
     slate: bool,
     /// How each input is.
     inputs: Vec<InputView>,
+    /// How each push is.
+    push: Vec<PushView>,
     /// How far the programme runs ahead of UTC.
     lead_ms: i64,
     /// The last 50 switches, the newest first.
@@ -317,6 +320,7 @@ fn runtime(stream: Option<&Stream>) -> Runtime {
         pinned: state.pinned.as_ref().map(ToString::to_string),
         slate: state.slate,
         inputs: inputs(stream, &state),
+        push: pushes(stream),
         lead_ms: stream.programme().lead().as_millis(),
         switches: state.history.iter().rev().map(SwitchView::from).collect(),
         tracks: tracks.iter().map(|t| track(t, frame_rate(t))).collect(),
@@ -343,6 +347,7 @@ impl Runtime {
             pinned: None,
             slate: false,
             inputs: Vec::new(),
+            push: Vec::new(),
             lead_ms: 0,
             switches: Vec::new(),
             tracks: Vec::new(),

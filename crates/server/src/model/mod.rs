@@ -3,11 +3,13 @@
 mod callback;
 mod check;
 mod definition;
+mod destination;
 mod edit;
 mod forms;
 mod hook;
 mod input;
 mod overlay;
+mod push;
 mod rules;
 mod scheme;
 mod secrets;
@@ -23,10 +25,12 @@ use utoipa::ToSchema;
 pub(crate) use callback::{Callback, OnFailure};
 pub(crate) use check::check_name;
 pub(crate) use definition::Definition;
+pub(crate) use destination::Destination;
 pub(crate) use edit::{merge, typed};
 use forms::Labels;
 pub(crate) use hook::{Format, Hook, HookDefinition, Overflow, Target};
 pub(crate) use input::{Input, Variant};
+pub(crate) use push::Push;
 use rules::Rule;
 pub(crate) use scheme::Scheme;
 pub(crate) use template::{AutoPublish, Template, Templates};
@@ -75,6 +79,10 @@ pub(crate) struct StreamConfig {
     pub(crate) dash: Option<Dash>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) transcode: Option<Transcode>,
+    /// Where it is pushed to: servers that take it as they take an encoder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 16)]
+    pub(crate) push: Option<Vec<Push>>,
     /// Asked before an encoder is let in, which its key must have let in already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) on_publish: Option<Callback>,
@@ -254,6 +262,7 @@ impl StreamConfig {
                 .transcode
                 .as_ref()
                 .map(|t| t.effective(self.segment_ms())),
+            push: Some(self.pushes().iter().map(Push::effective).collect()),
             on_publish: self.on_publish.as_ref().map(Callback::effective),
             on_play: self.on_play.as_ref().map(Callback::effective),
         }
@@ -354,6 +363,11 @@ impl StreamConfig {
 }
 
 impl StreamConfig {
+    /// Where it is pushed to; some may be switched off.
+    pub(crate) fn pushes(&self) -> &[Push] {
+        self.push.as_deref().unwrap_or_default()
+    }
+
     /// The inputs that are used.
     pub(crate) fn used_inputs(&self) -> impl Iterator<Item = &Input> {
         self.inputs.iter().filter(|input| input.is_enabled())

@@ -56,10 +56,11 @@ pub(super) struct Pull {
     pub(super) played: hls::Played,
 }
 
-/// Why a connection ended before its source did.
-struct Failure {
-    message: String,
-    refusal: bool,
+/// Why a connection ended before what it carries did.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) message: String,
+    pub(super) refusal: bool,
 }
 
 impl Pull {
@@ -193,7 +194,7 @@ impl Pull {
         let defaults = rtmp::Config::default();
         let pull = rtmp::Pull {
             allowed: self.means.egress.check().into(),
-            tls: self.tls()?,
+            tls: rtmps(self.input.tls_verify.unwrap_or(true))?,
             connect_timeout: self.input.connect_timeout(),
             session: rtmp::Config {
                 read_timeout: self.input.silence_timeout(),
@@ -305,17 +306,18 @@ impl Pull {
         source.timeouts.silence = self.input.silence_timeout();
         Ok(source)
     }
-
-    fn tls(&self) -> Result<Arc<ClientConfig>, Failure> {
-        let shared = tls(self.input.tls_verify.unwrap_or(true)).map_err(refused)?;
-        // RTMP speaks no ALPN.
-        let mut own = ClientConfig::clone(&shared);
-        own.alpn_protocols.clear();
-        Ok(Arc::new(own))
-    }
 }
 
-fn failure(refusal: bool, error: &dyn std::error::Error) -> Failure {
+/// Whom `rtmps://` trusts.
+pub(super) fn rtmps(verify: bool) -> Result<Arc<ClientConfig>, Failure> {
+    let shared = tls(verify).map_err(refused)?;
+    // RTMP speaks no ALPN.
+    let mut own = ClientConfig::clone(&shared);
+    own.alpn_protocols.clear();
+    Ok(Arc::new(own))
+}
+
+pub(super) fn failure(refusal: bool, error: &dyn std::error::Error) -> Failure {
     Failure {
         message: error.to_string(),
         refusal,

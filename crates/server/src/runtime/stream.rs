@@ -25,6 +25,7 @@ use super::players::{PlayFigures, Players, Session};
 use super::programme::Programme;
 use super::publish::{self, Holder};
 use super::pull::{Means, Pull};
+use super::push::Pushes;
 use super::remuxing::Remuxing;
 use super::sessions::Totals;
 use super::transcoding::Transcoding;
@@ -63,6 +64,7 @@ pub(crate) struct Stream {
     /// Of inputs that were removed.
     past: Mutex<Totals>,
     pulls: Mutex<Vec<Running>>,
+    pushes: Pushes,
     means: Means,
     packaging: Arc<Packaging>,
     programme: Programme,
@@ -133,6 +135,8 @@ impl Stream {
             let program = &means.transcoder;
             Transcoding::start(&config.name, ladder, program, ends, (&stop, events))
         });
+        let pushed = transcoding.is_none().then(|| broadcast.clone());
+        let pushes = Pushes::new(&config.name, hub, pushed, (means, events));
         let stream = Arc::new(Self {
             name: config.name.clone(),
             hub: hub.clone(),
@@ -141,6 +145,7 @@ impl Stream {
             lines: RwLock::default(),
             past: Mutex::default(),
             pulls: Mutex::default(),
+            pushes,
             means: means.clone(),
             packaging: Arc::new(Packaging::new(&config.name, hub, &output, (ledger, events))),
             programme,
@@ -171,6 +176,7 @@ impl Stream {
         self.dismiss_unless_admitted();
         self.programme.configure(config).await;
         self.follow_pulls(&config.all_inputs());
+        self.pushes.follow(config);
         let on_demand = config.used_inputs().any(Input::is_on_demand);
         self.output.set_on_demand(on_demand);
         self.output.set_container(config.container());
@@ -282,7 +288,7 @@ impl Stream {
     /// to go on from.
     pub(crate) async fn shut_down(&self, outputs: &Outputs, how: Stop) -> Option<Restored> {
         self.kick();
-        let state = self.packaging.stop(how).await;
+        let (state, ()) = tokio::join!(self.packaging.stop(how), self.pushes.finish());
         if how == Stop::End {
             outputs.remove(&self.name);
         }
@@ -537,6 +543,10 @@ impl Stream {
     /// The ladder, where there is one.
     pub(crate) const fn transcoding(&self) -> Option<&Transcoding> {
         self.transcoding.as_ref()
+    }
+
+    pub(crate) const fn pushes(&self) -> &Pushes {
+        &self.pushes
     }
 
     pub(crate) const fn players(&self) -> &Players {
