@@ -14,8 +14,10 @@ use crate::segment::Segment;
 const PER_SAMPLE: usize = 40;
 const PACKET: usize = 188;
 const PAYLOAD: usize = 184;
-/// Packets that bring the counters round.
-const ROUND: usize = 48;
+/// Packets of tables in four seconds.
+const TABLES: usize = 32;
+/// Those that bring a counter round.
+const ROUND: usize = 15;
 
 impl Snapshot {
     /// The multivariant playlist of TS playlists; `None` until every playlist has a complete
@@ -100,8 +102,14 @@ fn rate(m: &Media) -> Rate {
 /// At most so many bytes are a segment's samples in MPEG-TS.
 fn packets(segment: &Segment) -> usize {
     let buffers = segment.parts.iter().flat_map(|p| &p.buffers);
-    let packets = buffers.map(|b| (b.len() + PER_SAMPLE).div_ceil(PAYLOAD));
-    let tenths = segment.duration.as_nanos().max(0) / Span::from_millis(100).as_nanos();
-    let tables = usize::try_from(tenths).unwrap_or(0) * 2;
+    let samples = buffers.filter(|b| !is_header(b));
+    let packets = samples.map(|b| (b.len() + PER_SAMPLE).div_ceil(PAYLOAD));
+    let seconds = segment.duration.as_nanos().max(0) / Span::from_secs(1).as_nanos();
+    let tables = (usize::try_from(seconds).unwrap_or(0) / 4 + 1) * TABLES;
     (packets.sum::<usize>() + tables + ROUND) * PACKET
+}
+
+/// What stands before the samples of a chunk.
+fn is_header(buffer: &[u8]) -> bool {
+    matches!(buffer.get(4..8), Some(b"moof" | b"styp"))
 }

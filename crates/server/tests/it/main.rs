@@ -14,6 +14,7 @@ mod documents;
 mod events;
 mod failover;
 mod hooks;
+mod in_ts;
 mod ingest;
 mod ladders;
 mod matrix;
