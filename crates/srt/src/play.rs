@@ -2,7 +2,6 @@
 //! sent, shared by all who get it.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
@@ -46,6 +45,11 @@ pub struct Playing {
 }
 
 impl Playing {
+    /// Says goodbye.
+    pub async fn close(self) {
+        self.session.close().await;
+    }
+
     /// Of an open session. A peer that takes nothing for `patience` is gone.
     #[must_use]
     pub const fn new(session: Session, patience: Duration) -> Self {
@@ -59,17 +63,6 @@ impl Playing {
     /// # Errors
     /// A peer that falls silent, or takes nothing for too long.
     pub async fn run(
-        mut self,
-        broadcast: &Broadcast,
-        max_latency: Span,
-        stats: Arc<PlayStats>,
-    ) -> Result<Gone, Error> {
-        let gone = self.carry(broadcast, max_latency, &stats).await?;
-        self.session.close().await;
-        Ok(gone)
-    }
-
-    async fn carry(
         &mut self,
         broadcast: &Broadcast,
         max_latency: Span,
