@@ -52,6 +52,11 @@ impl Playing {
         Self { session, patience }
     }
 
+    /// Says goodbye.
+    pub async fn close(self) {
+        self.session.close().await;
+    }
+
     /// Sends a broadcast whose frames are packets of a transport stream, from its newest group on,
     /// until either side is done. A peer that is further behind than `max_latency` goes on with the
     /// newest group.
@@ -69,7 +74,11 @@ impl Playing {
         Ok(gone)
     }
 
-    async fn carry(
+    /// As [`Playing::run`], for who may stop it: [`Playing::close`] is still owed.
+    ///
+    /// # Errors
+    /// As [`Playing::run`].
+    pub async fn carry(
         &mut self,
         broadcast: &Broadcast,
         max_latency: Span,
