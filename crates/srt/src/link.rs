@@ -131,7 +131,7 @@ impl Link {
                 window,
                 bounds.packets,
             ),
-            receiver: Receiver::new(agreed.receive_from, bounds.packets),
+            receiver: Receiver::new(agreed.receive_from, bounds.packets, agreed.receive_latency),
             playout: Playout::new(timestamp, came, agreed.receive_latency),
             rtt: Rtt::default(),
             keys: agreed.keys,

@@ -10,6 +10,8 @@ use crate::seq::Seq;
 
 /// What is missing is not asked for again sooner than this.
 const AGAIN: Span = Span::from_millis(20);
+/// But once, where there is time for one answer alone: the question itself may be lost.
+const AT_ONCE: Span = Span::from_millis(8);
 
 /// Packets with a hole before them and none in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,8 @@ struct Gap {
     last: Seq,
     /// When it was asked for last; never yet where there is none.
     asked: Option<Timestamp>,
+    /// How often it was.
+    times: u32,
 }
 
 /// One packet that is there.
@@ -47,12 +51,14 @@ pub(crate) struct Receiver {
     slots: VecDeque<Option<Slot>>,
     gaps: VecDeque<Gap>,
     most: usize,
+    latency: Span,
 }
 
 impl Receiver {
-    /// From this number on; holds at most `most` packets.
-    pub(crate) const fn new(next: Seq, most: usize) -> Self {
+    /// From this number on; holds at most `most` packets, each for as long as `latency`.
+    pub(crate) const fn new(next: Seq, most: usize, latency: Span) -> Self {
         Self {
+            latency,
             next,
             slots: VecDeque::new(),
             gaps: VecDeque::new(),
@@ -102,6 +108,7 @@ impl Receiver {
                     first: self.end(),
                     last: seq.plus(u32::MAX),
                     asked: None,
+                    times: 0,
                 });
             }
             self.slots.resize_with(index, || None);
@@ -200,11 +207,12 @@ impl Receiver {
 
     /// What is missing and was not asked for of late; both ends in each range.
     pub(crate) fn missing(&mut self, now: Timestamp, rtt: &Rtt) -> Vec<(Seq, Seq)> {
-        let pause = again(rtt);
+        let pauses = self.pauses(rtt);
         let mut due = Vec::new();
         for gap in &mut self.gaps {
-            if gap.asked.is_none_or(|at| now - at >= pause) {
+            if gap.due(pauses) <= now {
                 gap.asked = Some(now);
+                gap.times += 1;
                 due.push((gap.first, gap.last));
             }
         }
@@ -213,15 +221,24 @@ impl Receiver {
 
     /// When something is to be asked for.
     pub(crate) fn ask_at(&self, rtt: &Rtt) -> Option<Timestamp> {
-        let pause = again(rtt);
-        let at = |gap: &Gap| gap.asked.map_or(Timestamp::ZERO, |at| at + pause);
-        self.gaps.iter().map(at).min()
+        let pauses = self.pauses(rtt);
+        self.gaps.iter().map(|gap| gap.due(pauses)).min()
+    }
+
+    /// Behind the first question, and behind the others: half of what an answer may take, so that
+    /// the second time is the first that can tell.
+    fn pauses(&self, rtt: &Rtt) -> (Span, Span) {
+        let others = Span::from_nanos(rtt.patience().as_nanos() / 2).max(AGAIN);
+        let one_chance = self.latency < others + rtt.patience();
+        (if one_chance { AT_ONCE } else { others }, others)
     }
 }
 
-/// Half of what an answer may take: the second time is the first that can tell.
-fn again(rtt: &Rtt) -> Span {
-    Span::from_nanos(rtt.patience().as_nanos() / 2).max(AGAIN)
+impl Gap {
+    fn due(&self, (first, others): (Span, Span)) -> Timestamp {
+        let pause = if self.times == 1 { first } else { others };
+        self.asked.map_or(Timestamp::ZERO, |at| at + pause)
+    }
 }
 
 #[cfg(test)]
@@ -236,7 +253,7 @@ mod tests {
 
     /// A receiver that got these of the packets, each a millisecond behind the one before.
     fn got(numbers: &[u32]) -> Receiver {
-        let mut receiver = Receiver::new(FIRST, 100);
+        let mut receiver = Receiver::new(FIRST, 100, Span::from_millis(500));
         for n in numbers {
             assert_eq!(put(&mut receiver, *n), Taken::Placed, "{n}");
         }
@@ -283,6 +300,22 @@ mod tests {
         );
         assert_eq!(played(&mut receiver, 8), ((0..9).collect(), 0));
         assert_eq!(put(&mut receiver, 8), Taken::Late);
+    }
+
+    #[test]
+    fn a_question_may_be_lost_where_there_is_time_for_one_answer() {
+        let mut receiver = got(&[0, 2]);
+        receiver.latency = Span::from_millis(70);
+        for (now, asks) in [
+            (0, true),
+            (7, false),
+            (8, true),
+            (9, false),
+            (37, false),
+            (39, true),
+        ] {
+            assert_eq!(!receiver.missing(at(now), &rtt()).is_empty(), asks, "{now}");
+        }
     }
 
     #[test]

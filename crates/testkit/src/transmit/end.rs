@@ -99,8 +99,7 @@ impl Caller {
     pub(super) fn terms(&self) -> Terms {
         Terms {
             passphrase: self.url.passphrase.clone(),
-            key_length: None,
-            stats: Arc::default(),
+            ..Terms::default()
         }
     }
 

@@ -39,8 +39,7 @@ fn enter(request: Request, streams: &Streams, secret: Option<&Passphrase>) {
     let name = request.target().name.clone();
     let terms = Terms {
         passphrase: secret.filter(|_| name.starts_with(SECRET)).cloned(),
-        key_length: None,
-        stats: Arc::default(),
+        ..Terms::default()
     };
     let known = lock(streams).get(&name).cloned();
     match (request.target().mode, known) {
