@@ -45,15 +45,15 @@ pub struct Playing {
 }
 
 impl Playing {
-    /// Says goodbye.
-    pub async fn close(self) {
-        self.session.close().await;
-    }
-
     /// Of an open session. A peer that takes nothing for `patience` is gone.
     #[must_use]
     pub const fn new(session: Session, patience: Duration) -> Self {
         Self { session, patience }
+    }
+
+    /// Says goodbye.
+    pub async fn close(self) {
+        self.session.close().await;
     }
 
     /// Sends a broadcast whose frames are packets of a transport stream, from its newest group on,
