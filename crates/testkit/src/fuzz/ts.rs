@@ -11,7 +11,7 @@ use super::ingest::examine;
 const PMT_PID: u16 = 0x20;
 const PID: u16 = 0x100;
 /// The most bytes of frames: what is written of them counts several times.
-const MUXED: usize = 64 << 10;
+const MUXED: usize = 32 << 10;
 
 /// Sections of a programme association or a programme map, whose CRC is right.
 pub fn psi(data: &[u8]) {
