@@ -11,11 +11,13 @@ VIEWERS ?= 300
 PAIRS ?= 3
 # Requests per operation that `make contract` makes at random.
 EXAMPLES ?= 200
-# Of `make soak`; `weir-soak help` lists them, and `weir-soak events --help` (or `ladder`, `dash`) the rooms of one:
-# SCENARIO="events kill", SCENARIO="ladder switches".
+# Of `make soak`; `weir-soak help` lists them, and `weir-soak events --help` (or `ladder`, `dash`, `srt`) the rooms of
+# one: SCENARIO="events kill", SCENARIO="ladder switches", SCENARIO="srt table --seconds 20".
 SCENARIO ?= all
 # Of `make failover`: trials of each room that has some; rooms and what else they take (`weir-soak failover --help`).
 TRIALS ?= 100
+# Of each row of `make matrix`.
+LOOK ?= 30
 ROOMS ?=
 
 ifneq ($(shell command -v cargo-nextest 2>/dev/null),)
@@ -25,7 +27,7 @@ TEST := $(CARGO) test --locked $(if $(CI),--no-fail-fast)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run fmt check check-deploy test contract bench fuzz soak failover dist install docker
+.PHONY: help setup demo run fmt check check-deploy test contract bench fuzz soak failover matrix dist install docker
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,8 +85,13 @@ fuzz: ## Property tests of the pure crates and the hub, CASES each; then the fuz
 
 soak: ## The long scenarios (over an hour), or one of them: make soak SCENARIO=absence, SCENARIO="events hooks"
 	@deploy/setup.sh test
-	$(CARGO) build --release --locked --bin weir --bin weir-transcoder --bin weir-soak
+	$(CARGO) build --release --locked --bin weir --bin weir-transcoder --bin weir-soak --bin weir-srt
 	$(CARGO) run --release --locked --bin weir-soak -- $(SCENARIO)
+
+matrix: ## Every sender, transport and codec, all outputs read at once by other programs, LOOK seconds each (20 minutes)
+	@deploy/setup.sh test
+	$(CARGO) build --release --locked --bin weir --bin weir-soak
+	$(CARGO) run --release --locked --bin weir-soak -- matrix --seconds $(LOOK)
 
 failover: ## Inputs fail in every way that inputs do, TRIALS each (hours), or some: make failover ROOMS="kill stop" TRIALS=10; root
 	@deploy/setup.sh test

@@ -22,6 +22,7 @@ ARROWS = {
     "webrtc": {"media", "container", "hub"},
     "udp": {"media", "container", "hub"},
     "file": {"media", "container", "hub"},
+    "remux": {"media", "container", "hub"},
     "http_media": {"media", "container", "packager", "hub"},
     "dvr": {"media", "packager", "hub"},
     "ladder": {"media"},
@@ -29,7 +30,7 @@ ARROWS = {
     "transcoder": {"media", "container", "ladder"},
     "store": set(),
     "webhook": set(),
-    "testkit": {"media", "container", "hub", "ladder"},
+    "testkit": {"media", "container", "hub", "ladder", "srt"},
     "bench": {"media", "container", "packager", "hub", "rtmp"},
 }
 ARROWS["server"] = set(ARROWS) - {"transcoder", "testkit", "bench"}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what Weir needs on Debian or Ubuntu: `setup.sh demo` (server, encoder, page), `setup.sh test` (that, and all
-# that the tests drive: browser, GStreamer, PostgreSQL, an ACME server, a current ffmpeg), `setup.sh deploy` (what checks
+# that the tests drive: browser, GStreamer, libsrt's tools, PostgreSQL, an ACME server, a current ffmpeg), `setup.sh deploy` (what checks
 # the files of deploy/); `setup.sh bench`: peers to measure against.
 # Quick when there is nothing to do.
 set -euo pipefail
@@ -47,6 +47,7 @@ missing_packages() {
   if [ "$1" = test ]; then
     { have chromium || have google-chrome; } || wanted+=(chromium)
     have rtmpdump || wanted+=(rtmpdump)
+    have srt-live-transmit || wanted+=(srt-tools)
     have ip || wanted+=(iproute2)
     have pebble || wanted+=(pebble)
     wanted+=(gstreamer1.0-tools gstreamer1.0-libav gstreamer1.0-plugins-{base,good,bad,ugly})

@@ -31,6 +31,9 @@ pub enum Refusal {
     /// Too many requests wait already.
     #[error("too many blocked requests")]
     Crowded,
+    /// MPEG-TS has no place for any of its tracks.
+    #[error("MPEG-TS cannot carry the codecs of this stream")]
+    NotCarried,
     /// Not GET, HEAD or OPTIONS.
     #[error("method not allowed")]
     Method,
@@ -44,9 +47,11 @@ impl Refusal {
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::UnknownStream | Self::NotLive | Self::NotFound | Self::NotYet => {
-                StatusCode::NOT_FOUND
-            }
+            Self::UnknownStream
+            | Self::NotLive
+            | Self::NotFound
+            | Self::NotYet
+            | Self::NotCarried => StatusCode::NOT_FOUND,
             Self::Directive | Self::TooFarAhead => StatusCode::BAD_REQUEST,
             Self::Stalled | Self::Crowded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,

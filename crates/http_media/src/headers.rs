@@ -8,6 +8,7 @@ use crate::error::Refusal;
 
 pub(crate) const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 pub(crate) const MPD: &str = "application/dash+xml";
+pub(crate) const MPEGTS: &str = "video/mp2t";
 
 /// What is more urgent than what (RFC 9218, rule H24): without a playlist nothing goes on, and
 /// sound that is late is worse than a picture.

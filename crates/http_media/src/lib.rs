@@ -11,8 +11,10 @@ mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod headers;
+mod in_ts;
 mod lanes;
 mod live;
+pub mod mpegts;
 mod outputs;
 mod playlist;
 pub mod pull;
@@ -22,7 +24,7 @@ mod viewers;
 
 pub use drive::{Control, Driver, Observer};
 pub use error::Refusal;
-pub use live::{Figures, Output};
+pub use live::{Container, Figures, Output};
 pub use outputs::{Limits, Outputs};
 pub use resource::{is_dash, is_own};
 pub use viewers::{Comings, Viewer};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use packager::{Dash, Form, Init, Packager, Snapshot, View};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::error::Refusal;
+use crate::in_ts::InTs;
 use crate::lanes::Lanes;
 use crate::viewers::{Comings, Viewers};
 
@@ -22,6 +24,9 @@ use crate::viewers::{Comings, Viewers};
 const BUCKETS: [u64; 10] = [
     250, 500, 1_000, 2_000, 3_000, 5_000, 10_000, 25_000, 100_000, 1_000_000,
 ];
+
+/// Playlists in MPEG-TS that are kept rendered.
+const MOST_TS: usize = 64;
 
 /// No player waits for a server for longer than this.
 const OUTLIVED: Duration = Duration::from_secs(600);
@@ -39,6 +44,8 @@ pub struct Output {
     pub(crate) viewers: Viewers,
     audience: watch::Sender<bool>,
     on_demand: AtomicBool,
+    container: AtomicU8,
+    pub(crate) in_ts: InTs,
     pub(crate) bytes: Arc<AtomicU64>,
     pub(crate) requests: Requests,
     pub(crate) blocked: AtomicUsize,
@@ -49,6 +56,18 @@ pub struct Output {
     resumed: Option<OnceLock<(u64, Instant)>>,
 }
 
+/// What HLS players are given segments in; those of DASH are always fragmented MP4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Container {
+    /// Fragmented MP4.
+    #[default]
+    Cmaf,
+    /// MPEG-TS, in classic playlists, under every address.
+    Ts,
+    /// Either: those who ask for `ts.m3u8` get MPEG-TS.
+    Both,
+}
+
 /// Requests answered, by what came of them.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
@@ -57,6 +76,7 @@ pub(crate) struct Requests {
     pub(crate) parts: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) crowded: AtomicU64,
+    pub(crate) not_carried: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +92,9 @@ pub(crate) struct State {
     rendered: Mutex<HashMap<(usize, Form), Rendered>>,
     /// Low latency and classic.
     multivariant: [OnceLock<Option<Rendered>>; 2],
+    ts_multivariant: OnceLock<Option<Rendered>>,
+    /// By what they are called; those that the multivariant playlist names.
+    ts_playlists: Mutex<HashMap<String, Rendered>>,
     renders: Arc<AtomicU64>,
 }
 
@@ -111,6 +134,8 @@ impl State {
             snapshot,
             rendered: Mutex::default(),
             multivariant: Default::default(),
+            ts_multivariant: OnceLock::new(),
+            ts_playlists: Mutex::default(),
             renders: Arc::clone(renders),
         }
     }
@@ -122,6 +147,33 @@ impl State {
             self.snapshot.multivariant(low_latency).map(Rendered::new)
         });
         rendered.clone()
+    }
+
+    /// The same of playlists in MPEG-TS.
+    pub(crate) fn ts_multivariant(&self) -> Option<Rendered> {
+        let rendered = self.ts_multivariant.get_or_init(|| {
+            self.renders.fetch_add(1, Relaxed);
+            self.snapshot.ts_multivariant().map(Rendered::new)
+        });
+        rendered.clone()
+    }
+
+    /// A media playlist in MPEG-TS.
+    pub(crate) fn ts_playlist(&self, id: &str) -> Option<Rendered> {
+        let mut known = self
+            .ts_playlists
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(rendered) = known.get(id) {
+            return Some(rendered.clone());
+        }
+        self.renders.fetch_add(1, Relaxed);
+        let rendered = Rendered::new(self.snapshot.ts_playlist(id)?);
+        // Sound that is not there may be called anything.
+        if known.len() < MOST_TS {
+            known.insert(id.to_owned(), rendered.clone());
+        }
+        Some(rendered)
     }
 
     /// The media playlist at `index` of the snapshot.
@@ -151,6 +203,10 @@ pub struct Figures {
     pub refused: u64,
     /// Of those, the ones for which too many waited already.
     pub crowded: u64,
+    /// Those for MPEG-TS of what it cannot carry.
+    pub not_carried: u64,
+    /// Segments made in MPEG-TS.
+    pub made_ts: u64,
     /// Requests that wait now.
     pub blocked: u64,
     /// HTTP viewers now.
@@ -180,6 +236,8 @@ impl Default for Output {
             viewers: Viewers::default(),
             audience: watch::Sender::new(false),
             on_demand: AtomicBool::new(false),
+            container: AtomicU8::default(),
+            in_ts: InTs::default(),
             bytes: Arc::default(),
             requests: Requests::default(),
             blocked: AtomicUsize::new(0),
@@ -215,6 +273,7 @@ impl Output {
         }
         let state = State::new(snapshot, &self.renders);
         self.state.send_replace(Arc::new(state));
+        self.in_ts.forget();
     }
 
     /// Passes on what the packager has for DASH clients: chunks as they are made, and what an MPD
@@ -345,6 +404,24 @@ impl Output {
         }
     }
 
+    pub(crate) fn note_refused(&self, refusal: Refusal) {
+        let r = &self.requests;
+        r.refused.fetch_add(1, Relaxed);
+        if refusal == Refusal::Crowded {
+            r.crowded.fetch_add(1, Relaxed);
+        }
+        // Said once: whoever asks asks again.
+        if refusal == Refusal::NotCarried && r.not_carried.fetch_add(1, Relaxed) == 0 {
+            let snapshot = self.snapshot();
+            let codecs = snapshot.media.iter().map(|m| m.track.config.name());
+            let codecs = codecs.collect::<Vec<_>>().join(", ");
+            tracing::warn!(
+                codecs,
+                "asked for in MPEG-TS, which has no place for any of it"
+            );
+        }
+    }
+
     /// Whether there are HTTP viewers; those who went are noticed by [`Output::turn_viewers_over`].
     #[must_use]
     pub fn audience(&self) -> watch::Receiver<bool> {
@@ -358,6 +435,19 @@ impl Output {
 
     pub(crate) fn is_on_demand(&self) -> bool {
         self.on_demand.load(Relaxed)
+    }
+
+    /// What HLS players are given from now on.
+    pub fn set_container(&self, container: Container) {
+        self.container.store(container as u8, Relaxed);
+    }
+
+    pub(crate) fn container(&self) -> Container {
+        match self.container.load(Relaxed) {
+            n if n == Container::Ts as u8 => Container::Ts,
+            n if n == Container::Both as u8 => Container::Both,
+            _ => Container::Cmaf,
+        }
     }
 
     /// Forgets who has not been seen of late; tells who came and who went since the last time.
@@ -392,6 +482,8 @@ impl Output {
             parts: r.parts.load(Relaxed),
             refused: r.refused.load(Relaxed),
             crowded: r.crowded.load(Relaxed),
+            not_carried: r.not_carried.load(Relaxed),
+            made_ts: self.in_ts.made(),
             blocked: self.blocked.load(Relaxed) as u64,
             viewers: self.viewers.count(window, Instant::now()) as u64,
             renders: self.renders.load(Relaxed),

@@ -8,6 +8,7 @@ use media::Timestamp;
 use tokio::sync::watch;
 
 use crate::live::Output;
+use crate::mpegts;
 use crate::resource::Resource;
 
 /// Bounds on what waiting requests may cost.
@@ -77,7 +78,8 @@ impl Outputs {
     /// The stream whose media a path names; `None` where it names nothing of ours.
     #[must_use]
     pub fn stream_of(path: &str) -> Option<&str> {
-        Resource::parse(path).map(|(stream, _)| stream)
+        let parsed = Resource::parse(path).map(|(stream, _)| stream);
+        parsed.or_else(|| mpegts::stream_of(path))
     }
 
     /// What is served under `name`.

@@ -2,6 +2,9 @@
 
 use packager::{Form, PartName, Skip};
 
+/// What is behind a stream's name where its packets are asked for.
+pub(crate) const MPEGTS: &str = "/mpegts";
+
 /// What a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Resource {
@@ -11,6 +14,9 @@ pub(crate) enum Resource {
     Init { media: String, hash: String },
     Segment { media: String, number: u64 },
     Part { media: String, name: PartName },
+    TsMultivariant,
+    TsPlaylist { media: String },
+    TsSegment { media: String, number: u64 },
 }
 
 impl Resource {
@@ -27,10 +33,22 @@ impl Resource {
         if file == "index.mpd" {
             return Some(Self::Manifest);
         }
+        if file == "ts.m3u8" {
+            return Some(Self::TsMultivariant);
+        }
         let (stem, extension) = file.rsplit_once('.')?;
         if extension == "m3u8" {
-            let media = stem.to_owned();
-            return Some(Self::Playlist { media });
+            let in_ts = stem.strip_suffix(".ts");
+            let media = in_ts.unwrap_or(stem).to_owned();
+            return Some(match in_ts {
+                Some(_) => Self::TsPlaylist { media },
+                None => Self::Playlist { media },
+            });
+        }
+        if extension == "ts" {
+            let (media, rest) = stem.rsplit_once('_')?;
+            let (media, number) = (media.to_owned(), number(rest)?);
+            return Some(Self::TsSegment { media, number });
         }
         let (media, rest) = stem.split_once('_')?;
         let media = media.to_owned();
@@ -104,6 +122,16 @@ pub(crate) fn init_of(pair: &str) -> Option<&str> {
     is_hash.then_some(hash)
 }
 
+impl Resource {
+    /// Whether it is there for players that know MPEG-TS alone.
+    pub(crate) const fn is_ts(&self) -> bool {
+        matches!(
+            self,
+            Self::TsMultivariant | Self::TsPlaylist { .. } | Self::TsSegment { .. }
+        )
+    }
+}
+
 fn is_media(path: &str) -> bool {
     path.ends_with(".m4s") || path.ends_with(".mp4")
 }
@@ -118,7 +146,11 @@ pub fn is_dash(path: &str, query: &str) -> bool {
 #[must_use]
 pub fn is_own(path: &str, pair: &str) -> bool {
     let of_hls = pair.starts_with("_HLS_") || pair == "ll=0";
-    of_hls || pair == "r=1" && path.ends_with(".mpd") || is_media(path) && init_of(pair).is_some()
+    let of_ts = path.ends_with(MPEGTS) && pair.starts_with("rung=");
+    of_hls
+        || of_ts
+        || pair == "r=1" && path.ends_with(".mpd")
+        || is_media(path) && init_of(pair).is_some()
 }
 
 #[cfg(test)]
@@ -151,6 +183,22 @@ mod tests {
                     },
                 },
             ),
+            ("a/ts.m3u8", "a", Resource::TsMultivariant),
+            (
+                "a/v0-hi.a1.ts.m3u8",
+                "a",
+                Resource::TsPlaylist {
+                    media: "v0-hi.a1".to_owned(),
+                },
+            ),
+            (
+                "a/v0.a1_17.ts",
+                "a",
+                Resource::TsSegment {
+                    media: "v0.a1".to_owned(),
+                    number: 17,
+                },
+            ),
             (
                 "a/v0_init_ff.mp4",
                 "a",
@@ -167,6 +215,8 @@ mod tests {
             "a/v0_017.m4s",
             "a/v0_+7.m4s",
             "a/v0_.m4s",
+            "a/v0.a1_017.ts",
+            "a/v0.ts",
             "a/v0",
             "a/.mp4",
         ] {

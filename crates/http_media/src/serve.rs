@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::body::Shared;
 use crate::error::Refusal;
 use crate::headers;
-use crate::live::{Output, Rendered, State};
+use crate::live::{Container, Output, Rendered, State};
 use crate::outputs::Outputs;
 use crate::playlist;
 use crate::resource::{self, Directives, Resource};
@@ -51,9 +51,14 @@ impl Asked<'_> {
     /// The same of what has no length yet: to HEAD, too, none is told.
     pub(crate) fn stream(&self, make: impl FnOnce() -> Body) -> Body {
         match *self.method {
-            Method::HEAD => Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()),
+            Method::HEAD => Self::nothing(),
             _ => make(),
         }
+    }
+
+    /// Nothing, in the place of who knows how much.
+    pub(crate) fn nothing() -> Body {
+        Body::from_stream(stream::empty::<Result<Bytes, Infallible>>())
     }
 }
 
@@ -104,10 +109,7 @@ impl Outputs {
         output.note_viewer(peer, agent.map_or(&[], |v| v.as_bytes()));
         let result = self.serve(&output, (stream, resource), asked).await;
         result.unwrap_or_else(|refusal| {
-            output.requests.refused.fetch_add(1, Relaxed);
-            if refusal == Refusal::Crowded {
-                output.requests.crowded.fetch_add(1, Relaxed);
-            }
+            output.note_refused(refusal);
             let mut response = refusal.into_response();
             let age = headers::refusal_age(output.target_duration(), refusal);
             response.headers_mut().insert(header::CACHE_CONTROL, age);
@@ -122,10 +124,26 @@ impl Outputs {
         asked: &Asked<'_>,
     ) -> Result<Response, Refusal> {
         let counters = &output.requests;
+        let container = output.container();
+        if resource.is_ts() && container == Container::Cmaf {
+            return Err(Refusal::NotFound);
+        }
         match resource {
-            Resource::Multivariant => {
+            Resource::Multivariant if container != Container::Ts => {
                 counters.playlists.fetch_add(1, Relaxed);
                 self.multivariant(output, asked).await
+            }
+            Resource::Multivariant | Resource::TsMultivariant => {
+                counters.playlists.fetch_add(1, Relaxed);
+                self.ts_multivariant(output, asked).await
+            }
+            Resource::TsPlaylist { media } => {
+                counters.playlists.fetch_add(1, Relaxed);
+                self.ts_playlist(output, &media, asked)
+            }
+            Resource::TsSegment { media, number } => {
+                counters.segments.fetch_add(1, Relaxed);
+                self.ts_segment(output, (&media, number), asked).await
             }
             Resource::Manifest => {
                 counters.playlists.fetch_add(1, Relaxed);
@@ -235,7 +253,7 @@ impl Outputs {
     }
 
     /// Waits until `found` finds, at most three target durations (rule H13).
-    async fn when<T>(
+    pub(crate) async fn when<T>(
         &self,
         output: &Output,
         found: impl Fn(&State) -> Result<Option<T>, Refusal>,
@@ -300,7 +318,7 @@ fn after_loss(output: &Output, id: &str, directives: Directives) -> Option<Rende
     state.snapshot.after_loss(media, number).map(Rendered::new)
 }
 
-fn playlist_response(
+pub(crate) fn playlist_response(
     rendered: &Rendered,
     output: &Output,
     blocking: bool,
@@ -347,7 +365,7 @@ pub(crate) fn bytes_response(bytes: &Bytes, asked: &Asked<'_>) -> Response {
 
 fn init(output: &Output, id: &str, hash: &str, asked: &Asked<'_>) -> Result<Response, Refusal> {
     let init = output.init(id, hash).ok_or(Refusal::NotFound)?;
-    if let Some(unchanged) = not_modified(id, hash, asked) {
+    if let Some(unchanged) = not_modified((id, hash), mp4(id), asked) {
         return Ok(unchanged);
     }
     let mut response = bytes_response(&init.bytes, asked);
@@ -360,7 +378,11 @@ fn etag(id: &str, name: &str) -> String {
     format!("\"{id}-{name}\"")
 }
 
-fn not_modified(id: &str, name: &str, asked: &Asked<'_>) -> Option<Response> {
+pub(crate) fn not_modified(
+    (id, name): (&str, &str),
+    kind: &'static str,
+    asked: &Asked<'_>,
+) -> Option<Response> {
     let known = asked.headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
     let tag = etag(id, name);
     let same = known
@@ -368,16 +390,30 @@ fn not_modified(id: &str, name: &str, asked: &Asked<'_>) -> Option<Response> {
         .any(|t| matches!(t.trim(), "*") || t.trim() == tag);
     same.then(|| {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
-        describe(&mut response, id, name);
+        describe_as(&mut response, (id, name), kind);
         response
     })
 }
 
+fn is_sound(id: &str) -> bool {
+    id.starts_with('a')
+}
+
+fn mp4(id: &str) -> &'static str {
+    match is_sound(id) {
+        true => "audio/mp4",
+        false => "video/mp4",
+    }
+}
+
 pub(crate) fn describe(response: &mut Response, id: &str, name: &str) {
-    let (kind, urgency) = if id.starts_with('a') {
-        ("audio/mp4", headers::AUDIO)
-    } else {
-        ("video/mp4", headers::VIDEO)
+    describe_as(response, (id, name), mp4(id));
+}
+
+fn describe_as(response: &mut Response, (id, name): (&str, &str), kind: &'static str) {
+    let urgency = match is_sound(id) {
+        true => headers::AUDIO,
+        false => headers::VIDEO,
     };
     let head = response.headers_mut();
     head.insert(headers::PRIORITY, urgency);
@@ -396,19 +432,29 @@ pub(crate) fn parts_response(
     name: &str,
     asked: &Asked<'_>,
 ) -> Result<Response, Refusal> {
-    if let Some(unchanged) = not_modified(id, name, asked) {
+    if let Some(unchanged) = not_modified((id, name), mp4(id), asked) {
         return Ok(unchanged);
     }
     let whole: usize = parts.iter().map(|p| p.len).sum();
+    let body = |(start, end)| asked.body(|| shared(parts, (start, end - start), &output.bytes));
+    ranged(whole, (id, name, mp4(id)), asked, body)
+}
+
+/// Answers with the range that is asked for of what has `whole` bytes.
+pub(crate) fn ranged(
+    whole: usize,
+    (id, name, kind): (&str, &str, &'static str),
+    asked: &Asked<'_>,
+    body: impl FnOnce((usize, usize)) -> Body,
+) -> Result<Response, Refusal> {
     // A range means something to GET alone (RFC 9110 14.2).
     let range = match *asked.method {
         Method::GET => headers::range(asked.headers, whole).map_err(|()| Refusal::Range(whole))?,
         _ => None,
     };
     let (start, end) = range.unwrap_or((0, whole));
-    let body = asked.body(|| shared(parts, (start, end - start), &output.bytes));
-    let mut response = Response::new(body);
-    describe(&mut response, id, name);
+    let mut response = Response::new(body((start, end)));
+    describe_as(&mut response, (id, name), kind);
     let head = response.headers_mut();
     head.insert(header::CONTENT_LENGTH, HeaderValue::from(end - start));
     if range.is_some() {

@@ -23,6 +23,7 @@ mod playlist;
 mod release;
 mod segment;
 mod track;
+pub mod ts;
 
 pub use config::{Chunk, Config};
 pub use dash::{Dash, PeriodMark, View};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use media::{Span, TrackKind};
 
 use crate::media::{Media, Snapshot};
+use crate::segment::{Segment, bits};
 
 impl Snapshot {
     /// The multivariant playlist; `None` until every playlist has a complete segment. A classic
@@ -46,7 +47,8 @@ impl Snapshot {
         for (group, members) in &groups {
             for (i, member) in members.iter().enumerate() {
                 let name = name(member, &members[..i]);
-                rendition(out, group, (member, &name), i == 0, query)?;
+                let uri = format!("{}.m3u8{query}", member.id);
+                rendition(out, group, (member, &name, i == 0), Some(&uri))?;
             }
         }
         for v in &video {
@@ -66,10 +68,10 @@ impl Snapshot {
     }
 }
 
-type Group<'a> = (String, Vec<&'a Arc<Media>>);
+pub(crate) type Group<'a> = (String, Vec<&'a Arc<Media>>);
 
 /// One group per codec: members of a group must be interchangeable for a player.
-fn audio_groups<'a>(audio: &[&'a Arc<Media>]) -> Vec<Group<'a>> {
+pub(crate) fn audio_groups<'a>(audio: &[&'a Arc<Media>]) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for m in audio {
         let name = format!("audio-{}", m.track.config.name());
@@ -82,7 +84,7 @@ fn audio_groups<'a>(audio: &[&'a Arc<Media>]) -> Vec<Group<'a>> {
 }
 
 /// RFC 8216bis 4.4.6.1.1: no two members of a group have the same name.
-fn name(m: &Media, before: &[&Arc<Media>]) -> String {
+pub(crate) fn name(m: &Media, before: &[&Arc<Media>]) -> String {
     let told = |m: &Media| {
         let label = m.track.label.as_deref();
         label.or(m.track.language.as_deref()).map(quotable)
@@ -95,12 +97,12 @@ fn name(m: &Media, before: &[&Arc<Media>]) -> String {
     }
 }
 
-fn rendition(
+/// One without an address lies in the segments of the variant.
+pub(crate) fn rendition(
     out: &mut String,
     group: &str,
-    (m, name): (&Media, &str),
-    first: bool,
-    query: &str,
+    (m, name, first): (&Media, &str, bool),
+    uri: Option<&str>,
 ) -> std::fmt::Result {
     let language = m.track.language.as_deref();
     let yes_no = if first { "YES" } else { "NO" };
@@ -114,7 +116,10 @@ fn rendition(
     if let Some(audio) = m.track.config.audio() {
         write!(out, ",CHANNELS=\"{}\"", audio.channels)?;
     }
-    writeln!(out, ",URI=\"{}.m3u8{query}\"", m.id)
+    if let Some(uri) = uri {
+        write!(out, ",URI=\"{uri}\"")?;
+    }
+    writeln!(out)
 }
 
 fn stream_inf(
@@ -124,18 +129,29 @@ fn stream_inf(
     (captions, query): (&str, &str),
 ) -> std::fmt::Result {
     let members = audio.map_or(&[][..], |(_, members)| members);
-    let loudest = |f: fn(&Media) -> u64| members.iter().map(|a| f(a)).max().unwrap_or(0);
-    write!(
-        out,
-        "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={}",
-        peak_bitrate(m) + loudest(peak_bitrate),
-        mean_bitrate(m) + loudest(mean_bitrate)
-    )?;
+    let rates = members.iter().map(|a| Rate::of(a, |s| s.len));
+    let rate = Rate::of(m, |s| s.len).plus(rates.fold(Rate::default(), Rate::max));
     let codecs = m.track.config.rfc6381();
     let codecs: Vec<_> = codecs
         .into_iter()
         .chain(members.first().and_then(|a| a.track.config.rfc6381()))
         .collect();
+    describe(out, m, (rate, &codecs), audio.map(|(group, _)| group))?;
+    writeln!(out, "{captions}\n{}.m3u8{query}", m.id)
+}
+
+/// What a variant is, without the end of the line.
+pub(crate) fn describe(
+    out: &mut String,
+    m: &Media,
+    (rate, codecs): (Rate, &[String]),
+    group: Option<&str>,
+) -> std::fmt::Result {
+    let Rate { peak, mean } = rate;
+    write!(
+        out,
+        "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={mean}"
+    )?;
     if !codecs.is_empty() {
         write!(out, ",CODECS=\"{}\"", codecs.join(","))?;
     }
@@ -145,10 +161,10 @@ fn stream_inf(
     if let Some(rate) = m.frame_rate {
         write!(out, ",FRAME-RATE={rate:.3}")?;
     }
-    if let Some((group, _)) = audio {
+    if let Some(group) = group {
         write!(out, ",AUDIO=\"{group}\"")?;
     }
-    writeln!(out, "{captions}\n{}.m3u8{query}", m.id)
+    Ok(())
 }
 
 /// RFC 8216bis 4.2: a quoted string holds neither line breaks nor double quotes.
@@ -156,22 +172,46 @@ fn quotable(text: &str) -> String {
     text.replace(['"', '\r', '\n'], " ")
 }
 
-/// RFC 8216bis 4.4.6.2: the peak is over at least half a target duration, where there is as much.
-fn peak_bitrate(m: &Media) -> u64 {
-    let complete = m.segments.iter().filter(|s| s.complete);
-    let half = Span::from_millis(500 * i64::from(m.target_duration));
-    let long = complete.clone().filter(|s| s.duration >= half);
-    let peak = long.map(|s| s.bitrate()).max();
-    peak.or_else(|| complete.map(|s| s.bitrate()).max())
-        .unwrap_or(0)
+/// Bits per second.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rate {
+    peak: u64,
+    mean: u64,
 }
 
-fn mean_bitrate(m: &Media) -> u64 {
-    let (mut bits, mut nanos) = (0_u128, 0_i64);
-    for s in m.segments.iter().filter(|s| s.complete) {
-        bits += s.len as u128 * 8;
-        nanos = nanos.saturating_add(s.duration.as_nanos());
+impl Rate {
+    /// Of a playlist whose segments have so many bytes. RFC 8216bis 4.4.6.2: the peak is over at
+    /// least half a target duration, where there is as much.
+    pub(crate) fn of(m: &Media, bytes: fn(&Segment) -> usize) -> Self {
+        let half = Span::from_millis(500 * i64::from(m.target_duration));
+        let (mut peaks, mut sum) = ((None, None), (0, Span::ZERO));
+        for s in m.segments.iter().filter(|s| s.complete) {
+            let bytes = bytes(s);
+            let rate = Some(bits(bytes, s.duration));
+            peaks.0 = rate.max(peaks.0);
+            if s.duration >= half {
+                peaks.1 = rate.max(peaks.1);
+            }
+            sum = (sum.0 + bytes, sum.1 + s.duration);
+        }
+        let (all, long) = peaks;
+        Self {
+            peak: long.or(all).unwrap_or(0),
+            mean: bits(sum.0, sum.1),
+        }
     }
-    let nanos = u128::try_from(nanos).unwrap_or(0).max(1);
-    u64::try_from((bits * 1_000_000_000).div_ceil(nanos)).unwrap_or(u64::MAX)
+
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self {
+            peak: self.peak + other.peak,
+            mean: self.mean + other.mean,
+        }
+    }
+
+    fn max(self, other: Self) -> Self {
+        Self {
+            peak: self.peak.max(other.peak),
+            mean: self.mean.max(other.mean),
+        }
+    }
 }

@@ -17,6 +17,8 @@ pub struct Init {
     pub bytes: Bytes,
     /// The name of the codec that is set up by it.
     pub codec: &'static str,
+    /// The track that it was made of.
+    pub track: Track,
 }
 
 impl Init {
@@ -26,6 +28,7 @@ impl Init {
             hash: format!("{:016x}", fnv1a(&bytes)),
             bytes,
             codec: track.config.name(),
+            track: track.clone(),
         })
     }
 }
@@ -96,8 +99,13 @@ impl Segment {
     /// Mean rate in bits per second.
     #[must_use]
     pub fn bitrate(&self) -> u64 {
-        let nanos = u128::try_from(self.duration.as_nanos()).unwrap_or(0).max(1);
-        let bits = self.len as u128 * 8 * 1_000_000_000;
-        u64::try_from(bits.div_ceil(nanos)).unwrap_or(u64::MAX)
+        bits(self.len, self.duration)
     }
+}
+
+/// Bits per second.
+pub(crate) fn bits(bytes: usize, duration: Span) -> u64 {
+    let nanos = u128::try_from(duration.as_nanos()).unwrap_or(0).max(1);
+    let bits = bytes as u128 * 8 * 1_000_000_000;
+    u64::try_from(bits.div_ceil(nanos)).unwrap_or(u64::MAX)
 }

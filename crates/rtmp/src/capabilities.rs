@@ -1,4 +1,4 @@
-//! What a client says it can read (Enhanced RTMP v2, `connect`).
+//! What the other end says it can read (Enhanced RTMP v2, `connect` and the answer to it).
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ const CAN_FORWARD: u32 = 4;
 /// There are about ten codes.
 const CODES: usize = 32;
 
-/// What a client can read.
+/// What a client can read, or a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Capabilities {
     /// FourCC codes; `None` where it says nothing of them, `*` among them is every one.
@@ -45,13 +45,28 @@ impl Capabilities {
         }
     }
 
+    /// From the two objects of an answer to `connect`: some servers say it in the one, some in the
+    /// other.
+    pub(crate) fn answered(values: [Option<&Value>; 2]) -> Self {
+        let read = |value: Option<&Value>| match value {
+            Some(Value::Object(members)) => Self::read(members),
+            _ => Self::default(),
+        };
+        let [properties, information] = values.map(read);
+        Self {
+            codes: information.codes.or(properties.codes),
+            multitrack: information.multitrack || properties.multitrack,
+        }
+    }
+
     /// Whether it said anything of FourCC codes.
     pub(crate) const fn is_enhanced(&self) -> bool {
         self.codes.is_some()
     }
 
     /// Whether a track is worth sending. Who says nothing gets all codecs: readers of today's
-    /// enhanced tags do not announce themselves (ffmpeg, VLC), and others leave them out.
+    /// enhanced tags do not announce themselves (ffmpeg, VLC), and servers could not before v2;
+    /// others leave them out.
     pub(crate) fn take(&self, mux: &Mux) -> bool {
         if mux.is_multitrack() && !self.multitrack {
             return false;

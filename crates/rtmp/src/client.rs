@@ -1,10 +1,11 @@
-//! The client's side of a session as a state machine: bytes in, events and bytes out. It plays;
-//! once its stream is created it could as well publish.
+//! The client's side of a session as a state machine: bytes in, events and bytes out. It plays, or
+//! it gets as far as to where media may be published.
 
 use bytes::{Bytes, BytesMut};
 
 use crate::aggregate::Aggregate;
 use crate::amf::{self, Value};
+use crate::capabilities::Capabilities;
 use crate::chunk::Message;
 use crate::config::Config;
 use crate::error::ErrorKind;
@@ -12,7 +13,7 @@ use crate::link::Link;
 use crate::metadata::Metadata;
 use crate::refusal::Status;
 use crate::reply::STREAM_EOF;
-use crate::request::{CONNECT, CREATE_STREAM};
+use crate::request::{CONNECT, CREATE_STREAM, FC_PUBLISH, Purpose, RELEASE_STREAM};
 use crate::session::MediaKind;
 use crate::url::Url;
 
@@ -42,9 +43,10 @@ enum Phase {
     Connecting,
     /// `createStream` waits for its answer.
     Creating,
-    /// `play` does.
+    /// `play` or `publish` does.
     Asked,
-    Playing,
+    /// Media flows.
+    Accepted,
     Over,
 }
 
@@ -52,11 +54,14 @@ enum Phase {
 pub struct ClientSession {
     config: Config,
     url: Url,
+    purpose: Purpose,
     link: Link,
     phase: Phase,
     /// The message stream that the server made.
     stream: u32,
     aggregate: Aggregate,
+    /// What the server says that it can read.
+    capabilities: Capabilities,
 }
 
 impl std::fmt::Debug for ClientSession {
@@ -73,13 +78,25 @@ impl ClientSession {
     /// A session that has just connected, to play `url`.
     #[must_use]
     pub fn play(url: Url, config: Config) -> Self {
+        Self::new(url, Purpose::Play, config)
+    }
+
+    /// A session that has just connected, to publish `url`.
+    #[must_use]
+    pub fn publish(url: Url, config: Config) -> Self {
+        Self::new(url, Purpose::Publish, config)
+    }
+
+    fn new(url: Url, purpose: Purpose, config: Config) -> Self {
         Self {
             config,
             url,
+            purpose,
             link: Link::client(config.before_media()),
             phase: Phase::ShakingHands,
             stream: 0,
             aggregate: Aggregate::default(),
+            capabilities: Capabilities::default(),
         }
     }
 
@@ -104,15 +121,27 @@ impl ClientSession {
         self.link.out.take()
     }
 
-    /// Whether the server has said that it plays, or does so.
+    /// Whether the server has said that it plays, or does so; or that it takes what is published.
     #[must_use]
-    pub fn is_playing(&self) -> bool {
-        self.phase == Phase::Playing
+    pub fn is_accepted(&self) -> bool {
+        self.phase == Phase::Accepted
+    }
+
+    /// The message stream that the server made.
+    pub(crate) const fn stream(&self) -> u32 {
+        self.stream
+    }
+
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        self.capabilities.clone()
     }
 
     /// Says goodbye; nothing more will be read.
     pub fn close(&mut self) {
         if self.stream != 0 {
+            if self.purpose == Purpose::Publish {
+                self.link.out.unpublish(self.url.stream());
+            }
             self.link.out.delete_stream(self.stream);
         }
         self.phase = Phase::Over;
@@ -127,7 +156,7 @@ impl ClientSession {
             if !self.link.shake_hands()? {
                 return self.check_patience().map(|()| None);
             }
-            self.link.out.connect(&self.url);
+            self.link.out.connect(&self.url, self.purpose);
             self.phase = Phase::Connecting;
         }
         while self.phase != Phase::Over {
@@ -146,8 +175,10 @@ impl ClientSession {
 
     fn check_patience(&self) -> Result<(), ErrorKind> {
         let most = self.config.request_bytes;
-        let asked = matches!(self.phase, Phase::Asked | Phase::Playing | Phase::Over);
-        if !asked && self.link.position() > most as u64 {
+        // Who plays may do so without a word.
+        let plays = self.purpose == Purpose::Play && self.phase == Phase::Asked;
+        let over = matches!(self.phase, Phase::Accepted | Phase::Over);
+        if !plays && !over && self.link.position() > most as u64 {
             return Err(ErrorKind::TooMuch(most));
         }
         Ok(())
@@ -186,11 +217,14 @@ impl ClientSession {
     }
 
     fn media(&mut self, kind: MediaKind, timestamp: u32, body: Bytes) -> ClientEvent {
+        if self.purpose == Purpose::Publish {
+            return ClientEvent::Ignored("media for a publisher");
+        }
         // Some servers play without a word.
         if self.phase == Phase::Asked {
-            self.phase = Phase::Playing;
+            self.phase = Phase::Accepted;
         }
-        if self.phase != Phase::Playing {
+        if self.phase != Phase::Accepted {
             return ClientEvent::Ignored("media before play");
         }
         ClientEvent::Media {
@@ -217,7 +251,7 @@ impl ClientSession {
     fn command(&mut self, body: &[u8]) -> Result<Option<ClientEvent>, ErrorKind> {
         let values = match amf::read(body) {
             Ok(values) => values,
-            Err(_) if self.phase == Phase::Playing => {
+            Err(_) if self.phase == Phase::Accepted => {
                 return Ok(Some(ClientEvent::Ignored("unreadable command")));
             }
             Err(error) => return Err(error.into()),
@@ -231,10 +265,12 @@ impl ClientSession {
             _ => 0.0,
         };
         // Behind the command object comes what matters.
-        let value = values.nth(1);
+        let (object, value) = (values.next(), values.next());
         match name.as_str() {
-            "_result" => self.result(transaction, value.as_ref()),
-            "_error" if self.phase != Phase::Playing => {
+            "_result" => self.result(transaction, [object.as_ref(), value.as_ref()]),
+            // Most servers have nothing to release.
+            "_error" if [RELEASE_STREAM, FC_PUBLISH].contains(&transaction) => {}
+            "_error" if self.phase != Phase::Accepted => {
                 return Err(Status::read(value).refuse(&self.url));
             }
             "onStatus" => return self.status(Status::read(value)),
@@ -244,19 +280,33 @@ impl ClientSession {
         Ok(None)
     }
 
-    fn result(&mut self, transaction: f64, value: Option<&Value>) {
+    fn result(&mut self, transaction: f64, values: [Option<&Value>; 2]) {
         if self.phase == Phase::Connecting && transaction == CONNECT {
+            self.capabilities = Capabilities::answered(values);
+            if self.purpose == Purpose::Publish {
+                self.link.out.announce(self.url.stream());
+            }
             self.link.out.create_stream();
             self.phase = Phase::Creating;
         } else if self.phase == Phase::Creating && transaction == CREATE_STREAM {
             // A saturating cast: what is no number is the stream that every server has.
-            self.stream = match value {
+            self.stream = match values[1] {
                 Some(Value::Number(n)) => *n as u32,
                 _ => 1,
             };
-            self.link.out.play(self.stream, self.url.stream());
-            self.link.set_limits(self.config.media());
+            self.ask();
             self.phase = Phase::Asked;
+        }
+    }
+
+    fn ask(&mut self) {
+        let (stream, name) = (self.stream, self.url.stream());
+        match self.purpose {
+            Purpose::Play => {
+                self.link.out.play(stream, name);
+                self.link.set_limits(self.config.media());
+            }
+            Purpose::Publish => self.link.out.publish(stream, name),
         }
     }
 
@@ -265,13 +315,14 @@ impl ClientSession {
             return Err(status.refuse(&self.url));
         }
         Ok(match status.code.as_str() {
-            "NetStream.Play.Start" if self.phase == Phase::Asked => {
-                self.phase = Phase::Playing;
+            "NetStream.Play.Start" | "NetStream.Publish.Start" if self.phase == Phase::Asked => {
+                self.phase = Phase::Accepted;
                 None
             }
             "NetStream.Play.Stop"
             | "NetStream.Play.UnpublishNotify"
             | "NetStream.Play.Complete"
+            | "NetStream.Unpublish.Success"
             | "NetConnection.Connect.Closed"
             | "NetConnection.Connect.AppShutdown" => self.finish(),
             _ => None,

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use socket2::SockRef;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -14,7 +15,7 @@ use tokio_rustls::rustls::{
 };
 
 use crate::error::Error;
-use crate::listen::Transport;
+use crate::listen::{KEEPALIVE, Transport};
 use crate::url::Url;
 
 /// Whether an address may be connected to.
@@ -157,6 +158,8 @@ async fn first(
             Ok(socket) => {
                 // Acknowledgements are small, and nothing else follows them.
                 let _ = socket.set_nodelay(true);
+                // A far end that is sent nothing for a while and is gone must be noticed.
+                let _ = SockRef::from(&socket).set_tcp_keepalive(&KEEPALIVE);
                 return Ok((socket, *address));
             }
             Err(source) => {

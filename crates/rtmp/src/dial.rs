@@ -47,7 +47,8 @@ pub async fn pull(
 ) -> Result<EndReason, DialError> {
     let deadline = Instant::now() + pull.connect_timeout;
     let (stream, peer) = connect(&pull.url, &pull.allowed, &pull.tls, deadline).await?;
-    let mut call = Call::new(stream, peer, pull.url, pull.session);
+    let session = ClientSession::play(pull.url, pull.session);
+    let mut call = Call::new(stream, peer, session, pull.session);
     let mut bridge = Bridge::new(publisher, Arc::clone(&stats));
     let reason = call.carry(&mut bridge, &stats).await;
     let reason = reason.map_err(|kind| call.error(kind))?;
@@ -58,20 +59,25 @@ pub async fn pull(
 
 /// A connection to a server.
 #[derive(Debug)]
-struct Call {
-    stream: Box<dyn Transport>,
+pub(crate) struct Call {
+    pub(crate) stream: Box<dyn Transport>,
     peer: SocketAddr,
-    session: ClientSession,
-    config: Config,
-    started: Instant,
+    pub(crate) session: ClientSession,
+    pub(crate) config: Config,
+    pub(crate) started: Instant,
 }
 
 impl Call {
-    fn new(stream: Box<dyn Transport>, peer: SocketAddr, url: Url, config: Config) -> Self {
+    pub(crate) fn new(
+        stream: Box<dyn Transport>,
+        peer: SocketAddr,
+        session: ClientSession,
+        config: Config,
+    ) -> Self {
         Self {
             stream,
             peer,
-            session: ClientSession::play(url, config),
+            session,
             config,
             started: Instant::now(),
         }
@@ -101,7 +107,7 @@ impl Call {
                 }
             }
             self.answer().await?;
-            let (until, most, what) = if self.session.is_playing() {
+            let (until, most, what) = if self.session.is_accepted() {
                 let last = *heard.get_or_insert(now);
                 (last + self.config.read_timeout, READ, "waiting for media")
             } else {
@@ -123,7 +129,7 @@ impl Call {
     }
 
     /// A server that has hung up leaves its last media, or its refusal, to be read.
-    async fn answer(&mut self) -> Result<(), ErrorKind> {
+    pub(crate) async fn answer(&mut self) -> Result<(), ErrorKind> {
         let output = self.session.output();
         match send(&mut self.stream, &output, self.config.write_timeout).await {
             Err(ErrorKind::Io(_)) => Ok(()),
@@ -132,14 +138,14 @@ impl Call {
     }
 
     fn hung_up(&self) -> Result<EndReason, ErrorKind> {
-        if self.session.is_playing() {
+        if self.session.is_accepted() {
             return Ok(EndReason::Dropped);
         }
         Err(ErrorKind::Closed)
     }
 
     /// A goodbye that is not heard changes nothing.
-    async fn say_goodbye(&mut self) {
+    pub(crate) async fn say_goodbye(&mut self) {
         self.session.close();
         let output = self.session.output();
         let goodbye = async {
@@ -152,7 +158,7 @@ impl Call {
         let _ = timeout(LINGER, goodbye).await;
     }
 
-    const fn error(&self, kind: ErrorKind) -> Error {
+    pub(crate) const fn error(&self, kind: ErrorKind) -> Error {
         Error {
             peer: self.peer,
             position: self.session.position(),

@@ -1,7 +1,7 @@
 //! RTMP: takes what encoders publish and bridges it to frames, and sends frames to players.
 //!
 //! [`Listener`] yields connections, a [`Connection`] yields a [`Request`] before any media flows,
-//! and the caller accepts or rejects it. [`pull`] calls another server. The crate refuses to know
+//! and the caller accepts or rejects it. [`pull`] and [`push()`] call another server. The crate refuses to know
 //! streams, keys or viewers, and spawns nothing. The protocol itself ([`Session`],
 //! [`ClientSession`]) is a state machine over bytes.
 
@@ -15,6 +15,7 @@ mod config;
 mod connect;
 mod dial;
 mod error;
+mod feed;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod link;
@@ -23,6 +24,7 @@ mod metadata;
 mod muxer;
 mod outgoing;
 mod play;
+mod push;
 mod refusal;
 mod reply;
 mod request;
@@ -41,6 +43,7 @@ pub use listen::{
 };
 pub use metadata::{Metadata, TrackInfo};
 pub use play::{Gone, PlayStats, Playing};
+pub use push::{Push, PushStats, Pushing, push};
 pub use reply::Reject;
 pub use session::{Event, MediaKind, Session};
 pub use target::Target;

@@ -35,7 +35,7 @@ pub(crate) const READ_REQUEST: usize = 4 << 10;
 /// What players say is little, and comes seldom.
 const READ_WORDS: usize = 2 << 10;
 /// After a minute at most nobody is taken to be there.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+pub(crate) const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(30))
     .with_interval(Duration::from_secs(10))
     .with_retries(3);
@@ -247,24 +247,11 @@ impl Connection {
 
     /// Reads what a peer says beside media.
     pub(crate) fn poll_words(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, ErrorKind>> {
-        self.poll_read(cx, |session, words| {
+        let session = &mut self.session;
+        poll_words(&mut self.stream, cx, |words| {
             session.input().extend_from_slice(words);
             session.received(words.len());
         })
-    }
-
-    /// While the peer is silent nothing is held for what it may say.
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        take: impl FnOnce(&mut Session, &[u8]),
-    ) -> Poll<Result<usize, ErrorKind>> {
-        let mut room = [MaybeUninit::uninit(); READ_WORDS];
-        let mut room = ReadBuf::uninit(&mut room);
-        let polled = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room));
-        let len = hung_up(polled.map(|()| room.filled().len()))?;
-        take(&mut self.session, room.filled());
-        Poll::Ready(Ok(len))
     }
 
     async fn flush(&mut self) -> Result<(), ErrorKind> {
@@ -301,7 +288,7 @@ impl Connection {
     }
 
     async fn drain(&mut self) {
-        let mut read = async || poll_fn(|cx| self.poll_read(cx, |_, _| ())).await;
+        let mut read = async || poll_fn(|cx| poll_words(&mut self.stream, cx, |_| ())).await;
         while read().await.is_ok_and(|len| len > 0) {}
     }
 
@@ -312,6 +299,20 @@ impl Connection {
             kind,
         }
     }
+}
+
+/// Reads a little. While the peer is silent nothing is held for what it may say.
+pub(crate) fn poll_words(
+    stream: &mut Box<dyn Transport>,
+    cx: &mut Context<'_>,
+    take: impl FnOnce(&[u8]),
+) -> Poll<Result<usize, ErrorKind>> {
+    let mut room = [MaybeUninit::uninit(); READ_WORDS];
+    let mut room = ReadBuf::uninit(&mut room);
+    let polled = ready!(Pin::new(stream).poll_read(cx, &mut room));
+    let len = hung_up(polled.map(|()| room.filled().len()))?;
+    take(room.filled());
+    Poll::Ready(Ok(len))
 }
 
 /// Many hang up without a word, under TLS too.

@@ -13,6 +13,7 @@ use crate::capabilities::Capabilities;
 use crate::metadata::{AUDIO_TRACKS, VIDEO_TRACKS};
 use crate::outgoing::Outgoing;
 use crate::reply::{CHUNK_SIZE, STREAM};
+use crate::request::PUBLISH_CHUNK_SIZE;
 
 const AUDIO: (u8, u8) = (4, 8);
 const VIDEO: (u8, u8) = (6, 9);
@@ -20,10 +21,15 @@ const DATA: (u8, u8) = (5, 18);
 /// What a message's length field can tell.
 const LONGEST: usize = 0x00ff_ffff;
 
-/// Writes one broadcast for one player.
+/// Writes one broadcast for one player, or for a server that it is pushed to.
 #[derive(Debug)]
 pub(crate) struct Muxer {
     capabilities: Capabilities,
+    /// The message stream.
+    stream: u32,
+    chunk_size: usize,
+    /// A server is asked to keep the description for those who come later.
+    publishes: bool,
     tracks: Arc<[Track]>,
     lanes: Vec<Lane>,
     /// Programme time of timestamp zero: the first frame's.
@@ -42,9 +48,23 @@ struct Lane {
 }
 
 impl Muxer {
-    pub(crate) fn new(capabilities: Capabilities) -> Self {
+    pub(crate) fn playing(capabilities: Capabilities) -> Self {
+        Self::new(capabilities, STREAM, CHUNK_SIZE)
+    }
+
+    pub(crate) fn publishing(capabilities: Capabilities, stream: u32) -> Self {
+        Self {
+            publishes: true,
+            ..Self::new(capabilities, stream, PUBLISH_CHUNK_SIZE)
+        }
+    }
+
+    fn new(capabilities: Capabilities, stream: u32, chunk_size: u32) -> Self {
         Self {
             capabilities,
+            stream,
+            chunk_size: chunk_size as usize,
+            publishes: false,
             tracks: Arc::new([]),
             lanes: Vec::new(),
             base: None,
@@ -52,17 +72,25 @@ impl Muxer {
         }
     }
 
-    /// Appends what `event` means to a player.
-    pub(crate) fn event(&mut self, event: &Event, out: &mut Outgoing) {
+    /// The tracks that the other end does not take.
+    pub(crate) fn left_out(&self) -> impl Iterator<Item = &Track> {
+        let sent = |track: &&Track| self.lanes.iter().any(|lane| lane.id == track.id);
+        self.tracks.iter().filter(move |track| !sent(track))
+    }
+
+    /// Appends what `event` means to the other end. Whether it has begun with other tracks.
+    pub(crate) fn event(&mut self, event: &Event, out: &mut Outgoing) -> bool {
         match event {
             Event::Group { tracks, .. } if self.tracks != *tracks => {
                 self.tracks = Arc::clone(tracks);
                 self.begin(out);
+                return true;
             }
             Event::Frame(frame) => self.frame(frame, out),
             Event::Skipped { .. } => self.lanes.iter_mut().for_each(|lane| lane.waits = true),
             _ => {}
         }
+        false
     }
 
     /// Tells what follows: description and configurations.
@@ -79,13 +107,13 @@ impl Muxer {
         };
         self.lanes = self.tracks.iter().filter_map(lane).collect();
         let description = self.metadata();
-        let at = (self.last, STREAM);
-        out.message(DATA, at, (&[], &description), CHUNK_SIZE as usize);
+        let at = (self.last, self.stream);
+        out.message(DATA, at, (&[], &description), self.chunk_size);
         for lane in &self.lanes {
             let track = self.tracks.iter().find(|t| t.id == lane.id);
             let body = track.and_then(|t| lane.mux.config(&t.config));
             if let Some(body) = body.filter(|b| b.len() <= LONGEST) {
-                out.message(channel(lane.kind), at, (&[], &body), CHUNK_SIZE as usize);
+                out.message(channel(lane.kind), at, (&[], &body), self.chunk_size);
             }
         }
     }
@@ -105,9 +133,9 @@ impl Muxer {
             return;
         }
         self.last = millis(frame.dts - base);
-        let at = (self.last, STREAM);
+        let at = (self.last, self.stream);
         let body = (head.as_slice(), &frame.payload);
-        out.message(channel(lane.kind), at, body, CHUNK_SIZE as usize);
+        out.message(channel(lane.kind), at, body, self.chunk_size);
     }
 
     fn metadata(&self) -> Bytes {
@@ -137,7 +165,9 @@ impl Muxer {
                 members.push((name, Value::Object(map)));
             }
         }
-        amf::write(&vec![text("onMetaData"), object(members)])
+        let keep = self.publishes.then(|| text("@setDataFrame"));
+        let description = [text("onMetaData"), object(members)];
+        amf::write(&keep.into_iter().chain(description).collect())
     }
 }
 

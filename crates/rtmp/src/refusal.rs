@@ -42,6 +42,10 @@ impl Status {
             "NetConnection.Connect.Rejected",
             "NetStream.Play.StreamNotFound",
             "NetStream.Play.Failed",
+            "NetStream.Publish.BadName",
+            "NetStream.Publish.Denied",
+            "NetStream.Publish.Rejected",
+            "NetStream.Publish.Unauthorized",
         ];
         self.level == "error" || refusals.contains(&self.code.as_str())
     }
@@ -77,10 +81,8 @@ fn text(members: &HashMap<String, Value>, name: &str) -> String {
 
 /// A peer's words, fit for a log. One that repeats what we said of a key says nothing.
 fn clean(words: &str, url: &Url) -> String {
-    let values = url.query().into_iter().flat_map(|query| query.split('&'));
-    let values = values.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
-    let mut values = values.filter(|value| !value.is_empty());
-    if values.any(|value| words.contains(value) || words.contains(&percent_decode(value))) {
+    let mut secrets = url.secrets();
+    if secrets.any(|secret| words.contains(secret) || words.contains(&percent_decode(secret))) {
         return "…".to_owned();
     }
     let plain = words.chars().filter(|c| !c.is_control());

@@ -1,4 +1,5 @@
-//! Addresses of streams elsewhere: `rtmp(s)://[user:pass@]host[:port]/app[/instance]/stream[?query]`.
+//! Addresses of streams elsewhere: `rtmp(s)://[user:pass@]host[:port]/app[/instance]/stream[?query]`,
+//! or without the stream, where a key is what it is called.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -8,6 +9,8 @@ const RTMP: u16 = 1935;
 const RTMPS: u16 = 443;
 /// Longer ones are no addresses.
 const LONGEST: usize = 2048;
+/// Shorter ones are in every word, and no secrets.
+const SECRET: usize = 3;
 
 /// The address of a stream on another server.
 ///
@@ -21,9 +24,12 @@ pub struct Url {
     secure: bool,
     host: String,
     port: u16,
+    /// With a query where a key is the stream's name.
     app: String,
-    /// With the query, which may hold a key.
+    /// With the query, which may hold a key; or a key as a whole.
     stream: String,
+    /// Nothing of the stream's name is shown.
+    keyed: bool,
 }
 
 /// What is no address of a stream.
@@ -51,18 +57,7 @@ impl FromStr for Url {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        if text.len() > LONGEST || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(UrlError::Characters);
-        }
-        let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
-        let secure = match scheme.to_ascii_lowercase().as_str() {
-            "rtmp" => false,
-            "rtmps" => true,
-            _ => return Err(UrlError::Scheme),
-        };
-        let (authority, path) = rest.split_once('/').ok_or(UrlError::Path)?;
-        let default = if secure { RTMPS } else { RTMP };
-        let (host, port) = split_authority(authority, default)?;
+        let (secure, host, port, path) = split(text)?;
         let (path, query) = path
             .split_once('?')
             .map_or((path, None), |(p, q)| (p, Some(q)));
@@ -77,8 +72,30 @@ impl FromStr for Url {
             port,
             app: app.to_owned(),
             stream,
+            keyed: false,
         })
     }
+}
+
+/// Whether it is secure, host, port, path with query.
+fn split(text: &str) -> Result<(bool, String, u16, &str), UrlError> {
+    if text.len() > LONGEST || text.chars().any(is_blank) {
+        return Err(UrlError::Characters);
+    }
+    let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
+    let secure = match scheme.to_ascii_lowercase().as_str() {
+        "rtmp" => false,
+        "rtmps" => true,
+        _ => return Err(UrlError::Scheme),
+    };
+    let (authority, path) = rest.split_once('/').ok_or(UrlError::Path)?;
+    let default = if secure { RTMPS } else { RTMP };
+    let (host, port) = split_authority(authority, default)?;
+    Ok((secure, host, port, path))
+}
+
+fn is_blank(c: char) -> bool {
+    c.is_control() || c.is_whitespace()
 }
 
 fn split_authority(authority: &str, default: u16) -> Result<(String, u16), UrlError> {
@@ -119,6 +136,31 @@ fn split_path(path: &str) -> Option<(&str, &str)> {
 }
 
 impl Url {
+    /// The stream called `key` at a server, as encoders put the two together: the URL's whole path,
+    /// with its query, is the application. Nothing of the key is ever shown.
+    ///
+    /// # Errors
+    /// A text that is no address of an application, or a key with blanks in it.
+    pub fn keyed(text: &str, key: &str) -> Result<Self, UrlError> {
+        let (secure, host, port, path) = split(text)?;
+        if key.is_empty() || key.len() > LONGEST || key.chars().any(is_blank) {
+            return Err(UrlError::Characters);
+        }
+        let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
+        let path = path.trim_end_matches('/');
+        if path.is_empty() {
+            return Err(UrlError::Path);
+        }
+        Ok(Self {
+            secure,
+            host,
+            port,
+            app: format!("{path}{query}"),
+            stream: key.to_owned(),
+            keyed: true,
+        })
+    }
+
     /// Whether it is reached over TLS.
     #[must_use]
     pub const fn is_secure(&self) -> bool {
@@ -143,7 +185,7 @@ impl Url {
         &self.app
     }
 
-    /// The stream, as `play` names it. Its query may hold a key.
+    /// The stream, as `play` and `publish` name it. Its query may hold a key, or it is one.
     #[must_use]
     pub fn stream(&self) -> &str {
         &self.stream
@@ -165,17 +207,29 @@ impl Url {
         format!("{scheme}://{open}{host}{close}{port}/{app}")
     }
 
-    /// What is secret in it.
-    pub(crate) fn query(&self) -> Option<&str> {
-        self.stream.split_once('?').map(|(_, query)| query)
+    /// What is secret in it: values of queries, and a key.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let query = |text| str::split_once(text, '?').map(|(_, query)| query);
+        let queries = [query(&self.app), query(&self.stream)];
+        let pairs = queries.into_iter().flatten().flat_map(|q| q.split('&'));
+        let values = pairs.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+        let key = self.keyed.then(|| before_query(&self.stream));
+        values.chain(key).filter(|secret| secret.len() >= SECRET)
     }
 }
 
-/// Without the query: it may hold a key.
+fn before_query(text: &str) -> &str {
+    text.split('?').next().unwrap_or_default()
+}
+
+/// Without queries, which may hold keys, and without a key.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.stream.split('?').next().unwrap_or_default();
-        write!(f, "{}/{name}", self.application())
+        let name = match self.keyed {
+            true => "…",
+            false => before_query(&self.stream),
+        };
+        write!(f, "{}/{name}", before_query(&self.application()))
     }
 }
 
@@ -226,6 +280,35 @@ mod tests {
         assert_eq!(url.application(), "rtmp://[::1]:1936/live");
         assert_eq!(format!("{url} {url:?}").matches("secret").count(), 0);
         assert_eq!(url.to_string(), "rtmp://[::1]:1936/live/x");
+    }
+
+    #[test]
+    fn a_key_is_the_stream_of_an_application() {
+        for (text, app) in [
+            ("rtmp://h/app", "app"),
+            ("rtmp://h/app/", "app"),
+            ("rtmp://h/app/inst", "app/inst"),
+            ("rtmp://h/a/b/c/?t=s3cret", "a/b/c?t=s3cret"),
+        ] {
+            let url = Url::keyed(text, "k3y?x=s3cret").unwrap();
+            assert_eq!((url.app(), url.stream()), (app, "k3y?x=s3cret"), "{text}");
+            let shown = format!("{url} {url:?}");
+            assert!(
+                !shown.contains("k3y") && !shown.contains("s3cret"),
+                "{shown}"
+            );
+            assert!(url.secrets().any(|s| s == "k3y") && url.secrets().any(|s| s == "s3cret"));
+        }
+        for (text, key, error) in [
+            ("rtmp://h", "k", UrlError::Path),
+            ("rtmp://h/", "k", UrlError::Path),
+            ("rtmp://h/?a=b", "k", UrlError::Path),
+            ("rtmp://h/app", "", UrlError::Characters),
+            ("rtmp://h/app", "a b", UrlError::Characters),
+            ("srt://h/app", "k", UrlError::Scheme),
+        ] {
+            assert_eq!(Url::keyed(text, key), Err(error), "{text} {key}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use http_media::{Limits, Outputs};
 use rtmp::Listener;
 use store::Store;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Access;
 use crate::api::{Api, Auth};
 use crate::config::{self, Config};
+use crate::door::Door;
 use crate::egress::Egress;
 use crate::events::{Event, Events, Journal, Keep, Subscribers};
 use crate::hooks::{self, Hooks};
@@ -31,7 +32,7 @@ use crate::sentinel::Sentinel;
 use crate::systemd::{self, Inherited};
 use crate::tls::Certificate;
 use crate::tokens::Tokens;
-use crate::{http_server, private, rtmp_server, secret};
+use crate::{http_server, private, rtmp_server, secret, srt_server};
 
 /// After the drain: for what is still to be written.
 const WRITING: Duration = Duration::from_secs(5);
@@ -108,6 +109,7 @@ pub struct Server {
     config: Config,
     http: Listeners,
     rtmp: Option<Listeners>,
+    srt: Option<UdpSocket>,
     certificate: Option<Arc<Certificate>>,
     manager: Arc<Manager>,
     auth: Arc<Auth>,
@@ -141,6 +143,8 @@ impl Server {
         let rtmp =
             rtmp.then(|| Listeners::bind(&mut inherited, "rtmp", plain, secure.then_some(tls)));
         let rtmp = rtmp.transpose()?;
+        let srt = config.srt.enabled.then(|| bind_udp(config.srt.listen));
+        let srt = srt.transpose()?;
         let outputs = Outputs::new(
             Limits {
                 blocked: config.http.max_blocked,
@@ -148,13 +152,17 @@ impl Server {
             },
             utc,
         );
-        let ports = rtmp.as_ref().map_or_else(Ports::default, |l| Ports {
-            rtmp: port(&l.plain),
-            rtmps: l.tls.as_ref().and_then(port),
-        });
+        let ports = Ports {
+            rtmp: rtmp.as_ref().and_then(|l| port(&l.plain)),
+            rtmps: rtmp.as_ref().and_then(|l| port(l.tls.as_ref()?)),
+            srt: srt
+                .as_ref()
+                .and_then(|s| s.local_addr().ok())
+                .map(|a| a.port()),
+        };
         let mut own_ports = vec![http.plain.local_addr()?.port()];
         own_ports.extend(http.tls.as_ref().and_then(port));
-        own_ports.extend(ports.rtmp.into_iter().chain(ports.rtmps));
+        own_ports.extend([ports.rtmp, ports.rtmps, ports.srt].into_iter().flatten());
         let egress = Arc::new(Egress {
             strict: config.egress.strict,
             hooks: config.egress.hooks.clone(),
@@ -167,6 +175,7 @@ impl Server {
         let means = Means {
             egress,
             files: config.files_root(),
+            srt: config.srt.bounds(),
             transcoder: config.worker(),
         };
         let manager = Arc::new(Manager::new(store, outputs, ports, means, told));
@@ -192,6 +201,7 @@ impl Server {
             config,
             http,
             rtmp,
+            srt,
             certificate,
             manager,
             _lock: lock,
@@ -225,6 +235,12 @@ impl Server {
         tls.and_then(|l| l.local_addr().ok())
     }
 
+    /// The address of SRT, where it listens.
+    #[must_use]
+    pub fn srt_addr(&self) -> Option<SocketAddr> {
+        self.srt.as_ref().and_then(|s| s.local_addr().ok())
+    }
+
     /// Serves until told to stop; then encoders are let go, players answered, numbers written.
     pub async fn serve(mut self, stop: CancellationToken) {
         let drain = Duration::from_secs(self.config.shutdown.drain_s);
@@ -255,6 +271,7 @@ impl Server {
         let certificate = self.certificate.clone();
         let following = certificate.map(|c| tokio::spawn(c.follow()));
         let rtmp = self.rtmp(&stop);
+        let srt = self.srt(&stop);
         let closing = CancellationToken::new();
         let http = self.http(&ready, &closing);
         stop.cancelled().await;
@@ -270,8 +287,8 @@ impl Server {
             closing.cancel();
             manager.outputs.leave();
             let _ = http.await;
-            if let Some(rtmp) = rtmp {
-                let _ = rtmp.await;
+            for serving in rtmp.into_iter().chain(srt) {
+                let _ = serving.await;
             }
         });
         if drained.await.is_err() {
@@ -302,11 +319,24 @@ impl Server {
             listener: Listener::new(socket, rtmp_bounds(&config)),
             tls,
         });
-        let manager = Arc::clone(&self.manager);
-        let shared = (Arc::clone(&self.metrics), Arc::clone(&self.access));
         let doors = doors.collect();
-        let serving = rtmp_server::serve(doors, config, manager, shared, stop.clone());
+        let serving = rtmp_server::serve(doors, config, self.door(), stop.clone());
         Some(tokio::spawn(serving))
+    }
+
+    fn srt(&mut self, stop: &CancellationToken) -> Option<JoinHandle<()>> {
+        let config = self.config.srt.clone();
+        let listener = srt::Listener::new(self.srt.take()?, config.bounds());
+        let serving = srt_server::serve(listener, config, self.door(), stop.clone());
+        Some(tokio::spawn(serving))
+    }
+
+    fn door(&self) -> Door {
+        Door {
+            manager: Arc::clone(&self.manager),
+            metrics: Arc::clone(&self.metrics),
+            access: Arc::clone(&self.access),
+        }
     }
 
     fn http(self, ready: &Arc<AtomicBool>, stop: &CancellationToken) -> JoinHandle<()> {
@@ -330,6 +360,10 @@ impl Server {
         let serving = http_server::serve(doors, router, config, stop.clone(), self.metrics);
         tokio::spawn(serving)
     }
+}
+
+fn bind_udp(addr: SocketAddr) -> Result<UdpSocket> {
+    http_server::bind_udp(addr).with_context(|| format!("srt.listen {addr}/udp"))
 }
 
 /// What hooks and callbacks are asked with.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ pub struct Config {
     pub http: Http,
     /// Encoders and players.
     pub rtmp: Rtmp,
+    /// The same over SRT.
+    pub srt: Srt,
     /// The certificate of all that speaks TLS; without it nothing does.
     pub tls: Option<Tls>,
     /// Where streams are kept.
@@ -90,6 +93,32 @@ pub struct Rtmp {
     pub read_timeout_s: u64,
     /// The longest message of a publisher, in bytes.
     pub max_message_bytes: usize,
+}
+
+/// `[srt]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Srt {
+    /// Whether to listen.
+    pub enabled: bool,
+    /// Address and port (UDP).
+    pub listen: SocketAddr,
+    /// Milliseconds that lost packets have to come again, at least; a peer may ask for more.
+    pub latency_ms: u16,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// Connections of one address at a time.
+    pub max_per_address: usize,
+    /// Callers that wait for a decision, at a time.
+    pub max_pending: usize,
+    /// Seconds an encoder may send no media.
+    pub read_timeout_s: u64,
+    /// Seconds a player may take nothing.
+    pub write_timeout_s: u64,
+    /// Seconds a peer may say nothing at all.
+    pub idle_timeout_s: u64,
+    /// What one player is sent at most, in Mb/s: a group at once when it joins, and what was lost.
+    pub max_mbps: u32,
 }
 
 /// `[database]`
@@ -256,6 +285,36 @@ impl Default for Rtmp {
             request_timeout_s: 10,
             read_timeout_s: 10,
             max_message_bytes: 8 << 20,
+        }
+    }
+}
+
+impl Default for Srt {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: anywhere(8890),
+            latency_ms: 120,
+            max_connections: 10_000,
+            max_per_address: 2_000,
+            max_pending: 1_024,
+            read_timeout_s: 10,
+            write_timeout_s: 10,
+            idle_timeout_s: 5,
+            max_mbps: 200,
+        }
+    }
+}
+
+impl Srt {
+    /// Bounds of sessions.
+    pub(crate) fn bounds(&self) -> srt::Config {
+        srt::Config {
+            latency: Duration::from_millis(self.latency_ms.into()),
+            idle_timeout: Duration::from_secs(self.idle_timeout_s),
+            max_pending: self.max_pending,
+            max_bandwidth: u64::from(self.max_mbps) * 1_000_000,
+            ..srt::Config::default()
         }
     }
 }

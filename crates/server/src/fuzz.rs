@@ -78,8 +78,10 @@ fn holds(made: &Definition) {
         value["effective"] = made.effective(reveal);
         assert_eq!(accept(value, Some(made)).as_ref().ok(), Some(made));
     }
-    for input in made.shown(false)["inputs"].as_array().into_iter().flatten() {
-        let key = &input["key"];
+    let shown = made.shown(false);
+    let lists = ["inputs", "push"].map(|list| shown[list].as_array());
+    for entry in lists.into_iter().flatten().flatten() {
+        let key = &entry["key"];
         assert!(key.is_null() || key.get("env").is_some() || *key == json!({"set": true}));
     }
     let read = Definition::read(&made.text(), &Templates::default());

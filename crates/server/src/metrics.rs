@@ -6,6 +6,7 @@ use http::StatusCode;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
+use crate::door::Reject;
 use crate::families::Families;
 use crate::runtime::{Manager, clock_error};
 use crate::{event_metrics, logging, stream_metrics};
@@ -16,11 +17,20 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Requests,
     refused: IntCounterVec,
+    srt_refused: IntCounterVec,
     rtmp_sessions: IntGauge,
+    srt_sessions: IntGauge,
     pub(crate) http_connections: IntGauge,
     pub(crate) http_refused: IntCounter,
     pub(crate) http_stalled: IntCounter,
     pub(crate) tls_loads: IntCounterVec,
+}
+
+/// How many came and found no room.
+pub(crate) struct TurnedAway {
+    pub(crate) rtmp: u64,
+    pub(crate) srt: u64,
+    pub(crate) http: u64,
 }
 
 /// One more, as long as it lives.
@@ -46,6 +56,7 @@ impl Metrics {
             "weir_rtmp_refused_total",
             "RTMP connections refused, by reason",
         );
+        let srt_refused = Opts::new("weir_srt_refused_total", "SRT callers refused, by reason");
         let tls_loads = Opts::new(
             "weir_tls_certificate_loads_total",
             "Times that a certificate was read or ordered, by result",
@@ -54,7 +65,9 @@ impl Metrics {
             registry: Registry::new(),
             requests: Requests::default(),
             refused: IntCounterVec::new(refused, &["reason"])?,
+            srt_refused: IntCounterVec::new(srt_refused, &["reason"])?,
             rtmp_sessions: IntGauge::new("weir_rtmp_sessions", "RTMP connections now")?,
+            srt_sessions: IntGauge::new("weir_srt_sessions", "SRT connections now")?,
             http_connections: IntGauge::new("weir_http_connections", "HTTP connections now")?,
             http_refused: IntCounter::new(
                 "weir_http_refused_total",
@@ -70,6 +83,8 @@ impl Metrics {
         registry.register(Box::new(ProcessCollector::for_self()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.rtmp_sessions.clone()))?;
+        registry.register(Box::new(metrics.srt_refused.clone()))?;
+        registry.register(Box::new(metrics.srt_sessions.clone()))?;
         registry.register(Box::new(metrics.http_connections.clone()))?;
         registry.register(Box::new(metrics.http_refused.clone()))?;
         registry.register(Box::new(metrics.http_stalled.clone()))?;
@@ -82,20 +97,34 @@ impl Metrics {
         self.registry.register(Box::new(counters))
     }
 
-    /// Connections that were turned away: RTMP ones for want of room, and those of HTTP.
-    pub(crate) fn turned_away(&self) -> (u64, u64) {
-        let overload = rtmp::Reject::Overload.name();
-        let rtmp = self.refused.with_label_values(&[overload]).get();
-        (rtmp, self.http_refused.get())
+    /// Connections that were turned away: those of RTMP and of SRT for want of room, and those of
+    /// HTTP.
+    pub(crate) fn turned_away(&self) -> TurnedAway {
+        let overload = |of: &IntCounterVec| of.with_label_values(&[Reject::Overload.name()]).get();
+        TurnedAway {
+            rtmp: overload(&self.refused),
+            srt: overload(&self.srt_refused),
+            http: self.http_refused.get(),
+        }
     }
 
-    /// An RTMP connection, as long as the answer lives.
-    pub(crate) fn rtmp_session(&self) -> Open {
-        Open::one_of(&self.rtmp_sessions)
+    /// A connection of RTMP or SRT, as long as the answer lives.
+    pub(crate) fn session(&self, protocol: &str) -> Open {
+        let sessions = if protocol == "srt" {
+            &self.srt_sessions
+        } else {
+            &self.rtmp_sessions
+        };
+        Open::one_of(sessions)
     }
 
-    pub(crate) fn refused(&self, reason: &str) {
-        self.refused.with_label_values(&[reason]).inc();
+    pub(crate) fn refused(&self, protocol: &str, reason: &str) {
+        let refused = if protocol == "srt" {
+            &self.srt_refused
+        } else {
+            &self.refused
+        };
+        refused.with_label_values(&[reason]).inc();
     }
 
     pub(crate) fn request(&self, kind: Kind, status: StatusCode) {
@@ -163,7 +192,12 @@ impl Kind {
         match path {
             p if p.starts_with("/api/") => Self::Api,
             p if p.ends_with(".m3u8") || p.ends_with(".mpd") => Self::Playlist,
-            p if p.ends_with(".m4s") || p.ends_with(".mp4") => Self::Media,
+            p if [".m4s", ".mp4", ".ts", "/mpegts"]
+                .iter()
+                .any(|end| p.ends_with(end)) =>
+            {
+                Self::Media
+            }
             "/healthz" | "/readyz" | "/metrics" => Self::Ops,
             _ => Self::Page,
         }

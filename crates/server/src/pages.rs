@@ -19,6 +19,7 @@ use crate::access::{Access, Action, Decision, Refused, Visitor};
 use crate::api::{self, Api, Problem};
 use crate::assets;
 use crate::events::rfc3339;
+use crate::http_ts;
 use crate::metrics::{Kind, Metrics};
 use crate::runtime::{Manager, utc_ms};
 use crate::tls::Certificate;
@@ -139,6 +140,9 @@ async fn media(
     {
         return refused;
     }
+    if let Some(name) = http_media::mpegts::stream_of(&path) {
+        return http_ts::answer(&pages.manager, name, query, (method, headers, peer)).await;
+    }
     let outputs = &pages.manager.outputs;
     let answer = outputs
         .handle(method, &path, query, headers, peer.ip().to_canonical())
@@ -169,9 +173,10 @@ async fn admit(
     let name = Outputs::stream_of(path)?;
     let callback = pages.manager.on_play(name)?;
     let agent = headers.get(header::USER_AGENT);
-    let protocol = match http_media::is_dash(path, query) {
-        true => "dash",
-        false => "hls",
+    let protocol = match http_media::mpegts::stream_of(path) {
+        Some(_) => "http_ts",
+        None if http_media::is_dash(path, query) => "dash",
+        None => "hls",
     };
     let brought = |pair: &&str| !http_media::is_own(path, pair);
     let brought: Vec<_> = query.split('&').filter(brought).collect();

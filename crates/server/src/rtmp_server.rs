@@ -6,25 +6,24 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use rtmp::{Connection, Listener, PlayRequest, PublishRequest, Reject, Request, Target};
+use rtmp::{Connection, Listener, PlayRequest, PublishRequest, Request, Target};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument as _, Span, field};
+use tracing::{Instrument as _, field};
 
-use crate::access::{Access, Action, Decision, Refused, Visitor};
+use crate::access::Action;
 use crate::config::Rtmp;
 use crate::crowd::{Admission, Bounds, Crowd};
+use crate::door::{self, Refusal, Reject, Wish};
 use crate::metrics::Metrics;
-use crate::model::Callback;
-use crate::runtime::{Barren, Manager, Stream, check_key};
+use crate::runtime::{Failure, Guest, Opened, Stopper, Stream};
 
 /// A pause where accepting fails for want of descriptors.
 const BREATH: Duration = Duration::from_millis(50);
 /// The one application that encoders name.
 const APP: &str = "live";
-/// What a log line says of a name that is none.
-const SHOWN: usize = 128;
+const RTMP: &str = "rtmp";
 
 /// Where connections come in.
 pub(crate) struct Door {
@@ -38,9 +37,7 @@ struct Shared {
     crowd: Arc<Crowd>,
     serial: AtomicU64,
     sessions: TaskTracker,
-    manager: Arc<Manager>,
-    metrics: Arc<Metrics>,
-    access: Arc<Access>,
+    door: door::Door,
     stop: CancellationToken,
 }
 
@@ -48,8 +45,7 @@ struct Shared {
 pub(crate) async fn serve(
     doors: Vec<Door>,
     config: Rtmp,
-    manager: Arc<Manager>,
-    (metrics, access): (Arc<Metrics>, Arc<Access>),
+    door: door::Door,
     stop: CancellationToken,
 ) {
     let shared = Arc::new(Shared {
@@ -60,9 +56,7 @@ pub(crate) async fn serve(
         }),
         serial: AtomicU64::new(0),
         sessions: TaskTracker::new(),
-        manager,
-        metrics,
-        access,
+        door,
         stop,
     });
     join_all(doors.into_iter().map(|door| accept(door, &shared))).await;
@@ -83,14 +77,14 @@ async fn accept(door: Door, shared: &Arc<Shared>) {
         let peer = connection.peer();
         let admission = shared.crowd.enter(peer.ip());
         if let Admission::Shut = admission {
-            shared.metrics.refused(Reject::Overload.name());
+            shared.door.metrics.refused(RTMP, Reject::Overload.name());
             continue;
         }
         let serial = shared.serial.fetch_add(1, Relaxed) + 1;
         let span = tracing::info_span!("rtmp", session = serial, %peer, stream = field::Empty);
         let (mine, tls) = (Arc::clone(shared), door.tls.clone());
         let session = async move {
-            let _open = mine.metrics.rtmp_session();
+            let _open = mine.door.metrics.session(RTMP);
             session(connection, tls, admission, &mine).await;
         };
         shared.sessions.spawn(session.instrument(span));
@@ -108,7 +102,7 @@ async fn session(
         return;
     };
     if !matches!(admission, Admission::In(_)) {
-        return Box::pin(turn_away(request, &shared.metrics)).await;
+        return Box::pin(turn_away(request, &shared.door.metrics)).await;
     }
     match request {
         Request::Publish(request) => Box::pin(publish(request, shared)).await,
@@ -123,11 +117,11 @@ async fn opening(
     admission: &Admission,
     shared: &Shared,
 ) -> Option<Request> {
-    let metrics = &shared.metrics;
+    let metrics = &shared.door.metrics;
     let request = tokio::select! {
         request = request(connection, tls) => request,
         () = outstayed(admission) => {
-            metrics.refused(Reject::Overload.name());
+            metrics.refused(RTMP, Reject::Overload.name());
             return None;
         }
         () = shared.stop.cancelled() => return None,
@@ -137,7 +131,7 @@ async fn opening(
     }
     request
         .inspect_err(|error| {
-            metrics.refused(error.kind.name());
+            metrics.refused(RTMP, error.kind.name());
             tracing::info!(%error, "no request");
         })
         .ok()
@@ -161,45 +155,61 @@ async fn request(
 }
 
 async fn turn_away(request: Request, metrics: &Metrics) {
-    metrics.refused(Reject::Overload.name());
+    metrics.refused(RTMP, Reject::Overload.name());
     tracing::info!("refused: the server is at its limit");
     // A peer that does not wait for the answer has its own.
     let _ = match request {
-        Request::Publish(request) => request.reject(Reject::Overload).await,
-        Request::Play(request) => request.reject(Reject::Overload).await,
+        Request::Publish(request) => request.reject(Reject::Overload.into()).await,
+        Request::Play(request) => request.reject(Reject::Overload.into()).await,
     };
-}
-
-/// Who is turned away hears why, and so do those who listen to events.
-struct Refusal {
-    why: Reject,
-    /// In whose words, where they are not ours.
-    words: Option<String>,
-}
-
-impl From<Reject> for Refusal {
-    fn from(why: Reject) -> Self {
-        Self { why, words: None }
-    }
 }
 
 async fn publish(request: PublishRequest, shared: &Shared) {
-    let found = Box::pin(admit(request.target(), request.peer(), shared)).await;
-    let (refusal, request) = match found {
-        Ok((stream, redirected)) => match Box::pin(stream.publish(request, redirected)).await {
-            Ok(()) => return,
-            Err((why, request)) => (Refusal::from(why), request),
-        },
-        Err(refusal) => (refusal, request),
+    let (peer, wish) = (request.peer(), wish(request.target()));
+    let found = Box::pin(admit(&wish, request.target(), peer, shared)).await;
+    let refusal = match found {
+        Ok((stream, opened)) => {
+            let publishing = request.accept();
+            let stopper = publishing.stopper();
+            let guest = Guest {
+                protocol: RTMP,
+                peer,
+                stopper: Stopper::new(move || stopper.stop()),
+            };
+            let run = |publisher, stats| async {
+                let ended = publishing.run(publisher, stats).await;
+                ended.map_err(|error| Failure {
+                    line: error.to_string(),
+                    reason: error.kind.to_string(),
+                })
+            };
+            return Box::pin(stream.take(opened, guest, run)).await;
+        }
+        Err(refusal) => refusal,
     };
-    shared.note(Action::Publish, request.target(), request.peer(), &refusal);
+    shared.door.note(Action::Publish, &wish, peer, &refusal);
     // A peer that does not wait for the answer has its own.
     let words = refusal.words.as_deref();
-    let _ = Box::pin(request.reject_saying(refusal.why, words)).await;
+    let _ = Box::pin(request.reject_saying(refusal.why.into(), words)).await;
+}
+
+async fn admit(
+    wish: &Wish,
+    target: &Target,
+    peer: SocketAddr,
+    shared: &Shared,
+) -> Result<(Arc<Stream>, Opened), Refusal> {
+    if target.app != APP {
+        return Err(Reject::NotFound.into());
+    }
+    let (stream, led) = shared.door.admit(wish, peer).await?;
+    let opened = stream.open(wish, led).await?;
+    Ok((stream, opened))
 }
 
 async fn play(request: PlayRequest, shared: &Shared) {
-    let found = Box::pin(seat(request.target(), request.peer(), shared)).await;
+    let (peer, wish) = (request.peer(), wish(request.target()));
+    let found = Box::pin(seat(&wish, request.target(), peer, shared)).await;
     let (refusal, request) = match found {
         Ok((stream, rung)) => match stream.play(request, rung.as_deref()).await {
             Ok(()) => return,
@@ -207,143 +217,29 @@ async fn play(request: PlayRequest, shared: &Shared) {
         },
         Err(refusal) => (refusal, request),
     };
-    shared.note(Action::Play, request.target(), request.peer(), &refusal);
+    shared.door.note(Action::Play, &wish, peer, &refusal);
     let words = refusal.words.as_deref();
-    let _ = Box::pin(request.reject_saying(refusal.why, words)).await;
+    let _ = Box::pin(request.reject_saying(refusal.why.into(), words)).await;
 }
 
-impl Shared {
-    fn note(&self, action: Action, target: &Target, peer: SocketAddr, refusal: &Refusal) {
-        let reason = refusal.why.name();
-        self.metrics.refused(reason);
-        // What is no stream may hold a key that was mistyped into the name.
-        let known = self.manager.knows(&target.name);
-        let refused = Refused {
-            action,
-            protocol: "rtmp",
-            stream: if known { &target.name } else { "" },
-            peer,
-            reason,
-            detail: refusal.words.as_deref(),
-        };
-        tracing::info!(reason, words = refusal.words, "{} refused", action.name());
-        self.access.tell_refused(&self.manager.events, &refused);
-    }
-
-    async fn ask(
-        &self,
-        callback: Option<&Callback>,
-        action: Action,
-        target: &Target,
-        peer: SocketAddr,
-    ) -> Result<Option<String>, Refusal> {
-        let Some(callback) = callback else {
-            return Ok(None);
-        };
-        let visitor = Visitor {
-            action,
-            stream: &target.name,
-            protocol: "rtmp",
-            peer,
-            query: &target.query,
-            agent: None,
-        };
-        match self.access.decide(callback, &visitor).await {
-            Decision::Allow => Ok(None),
-            Decision::Redirect(to) => Ok(Some(to)),
-            Decision::Deny(words) => Err(Refusal {
-                why: Reject::Denied,
-                words: Some(words),
-            }),
-        }
-    }
-}
-
-/// The stream that an encoder may publish, and whether it was led there: made now, where a template
-/// is for its name. Its key is looked at before anybody is asked.
-async fn admit(
-    target: &Target,
-    peer: SocketAddr,
-    shared: &Shared,
-) -> Result<(Arc<Stream>, bool), Refusal> {
-    let manager = &shared.manager;
-    let (config, unborn) = match find(target, manager) {
-        Ok(stream) => (stream.config(), false),
-        Err(Reject::NotFound) if target.app == APP => {
-            let unborn = manager.unborn(&target.name).ok_or(Reject::NotFound)?;
-            (unborn.config().clone(), true)
-        }
-        Err(why) => return Err(why.into()),
-    };
-    check_key(&config, target)?;
-    let callback = config.on_publish.as_ref();
-    let led = shared.ask(callback, Action::Publish, target, peer).await?;
-    if let Some(name) = led {
-        let stream = manager.get(&name).ok_or(Reject::NotFound)?;
-        Span::current().record("stream", name);
-        return Ok((stream, true));
-    }
-    if unborn {
-        let address = peer.ip().to_canonical();
-        let hatched = manager.hatch(&target.name, address).await;
-        Span::current().record("stream", shown(&target.name));
-        return hatched.map(|stream| (stream, false)).map_err(barren);
-    }
-    let stream = manager.get(&target.name).ok_or(Reject::Disabled)?;
-    Ok((stream, false))
-}
-
-fn barren(why: Barren) -> Refusal {
-    match why {
-        Barren::NoTemplate => Reject::NotFound.into(),
-        Barren::Limit => Refusal {
-            why: Reject::Overload,
-            words: Some("no more streams may be made just now".to_owned()),
-        },
-        Barren::Failed => Reject::Overload.into(),
-    }
-}
-
-/// The stream that a player gets, and which of its renditions: `name@rung` names one.
 async fn seat(
+    wish: &Wish,
     target: &Target,
     peer: SocketAddr,
     shared: &Shared,
 ) -> Result<(Arc<Stream>, Option<String>), Refusal> {
-    let manager = &shared.manager;
-    let mut target = target.clone();
-    let rung = match target.name.split_once('@') {
-        Some((name, rung)) => {
-            let rung = rung.to_owned();
-            target.name = name.to_owned();
-            Some(rung)
-        }
-        None => None,
-    };
-    let stream = find(&target, manager)?;
-    let callback = stream.config().on_play;
-    let led = shared
-        .ask(callback.as_ref(), Action::Play, &target, peer)
-        .await?;
-    match led {
-        Some(name) => Ok((manager.get(&name).ok_or(Reject::NotFound)?, rung)),
-        None => Ok((stream, rung)),
+    if target.app != APP {
+        return Err(Reject::NotFound.into());
     }
+    shared.door.seat(wish, peer).await
 }
 
-/// The stream that a request is for.
-fn find(target: &Target, manager: &Manager) -> Result<Arc<Stream>, Reject> {
-    let known = manager.knows(&target.name);
-    // What is no stream may hold a key that was mistyped into the name.
-    if known {
-        Span::current().record("stream", shown(&target.name));
+fn wish(target: &Target) -> Wish {
+    Wish {
+        protocol: RTMP,
+        name: target.name.clone(),
+        key: target.key.clone(),
+        input: target.input.clone(),
+        query: target.query.clone(),
     }
-    if target.app != APP || !known {
-        return Err(Reject::NotFound);
-    }
-    manager.get(&target.name).ok_or(Reject::Disabled)
-}
-
-fn shown(name: &str) -> &str {
-    &name[..name.floor_char_boundary(SHOWN)]
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::events::{Event, Seldom};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, TurnedAway};
 use crate::runtime::{Manager, millis, utc_ms};
 use crate::tls::Certificate;
 
@@ -20,7 +20,7 @@ pub(crate) struct Sentinel {
     degraded: Option<Instant>,
     /// The certificate that was told of, and the warning.
     warned: Option<(i64, i64)>,
-    turned_away: [u64; 3],
+    turned_away: [u64; 4],
     limits: Seldom,
 }
 
@@ -36,7 +36,7 @@ impl Sentinel {
             certificate,
             degraded: None,
             warned: None,
-            turned_away: [0; 3],
+            turned_away: [0; 4],
             limits: Seldom::default(),
         }
     }
@@ -82,11 +82,16 @@ impl Sentinel {
     }
 
     fn look_at_limits(&mut self) {
-        let (rtmp, http) = self.metrics.turned_away();
+        let TurnedAway { rtmp, srt, http } = self.metrics.turned_away();
         let streams = self.manager.all();
         let blocked = streams.iter().map(|s| s.output.figures().crowded).sum();
-        let now = [rtmp, http, blocked];
-        let names = ["rtmp_connections", "http_connections", "blocked_requests"];
+        let now = [rtmp, srt, http, blocked];
+        let names = [
+            "rtmp_connections",
+            "srt_connections",
+            "http_connections",
+            "blocked_requests",
+        ];
         for ((name, now), told) in names.iter().zip(now).zip(&mut self.turned_away) {
             // A stream that went takes its count along.
             let refused = now.saturating_sub(*told);

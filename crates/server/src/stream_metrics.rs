@@ -3,7 +3,7 @@
 use http_media::Figures;
 
 use crate::families::{Families, Label, float};
-use crate::runtime::{Manager, Status, Stream};
+use crate::runtime::{Line, Manager, PushPhase, Status, Stream};
 use crate::transcoder_metrics;
 
 const LATENCY: &str = "From the arrival of a change's last frame to its publication";
@@ -26,6 +26,9 @@ pub(crate) fn read(families: &mut Families, manager: &Manager) {
         page.packager(stream);
         page.output(&stream.output.figures());
         page.players(stream);
+        page.pushes(stream);
+        page.ts_players(stream);
+        page.srt_players(stream);
         if let Some(transcoding) = stream.transcoding() {
             transcoder_metrics::write(page.families, stream.name(), &transcoding.state());
         }
@@ -214,12 +217,13 @@ impl Page<'_> {
             self.families
                 .gauge("weir_input_silence_bound_seconds", help, &labels, bound);
         }
-        for line in stream.lines() {
+        for line in &stream.lines() {
             let labels = [own, ("input", line.id())];
             let rate = float(line.rates().map_or(0, |r| r.bits_per_second));
             let help = "Rate of the input of late";
             self.families
                 .gauge("weir_input_bits_per_second", help, &labels, rate);
+            self.connection(line);
         }
         let told = stream.programme().told();
         for (input, fault, n) in told.faults() {
@@ -337,6 +341,153 @@ impl Page<'_> {
         ]);
     }
 
+    fn pushes(&mut self, stream: &Stream) {
+        for outlet in stream.pushes().all() {
+            let now = outlet.figures();
+            let labels = [self.stream[0], ("push", outlet.id())];
+            let up = f64::from(u8::from(now.phase == PushPhase::Pushing));
+            let help = "Whether the far end of the push takes media";
+            self.families.gauge("weir_push_up", help, &labels, up);
+            let enabled = f64::from(u8::from(now.phase != PushPhase::Disabled));
+            let help = "Whether the push is switched on";
+            self.families
+                .gauge("weir_push_enabled", help, &labels, enabled);
+            let left_out = float(now.sent.left_out.len() as u64);
+            let help = "Tracks that the far end of the push does not get";
+            self.families
+                .gauge("weir_push_left_out_tracks", help, &labels, left_out);
+            for (name, help, value) in [
+                (
+                    "weir_push_attempts_total",
+                    "Times that the far end was called",
+                    now.attempts,
+                ),
+                (
+                    "weir_push_connections_total",
+                    "Times that the far end took media",
+                    now.connections,
+                ),
+                (
+                    "weir_push_failures_total",
+                    "Times that the push was lost, refused or could not be made",
+                    now.failures,
+                ),
+                (
+                    "weir_push_sent_bytes_total",
+                    "Bytes written to the far end",
+                    now.sent.bytes,
+                ),
+                (
+                    "weir_push_skips_total",
+                    "Times that a slow far end was sent the newest group next",
+                    now.sent.skips,
+                ),
+                (
+                    "weir_push_skipped_frames_total",
+                    "Frames that slow far ends did not get",
+                    now.sent.skipped_frames,
+                ),
+            ] {
+                self.families.counter(name, help, &labels, value);
+            }
+        }
+    }
+
+    fn ts_players(&mut self, stream: &Stream) {
+        let f = stream.ts_figures();
+        self.gauges([("weir_http_ts_players", "HTTP-TS players now", float(f.now))]);
+        self.counters([
+            (
+                "weir_http_ts_players_total",
+                "HTTP-TS players that were let in",
+                f.ever,
+            ),
+            (
+                "weir_http_ts_sent_bytes_total",
+                "Bytes handed to the sockets of HTTP-TS players",
+                f.bytes,
+            ),
+            (
+                "weir_http_ts_skips_total",
+                "Times that a slow HTTP-TS player went on with the newest group",
+                f.skips,
+            ),
+            (
+                "weir_http_ts_skipped_frames_total",
+                "Frames that slow HTTP-TS players did not get",
+                f.skipped_frames,
+            ),
+            (
+                "weir_ts_left_out_tracks_total",
+                "Tracks that MPEG-TS has no place for, each time that they came",
+                stream.not_in_ts(),
+            ),
+        ]);
+    }
+
+    /// What the protocol and container of the present connection count.
+    fn connection(&mut self, line: &Line) {
+        let labels = [self.stream[0], ("input", line.id())];
+        let figures = line.stats().map(|stats| stats.figures());
+        for (name, value) in figures.into_iter().flat_map(|f| f.counters) {
+            match name {
+                "srt_rtt_us" => {
+                    let help = "The round trip to who feeds the input over SRT";
+                    let rtt = float(value) / 1e6;
+                    self.families
+                        .gauge("weir_input_srt_rtt_seconds", help, &labels, rtt);
+                }
+                "srt_latency_ms" => {
+                    let help = "The latency that was agreed on with who feeds the input over SRT";
+                    let latency = float(value) / 1e3;
+                    self.families
+                        .gauge("weir_input_srt_latency_seconds", help, &labels, latency);
+                }
+                name => {
+                    let labels = [labels[0], labels[1], ("what", name)];
+                    let help = "What protocol and container of the input's connection count";
+                    self.families
+                        .counter("weir_input_connection_total", help, &labels, value);
+                }
+            }
+        }
+    }
+
+    fn srt_players(&mut self, stream: &Stream) {
+        let f = stream.srt_players().figures();
+        self.gauges([("weir_srt_players", "SRT players now", float(f.now))]);
+        self.counters([
+            (
+                "weir_srt_players_total",
+                "SRT players that were let in",
+                f.ever,
+            ),
+            (
+                "weir_srt_sent_bytes_total",
+                "Bytes of media given to the connections of SRT players",
+                f.bytes,
+            ),
+            (
+                "weir_srt_skips_total",
+                "Times that a slow SRT player went on with the newest group",
+                f.skips,
+            ),
+            (
+                "weir_srt_skipped_frames_total",
+                "Frames that slow SRT players did not get",
+                f.skipped_frames,
+            ),
+        ]);
+        let counted = stream.srt_players().link().sent();
+        let packets = counted.into_iter().filter_map(|(name, value)| {
+            let kind = name.strip_prefix("srt_")?.strip_suffix("packets")?;
+            let kind = kind.trim_end_matches('_');
+            Some((if kind.is_empty() { "sent" } else { kind }, value))
+        });
+        let help = "Packets to SRT players: sent, lost on the way, sent again, given up";
+        self.counted_by("weir_srt_packets_total", help, "kind", packets);
+    }
+
     fn output(&mut self, f: &Figures) {
         self.gauges([
             (
@@ -360,6 +511,16 @@ impl Page<'_> {
                 "weir_http_media_refused_total",
                 "Requests for media that were refused",
                 f.refused,
+            ),
+            (
+                "weir_http_ts_segments_total",
+                "Segments made in MPEG-TS because somebody asked",
+                f.made_ts,
+            ),
+            (
+                "weir_http_ts_refused_total",
+                "Requests for MPEG-TS of what it cannot carry",
+                f.not_carried,
             ),
             (
                 "weir_http_playlist_renders_total",

@@ -6,9 +6,12 @@
 pub mod actors;
 mod clock;
 pub mod fuzz;
+pub mod handmade;
 pub mod link;
 pub mod lint;
+pub mod numbered;
 pub mod poll;
 pub mod soak;
+pub mod transmit;
 
 pub use clock::clock;

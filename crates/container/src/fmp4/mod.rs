@@ -18,7 +18,7 @@ pub use chunk::{EMPTY_SEGMENT, Opening, Sample, chunk_header};
 pub use demux::{Demux, Limits};
 pub use index::{Index, Place};
 pub use init::init_segment;
-pub use read::{Chunk, read_chunks};
+pub use read::{Chunk, read_chunks, read_header};
 
 /// What cannot be carried in, or read from, fragmented MP4.
 #[derive(Debug, thiserror::Error)]

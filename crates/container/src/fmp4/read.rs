@@ -55,7 +55,30 @@ pub fn read_chunks(data: &Bytes) -> Result<Vec<Chunk>, Mp4Error> {
     Ok(chunks)
 }
 
-fn chunk(moof: &Moof, payload: Bytes) -> Option<Chunk> {
+/// Reads what [`super::chunk_header`] wrote: `tfdt` in ticks, and the samples whose payload follows.
+///
+/// # Errors
+/// A box that is cut short or unreadable, or no `moof` with one whole track run.
+pub fn read_header(header: &Bytes) -> Result<(u64, Vec<Sample>), Mp4Error> {
+    let mut rest = header.clone();
+    let layout = |rest: &Bytes, reason| Mp4Error::Layout {
+        at: header.len() - rest.len(),
+        reason,
+    };
+    while !rest.is_empty() {
+        let found = Header::decode(&mut rest)?;
+        let size = found.size.filter(|size| *size <= rest.len());
+        let size = size.ok_or_else(|| layout(&rest, "a box is cut short"))?;
+        let mut body = rest.split_to(size);
+        if found.kind == Moof::KIND {
+            let moof = Moof::decode_body(&mut body)?;
+            return samples(&moof).ok_or_else(|| layout(&rest, "not one whole track run"));
+        }
+    }
+    Err(layout(&rest, "no moof"))
+}
+
+fn samples(moof: &Moof) -> Option<(u64, Vec<Sample>)> {
     let [traf] = &moof.traf[..] else {
         return None;
     };
@@ -70,10 +93,16 @@ fn chunk(moof: &Moof, payload: Bytes) -> Option<Chunk> {
             })
         })
         .collect::<Option<Vec<_>>>()?;
+    let base = traf.tfdt.as_ref().map_or(0, |t| t.base_media_decode_time);
+    Some((base, samples))
+}
+
+fn chunk(moof: &Moof, payload: Bytes) -> Option<Chunk> {
+    let (base_media_decode_time, samples) = samples(moof)?;
     let size: u64 = samples.iter().map(|s| u64::from(s.size)).sum();
     (size == payload.len() as u64).then(|| Chunk {
         sequence: moof.mfhd.sequence_number,
-        base_media_decode_time: traf.tfdt.as_ref().map_or(0, |t| t.base_media_decode_time),
+        base_media_decode_time,
         samples,
         payload,
     })

@@ -5,6 +5,7 @@ mod absence;
 mod checker;
 mod cuts;
 mod dash;
+mod in_ts;
 mod playlists;
 mod random;
 mod renditions;

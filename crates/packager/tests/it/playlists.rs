@@ -16,7 +16,7 @@ const LOW_LATENCY: Form = Form {
     skip: Skip::No,
 };
 
-fn parse(text: &str) -> usize {
+pub fn parse(text: &str) -> usize {
     let mut reader = Reader::from_str(text, ParsingOptions::default());
     let mut uris = 0;
     while let Some(line) = reader.read_line().expect("every line parses") {

@@ -160,7 +160,14 @@ impl Encoder {
             .seed
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
-        let payload = Bytes::copy_from_slice(&self.seed.to_be_bytes().repeat(size / 8));
+        let mut payload = self.seed.to_be_bytes().repeat(size / 8);
+        if track != AUDIO {
+            // One NAL unit with a slice.
+            let len = u32::try_from(payload.len() - 4).unwrap();
+            payload[..4].copy_from_slice(&len.to_be_bytes());
+            payload[4] = if random_access { 0x65 } else { 0x41 };
+        }
+        let payload = Bytes::from(payload);
         let frame = Frame {
             track,
             dts,

@@ -1,4 +1,4 @@
-//! The client's session: fed whole or in pieces, the same happens.
+//! The client's session, that plays or publishes: fed whole or in pieces, the same happens.
 
 use bytes::{BufMut as _, BytesMut};
 
@@ -35,13 +35,21 @@ fn compare(data: &[u8], cut: usize) {
     };
     // Before media is agreed on no more is read at a time than counts against the bound.
     let first = &data[..data.len().min(small.request_bytes)];
-    assert_eq!(follow(first, usize::MAX, small), follow(first, cut, small));
+    for ask in [ClientSession::play, ClientSession::publish] {
+        let whole = follow(ask, first, usize::MAX, small);
+        assert_eq!(whole, follow(ask, first, cut, small));
+    }
 }
 
 /// Everything a session tells its driver, and how it ends.
-fn follow(data: &[u8], cut: usize, config: Config) -> (Vec<ClientEvent>, Option<String>) {
-    let url: Url = "rtmp://server/live/x?key=k3y".parse().expect("an address");
-    let mut session = ClientSession::play(url, config);
+fn follow(
+    ask: fn(Url, Config) -> ClientSession,
+    data: &[u8],
+    cut: usize,
+    config: Config,
+) -> (Vec<ClientEvent>, Option<String>) {
+    let url = Url::keyed("rtmp://server/live", "x?key=k3y").expect("an address");
+    let mut session = ask(url, config);
     let mut events = Vec::new();
     let mut sent = 0;
     for piece in data.chunks(cut) {
@@ -61,7 +69,7 @@ fn follow(data: &[u8], cut: usize, config: Config) -> (Vec<ClientEvent>, Option<
                 Ok(Some(event)) => {
                     assert!(events.last() != Some(&ClientEvent::Finished));
                     let media = matches!(event, ClientEvent::Media { .. });
-                    assert!(!media || session.is_playing());
+                    assert!(!media || session.is_accepted());
                     events.push(event);
                 }
             }

@@ -76,6 +76,9 @@ pub fn url(data: &[u8]) {
         return;
     };
     assert!(!url.host().is_empty() && url.port() != 0);
+    let keyed = Url::keyed(url.application().as_str(), "g3h3im").expect("an application");
+    assert_eq!((keyed.app(), keyed.stream()), (url.app(), "g3h3im"));
+    assert!(!format!("{keyed} {keyed:?}").contains("g3h3im"));
     // An application of two parts says itself where the stream begins.
     let slash = if url.app().contains('/') { "/" } else { "//" };
     let again = format!("{}{slash}{}", url.application(), url.stream());

@@ -16,7 +16,7 @@ use crate::pulls::{Run, to};
 const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.tools");
 const SECONDS: usize = 6;
 
-fn current_ffmpeg() -> String {
+pub fn current_ffmpeg() -> String {
     format!("{TOOLS}/ffmpeg")
 }
 
@@ -32,7 +32,7 @@ async fn output(program: &str, args: &str) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-fn start(program: &str, args: &str) -> Child {
+pub fn start(program: &str, args: &str) -> Child {
     Command::new(program)
         .args(args.split_whitespace())
         .stdin(Stdio::null())
@@ -43,7 +43,7 @@ fn start(program: &str, args: &str) -> Child {
         .unwrap_or_else(|e| panic!("{program}: {e}; run `make setup`"))
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     socket.local_addr().unwrap().port()
 }
@@ -55,23 +55,23 @@ async fn signal(child: &Child, name: &str) {
 
 /// A packet of a file: milliseconds, and what is in it.
 #[derive(Debug, PartialEq)]
-struct Packet {
-    dts: i64,
-    pts: i64,
-    hash: String,
+pub struct Packet {
+    pub dts: i64,
+    pub pts: i64,
+    pub hash: String,
 }
 
 /// A file to be sent, and what is in it.
-struct Source {
+pub struct Source {
     _dir: TempDir,
-    file: PathBuf,
-    video: Vec<Packet>,
-    audio: Vec<Packet>,
+    pub file: PathBuf,
+    pub video: Vec<Packet>,
+    pub audio: Vec<Packet>,
 }
 
 impl Source {
     /// H.264 with pictures in another order than they are shown, and AAC.
-    async fn ordinary() -> Self {
+    pub async fn ordinary() -> Self {
         Self::new(
             "ffmpeg",
             "-c:v libx264 -preset ultrafast -g 30 -bf 2 -c:a aac",
@@ -79,7 +79,7 @@ impl Source {
         .await
     }
 
-    async fn new(ffmpeg: &str, codecs: &str) -> Self {
+    pub async fn new(ffmpeg: &str, codecs: &str) -> Self {
         let dir = TempDir::new().unwrap();
         let file = dir.path().join("source.flv");
         let path = file.display();
@@ -153,7 +153,7 @@ fn shift(packets: &[Packet], frames: &[&Frame]) -> i64 {
 }
 
 /// By ffmpeg's own reader.
-async fn packets(ffmpeg: &str, file: &Path, kind: &str) -> Vec<Packet> {
+pub async fn packets(ffmpeg: &str, file: &Path, kind: &str) -> Vec<Packet> {
     let path = file.display();
     let args = format!("-v error -i {path} -map 0:{kind} -c copy -f framehash -hash sha256 -");
     let text = output(ffmpeg, &args).await;
@@ -264,7 +264,7 @@ async fn a_server_that_is_stopped_is_left_for_its_silence() {
 }
 
 /// In the foreground, with everything that is its own in `dir`.
-fn nginx(dir: &Path, port: u16) -> Child {
+pub fn nginx(dir: &Path, port: u16) -> Child {
     let module = format!("{TOOLS}/nginx/usr/lib/nginx/modules/ngx_rtmp_module.so");
     let config = format!(
         "load_module {module}; daemon off; master_process off; pid nginx.pid; error_log error.log info;

@@ -11,4 +11,6 @@ mod multitrack;
 mod playing;
 mod pulling;
 mod pulls;
+mod pushed;
+mod pushing;
 mod requests;

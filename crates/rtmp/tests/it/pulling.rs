@@ -24,7 +24,7 @@ const AGGREGATE: u8 = 22;
 const CONTROL: u8 = 4;
 
 /// Something to play: pictures in another order than they are shown, and two tracks of sound.
-fn programme() -> (Vec<Track>, Vec<Frame>) {
+pub fn programme() -> (Vec<Track>, Vec<Frame>) {
     let opus = CodecConfig::Opus(OpusConfig::new(2));
     let tracks = [(0, h264()), (1, CodecConfig::Aac(aac())), (3, opus)];
     let tracks = tracks.map(|(id, config)| Track::new(TrackId(id), config));
@@ -129,7 +129,7 @@ async fn what_we_serve_is_what_we_pull() {
     tokio::join!(serve(listener, None, publisher), compare(run));
 }
 
-fn certificate() -> (TlsAcceptor, CertificateDer<'static>) {
+pub fn certificate() -> (TlsAcceptor, CertificateDer<'static>) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let certificate = made.cert.der().clone();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();

@@ -19,6 +19,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, version};
 
 use crate::client::{stats, text};
 
+const SET_CHUNK_SIZE: u8 = 1;
+
 /// Whom a test trusts.
 pub fn trust(certificates: &[CertificateDer<'static>]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
@@ -94,7 +96,7 @@ impl Run {
 
 /// One connection of a server that says what it is told to.
 pub struct Scripted {
-    stream: TcpStream,
+    pub stream: TcpStream,
     writer: Writer,
     reader: Reader,
     input: BytesMut,
@@ -141,6 +143,11 @@ impl Scripted {
     pub async fn hear(&mut self, kind: u8) -> Option<bytes::Bytes> {
         loop {
             while let Some(message) = self.reader.read(&mut self.input).unwrap() {
+                if message.kind == SET_CHUNK_SIZE {
+                    let size = message.body.first_chunk().copied().unwrap();
+                    let size = u32::from_be_bytes(size);
+                    self.reader.set_chunk_size(size).unwrap();
+                }
                 if message.kind == kind {
                     return Some(message.body);
                 }

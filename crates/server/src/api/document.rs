@@ -15,7 +15,7 @@ use utoipa::openapi::{OpenApi, Ref, RefOr};
 use utoipa::{Modify, PartialSchema, ToResponse, ToSchema};
 
 use super::Problem;
-use crate::model::{Hook, Input, StreamConfig};
+use crate::model::{Hook, Input, Push, StreamConfig};
 
 /// Whatever is asked.
 const ANY: [StatusCode; 6] = [
@@ -159,6 +159,19 @@ variant!(
 );
 
 variant!(
+    /// Its path names it, so the body need not.
+    PushUpdate,
+    Push,
+    |push| push.required.retain(|name| name != "id")
+);
+variant!(
+    /// A merge patch: null removes.
+    PushPatch,
+    Push,
+    patch
+);
+
+variant!(
     /// Parts of a stream, and how streams are made of it.
     TemplateWritten,
     StreamConfig,
@@ -242,8 +255,10 @@ fn patch_stream(stream: &mut Object) {
             stream.properties.insert(property, or_null(nested.into()));
         }
     }
-    if let Some(inputs) = stream.properties.get_mut("inputs") {
-        *inputs = or_null(inputs.clone());
+    for list in ["inputs", "push"] {
+        if let Some(entries) = stream.properties.get_mut(list) {
+            *entries = or_null(entries.clone());
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is shown of a stream's inputs and of the switches between them.
 
+use std::collections::BTreeMap;
+
 use failover::{State, Switch};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -21,6 +23,8 @@ pub(super) struct InputView {
     silent_after_ms: Option<i64>,
     /// Who feeds it.
     peer: Option<String>,
+    /// How who pushes it does so: `rtmp` or `srt`.
+    protocol: Option<&'static str>,
     /// Seconds since it was connected.
     uptime_s: Option<u64>,
     fps: Option<f64>,
@@ -37,6 +41,9 @@ pub(super) struct InputView {
     ignored: u64,
     /// Times that its source lost media.
     losses: u64,
+    /// What its protocol and container count, of the present connection: `srt_rtt_us`,
+    /// `srt_lost_packets`, `cc_errors`, …
+    counters: BTreeMap<&'static str, u64>,
     /// What went wrong with it, the newest first; kept when it recovers.
     errors: Vec<LastError>,
 }
@@ -119,15 +126,17 @@ fn input(line: &Line, state: &State) -> InputView {
             .and_then(|i| i.silent_after)
             .map(media::Span::as_millis),
         peer: holder.as_ref().map(|h| h.peer.to_string()),
+        protocol: holder.as_ref().map(|h| h.protocol),
         uptime_s: stats.as_ref().map(|s| s.uptime().as_secs()),
         fps: rates.map(|r| r.fps),
         bitrate_kbps: rates.map(|r| r.bits_per_second / 1000),
-        keyframe_interval_ms: figures.map(|f| f.keyframe_interval_ms),
+        keyframe_interval_ms: figures.as_ref().map(|f| f.keyframe_interval_ms),
         sessions: totals.sessions,
         bytes: totals.bytes,
         repairs: totals.fixes.values().sum(),
         ignored: totals.ignored.values().sum(),
         losses: totals.losses,
+        counters: figures.into_iter().flat_map(|f| f.counters).collect(),
         errors: line.errors(),
     }
 }

@@ -4,6 +4,7 @@ mod auth;
 mod change;
 mod config;
 mod document;
+mod entries;
 mod events;
 mod extract;
 mod failing;
@@ -14,6 +15,8 @@ mod lines;
 mod list;
 mod plan;
 mod problem;
+mod pushes;
+mod pushing;
 mod request;
 mod streams;
 mod switch;
@@ -62,6 +65,7 @@ pub(crate) struct Api {
     tags(
         (name = "streams", description = "Streams: what they are and what they are doing"),
         (name = "inputs", description = "Where a stream's media comes from"),
+        (name = "push", description = "Where a stream is pushed to"),
         (name = "templates", description = "Parts of streams that many have"),
         (name = "hooks", description = "Where events are delivered"),
         (name = "events", description = "What happens, and what happened"),
@@ -90,6 +94,12 @@ fn described() -> (Router<Api>, utoipa::openapi::OpenApi) {
             inputs::replace,
             inputs::patch,
             inputs::remove
+        ))
+        .routes(routes!(
+            pushes::read,
+            pushes::replace,
+            pushes::patch,
+            pushes::remove
         ))
         .routes(routes!(streams::promote))
         .routes(routes!(transcoding::capabilities))

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::document::StreamWritten;
 use super::failing::{InputView, SwitchView, inputs};
+use super::pushing::{PushView, pushes};
 use super::transcoding::TranscoderView;
 use crate::http_server::Scheme;
 use crate::model::{Definition, StreamConfig};
@@ -55,6 +56,8 @@ pub(crate) struct Runtime {
     slate: bool,
     /// How each input is.
     inputs: Vec<InputView>,
+    /// How each push is.
+    push: Vec<PushView>,
     /// How far the programme runs ahead of UTC.
     lead_ms: i64,
     /// The last 50 switches, the newest first.
@@ -71,6 +74,10 @@ pub(crate) struct Runtime {
     viewers: u64,
     /// RTMP players.
     rtmp_players: u64,
+    /// SRT players.
+    srt_players: u64,
+    /// HTTP-TS players.
+    http_ts_players: u64,
     /// The number of the newest segment.
     segment: Option<u64>,
     /// How its ladder is doing, where it has one.
@@ -114,6 +121,8 @@ pub(crate) struct PublishUrl {
     rtmp: Option<String>,
     /// Absent where there is no certificate.
     rtmps: Option<String>,
+    /// Absent where SRT is off. With a passphrase it is called with that, too.
+    srt: Option<String>,
 }
 
 /// Where players reach a stream.
@@ -121,11 +130,17 @@ pub(crate) struct PublishUrl {
 pub(crate) struct PlayUrls {
     page: String,
     hls: String,
+    /// HLS in MPEG-TS. Absent where `hls.container` is `cmaf`.
+    hls_ts: Option<String>,
     dash: String,
+    /// MPEG-TS over HTTP.
+    mpegts: String,
     /// Absent where RTMP is off.
     rtmp: Option<String>,
     /// Absent where there is no certificate.
     rtmps: Option<String>,
+    /// Absent where SRT is off. With a passphrase it is called with that, too.
+    srt: Option<String>,
 }
 
 /// One page of streams.
@@ -216,6 +231,13 @@ impl Viewer {
                 .rtmps
                 .map(|port| self.rtmp(("rtmps", 443), name, key, port))
         };
+        let srt = |id: String| {
+            let port = ports.srt?;
+            Some(format!(
+                "srt://{}:{port}?streamid={id}",
+                self.authority.host()
+            ))
+        };
         let publish = config
             .inputs
             .iter()
@@ -224,16 +246,30 @@ impl Viewer {
                 input: input.id.clone(),
                 rtmp: rtmp(input.key.as_deref()),
                 rtmps: rtmps(input.key.as_deref()),
+                srt: srt(self.stream_id(name, input.key.as_deref())),
             });
         Urls {
             publish: publish.collect(),
             play: PlayUrls {
                 page: format!("{scheme}://{authority}/{name}/"),
                 hls: format!("{scheme}://{authority}/{name}/index.m3u8"),
+                hls_ts: (config.container() != http_media::Container::Cmaf)
+                    .then(|| format!("{scheme}://{authority}/{name}/ts.m3u8")),
                 dash: format!("{scheme}://{authority}/{name}/index.mpd"),
+                mpegts: format!("{scheme}://{authority}/{name}/mpegts"),
                 rtmp: rtmp(None),
                 rtmps: rtmps(None),
+                srt: srt(format!("read:{name}")),
             },
+        }
+    }
+
+    /// What an encoder calls with.
+    fn stream_id(&self, name: &str, key: Option<&str>) -> String {
+        match key {
+            None => format!("publish:{name}"),
+            Some(key) if self.reveal => format!("publish:{name}:{}", in_query(key)),
+            Some(_) => format!("publish:{name}:KEY"),
         }
     }
 
@@ -308,6 +344,7 @@ fn runtime(stream: Option<&Stream>) -> Runtime {
         pinned: state.pinned.as_ref().map(ToString::to_string),
         slate: state.slate,
         inputs: inputs(stream, &state),
+        push: pushes(stream),
         lead_ms: stream.programme().lead().as_millis(),
         switches: state.history.iter().rev().map(SwitchView::from).collect(),
         tracks: tracks.iter().map(|t| track(t, frame_rate(t))).collect(),
@@ -316,6 +353,8 @@ fn runtime(stream: Option<&Stream>) -> Runtime {
         keyframe_interval_ms: live.map(|(f, _)| f.keyframe_interval_ms),
         viewers: stream.output.figures().viewers,
         rtmp_players: stream.players().figures().now,
+        srt_players: stream.srt_players().figures().now,
+        http_ts_players: stream.ts_figures().now,
         segment: lead.and_then(|m| m.edge()).map(|edge| edge.msn),
         transcoder: stream.transcoding().map(TranscoderView::from),
         last_error: stream.last_error(),
@@ -333,6 +372,7 @@ impl Runtime {
             pinned: None,
             slate: false,
             inputs: Vec::new(),
+            push: Vec::new(),
             lead_ms: 0,
             switches: Vec::new(),
             tracks: Vec::new(),
@@ -341,6 +381,8 @@ impl Runtime {
             keyframe_interval_ms: None,
             viewers: 0,
             rtmp_players: 0,
+            srt_players: 0,
+            http_ts_players: 0,
             segment: None,
             transcoder: None,
             last_error: None,

@@ -219,6 +219,36 @@ pub(crate) enum Event {
         duration_ms: u64,
         bytes: u64,
     },
+    /// A far end that the stream is pushed to takes media; it was the `attempt`th try since it last
+    /// was well.
+    #[serde(rename = "push.started")]
+    PushStarted {
+        push: String,
+        protocol: String,
+        attempt: u32,
+    },
+    #[serde(rename = "push.stopped")]
+    PushStopped {
+        push: String,
+        reason: String,
+        duration_ms: u64,
+        bytes: u64,
+    },
+    /// A push was lost, or the far end cannot be reached; it will be tried again. Told when what fails
+    /// changes, and once a minute.
+    #[serde(rename = "push.failed")]
+    PushFailed {
+        push: String,
+        error: String,
+        retry_in_ms: u64,
+    },
+    /// The far end does not want it, and will be asked again; told like failures.
+    #[serde(rename = "push.refused")]
+    PushRefused {
+        push: String,
+        error: String,
+        retry_in_ms: u64,
+    },
     /// Publishers that were not let in. Of one address and reason it is told once in ten seconds,
     /// with how many there were since.
     #[serde(rename = "publish.refused")]
@@ -271,7 +301,7 @@ pub(crate) enum StopReason {
 }
 
 /// All types.
-pub(crate) const KINDS: [&str; 53] = [
+pub(crate) const KINDS: [&str; 57] = [
     "server.started",
     "server.stopping",
     "database.degraded",
@@ -321,6 +351,10 @@ pub(crate) const KINDS: [&str; 53] = [
     "input.recovered",
     "publish.started",
     "publish.stopped",
+    "push.started",
+    "push.stopped",
+    "push.failed",
+    "push.refused",
     "publish.refused",
     "play.refused",
     "session.opened",

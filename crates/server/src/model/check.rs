@@ -6,7 +6,8 @@ use http::{HeaderName, HeaderValue, header};
 
 use crate::api::Problem;
 use crate::model::{
-    Callback, Dash, Failover, Hls, Input, SLATE, Scheme, Slate, StreamConfig, rules, transcode,
+    Callback, Dash, Failover, Hls, Input, SLATE, Scheme, Slate, StreamConfig, push, rules, srt,
+    transcode,
 };
 
 const NAME: usize = 128;
@@ -80,7 +81,9 @@ pub(super) fn check(config: &StreamConfig) -> Result<(), Problem> {
     config.hls.as_ref().map_or(Ok(()), check_hls)?;
     let dash = config.dash.as_ref();
     dash.map_or(Ok(()), |d| check_dash(d, config.hls.as_ref()))?;
-    transcode::check(config)
+    config.srt.as_ref().map_or(Ok(()), srt::check)?;
+    transcode::check(config)?;
+    push::check(config)
 }
 
 fn check_failover(failover: &Failover) -> Result<(), Problem> {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::check::check;
 use super::edit::typed;
 use super::overlay::{overlay, without_nulls};
+use super::srt::SECRETS;
 use super::{StreamConfig, Template, Templates, secrets};
 use crate::api::Problem;
 use crate::secret;
@@ -190,6 +191,20 @@ pub(super) fn is_well_formed(written: &Value) -> Result<(), Problem> {
             members.entry("url").or_insert_with(|| json!("publish://"));
         }
     }
+    let pushes = probe.get_mut("push").and_then(Value::as_array_mut);
+    for push in pushes.into_iter().flatten() {
+        for name in ["key", "url"] {
+            plain(push.get_mut(name));
+        }
+        if let Some(members) = push.as_object_mut() {
+            members.entry("url").or_insert_with(|| json!("rtmp://"));
+        }
+    }
+    if let Some(srt) = probe.get_mut("srt") {
+        for name in SECRETS {
+            plain(srt.get_mut(name));
+        }
+    }
     strip(probe.get_mut("labels"));
     for name in ["on_publish", "on_play"] {
         let Some(callback) = probe.get_mut(name) else {
@@ -243,21 +258,25 @@ fn has_keys(merged: &Value) -> Result<(), Problem> {
 
 /// Where what is wrong stands in what was written, if it stands there.
 fn located(mut problem: Problem, written: &Value, merged: &Value) -> Problem {
-    let Some((at, rest)) = problem.field.as_deref().and_then(|field| {
-        let (at, rest) = field.strip_prefix("inputs[")?.split_once(']')?;
-        Some((at.parse::<usize>().ok()?, rest.to_owned()))
+    let Some((list, at, rest)) = problem.field.as_deref().and_then(|field| {
+        let (list, rest) = field.split_once('[')?;
+        let list = ["inputs", "push"]
+            .into_iter()
+            .find(|known| *known == list)?;
+        let (at, rest) = rest.split_once(']')?;
+        Some((list, at.parse::<usize>().ok()?, rest.to_owned()))
     }) else {
         return problem;
     };
-    let Some(id) = merged.pointer(&format!("/inputs/{at}/id")) else {
+    let Some(id) = merged.pointer(&format!("/{list}/{at}/id")) else {
         return problem;
     };
-    let inputs = written.get("inputs").and_then(Value::as_array);
+    let entries = written.get(list).and_then(Value::as_array);
     // The last one, should two have the same id: it is the one too many.
-    let own = inputs.and_then(|all| all.iter().rposition(|input| input.get("id") == Some(id)));
+    let own = entries.and_then(|all| all.iter().rposition(|entry| entry.get("id") == Some(id)));
     problem.field = Some(match own {
-        Some(own) => format!("inputs[{own}]{rest}"),
-        None => format!("template.inputs[{at}]{rest}"),
+        Some(own) => format!("{list}[{own}]{rest}"),
+        None => format!("template.{list}[{at}]{rest}"),
     });
     problem
 }
@@ -340,6 +359,17 @@ mod tests {
                 json!({"inputs": [{"id": "x"}]}),
                 "invalid_field",
                 "inputs[0]",
+            ),
+            (json!({"push": [{"id": "own"}]}), "invalid_field", "push[0]"),
+            (
+                json!({"push": [{"id": "own", "url": "rtmp://h/app"}]}),
+                "push_url_invalid",
+                "push[0].url",
+            ),
+            (
+                json!({"push": [{"id": "own", "url": "rtmp://h/a/b", "rendition": "720p"}]}),
+                "rendition_unknown",
+                "push[0].rendition",
             ),
             (
                 json!({"inputs": [{"id": "main"}, {"id": "main", "url": "publish://"}]}),

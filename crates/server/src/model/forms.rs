@@ -11,6 +11,9 @@ pub(crate) struct SecretForm;
 /// How the URL of an input is.
 pub(crate) struct UrlForm;
 
+/// How the URL of a push is.
+pub(crate) struct DestinationForm;
+
 /// How the URL of a callback is.
 pub(crate) struct CallbackUrl;
 
@@ -25,6 +28,7 @@ pub(crate) struct Labels;
 
 impl ToSchema for SecretForm {}
 impl ToSchema for UrlForm {}
+impl ToSchema for DestinationForm {}
 impl ToSchema for CallbackUrl {}
 impl ToSchema for HookUrl {}
 impl ToSchema for Words {}
@@ -64,6 +68,23 @@ impl PartialSchema for UrlForm {
                     "examples": ["publish://"],
                     "maxLength": 2048,
                     "pattern": "^(publish://$|(rtmps?|https?|file|stream)://.+)"
+                },
+                from_environment()
+            ]
+        }))
+    }
+}
+
+impl PartialSchema for DestinationForm {
+    fn schema() -> RefOr<Schema> {
+        read(json!({
+            "description": "Where it is pushed to.",
+            "oneOf": [
+                {
+                    "type": "string",
+                    "examples": ["rtmp://cdn/app"],
+                    "maxLength": 2048,
+                    "pattern": "^(rtmps?|srt)://.+"
                 },
                 from_environment()
             ]

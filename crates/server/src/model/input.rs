@@ -16,8 +16,9 @@ pub(crate) struct Input {
     /// Unique within the stream.
     #[schema(example = "main", max_length = 64, pattern = "^[A-Za-z0-9_-]+$")]
     pub(crate) id: String,
-    /// `publish://`: an encoder pushes. Or what is pulled: `rtmp(s)://`, `http(s)://….m3u8` (HLS),
-    /// `http(s)://….ts` (MPEG-TS), `file://` (MP4, MPEG-TS or FLV below the root for files),
+    /// `publish://`: an encoder pushes. Or what is pulled: `rtmp(s)://`,
+    /// `srt://host:port?streamid=…&passphrase=…&pbkeylen=…&latency=…` (`latency` in ms),
+    /// `http(s)://….m3u8` (HLS), `http(s)://….ts` (MPEG-TS), `file://` (MP4, MPEG-TS or FLV below the root for files),
     /// `stream://` with the name of another stream. A password and the query read `***`; what is
     /// written back as it was read keeps them. May be left out where a template has it.
     #[schema(value_type = UrlForm, required = false)]

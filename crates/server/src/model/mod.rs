@@ -3,14 +3,17 @@
 mod callback;
 mod check;
 mod definition;
+mod destination;
 mod edit;
 mod forms;
 mod hook;
 mod input;
 mod overlay;
+mod push;
 mod rules;
 mod scheme;
 mod secrets;
+mod srt;
 mod template;
 mod transcode;
 
@@ -23,12 +26,15 @@ use utoipa::ToSchema;
 pub(crate) use callback::{Callback, OnFailure};
 pub(crate) use check::check_name;
 pub(crate) use definition::Definition;
+pub(crate) use destination::Destination;
 pub(crate) use edit::{merge, typed};
 use forms::Labels;
 pub(crate) use hook::{Format, Hook, HookDefinition, Overflow, Target};
 pub(crate) use input::{Input, Variant};
+pub(crate) use push::Push;
 use rules::Rule;
 pub(crate) use scheme::Scheme;
+use srt::Srt;
 pub(crate) use template::{AutoPublish, Template, Templates};
 use transcode::Transcode;
 pub(crate) use transcode::check_capabilities;
@@ -74,7 +80,13 @@ pub(crate) struct StreamConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dash: Option<Dash>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) srt: Option<Srt>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) transcode: Option<Transcode>,
+    /// Where it is pushed to: servers that take it as they take an encoder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 16)]
+    pub(crate) push: Option<Vec<Push>>,
     /// Asked before an encoder is let in, which its key must have let in already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) on_publish: Option<Callback>,
@@ -167,7 +179,7 @@ pub(crate) struct Hls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 6, maximum = 21600)]
     pub(crate) window_s: Option<u32>,
-    /// `cmaf` is the only one for now.
+    /// What segments are in, default `cmaf`; those of DASH are always that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) container: Option<Container>,
 }
@@ -205,6 +217,10 @@ pub(crate) enum Chunk {
 pub(crate) enum Container {
     /// Fragmented MP4.
     Cmaf,
+    /// MPEG-TS, in classic playlists.
+    Ts,
+    /// `index.m3u8` is as with `cmaf`, `ts.m3u8` as with `ts`.
+    Both,
 }
 
 impl StreamConfig {
@@ -239,17 +255,19 @@ impl StreamConfig {
                 segment_ms: Some(self.segment_ms()),
                 part_ms: Some(hls.and_then(|h| h.part_ms).unwrap_or(200)),
                 window_s: Some(hls.and_then(|h| h.window_s).unwrap_or(60)),
-                container: Some(Container::Cmaf),
+                container: Some(hls.and_then(|h| h.container).unwrap_or(Container::Cmaf)),
             }),
             dash: Some(Dash {
                 low_latency: Some(self.low_latency()),
                 chunk: Some(dash.and_then(|d| d.chunk).unwrap_or(Chunk::Frame)),
                 latency_ms: Some(dash.and_then(|d| d.latency_ms).unwrap_or(2_500)),
             }),
+            srt: self.srt.clone(),
             transcode: self
                 .transcode
                 .as_ref()
                 .map(|t| t.effective(self.segment_ms())),
+            push: Some(self.pushes().iter().map(Push::effective).collect()),
             on_publish: self.on_publish.as_ref().map(Callback::effective),
             on_play: self.on_play.as_ref().map(Callback::effective),
         }
@@ -258,6 +276,16 @@ impl StreamConfig {
     /// Whether players get nothing of the programme as it came.
     pub(crate) fn is_all_encoded(&self) -> bool {
         self.ladder().is_some_and(|ladder| !ladder.copies_video())
+    }
+
+    /// What HLS players are given.
+    pub(crate) fn container(&self) -> http_media::Container {
+        let given = self.hls.as_ref().and_then(|hls| hls.container);
+        match given.unwrap_or(Container::Cmaf) {
+            Container::Cmaf => http_media::Container::Cmaf,
+            Container::Ts => http_media::Container::Ts,
+            Container::Both => http_media::Container::Both,
+        }
     }
 
     fn segment_ms(&self) -> u32 {
@@ -340,6 +368,11 @@ impl StreamConfig {
 }
 
 impl StreamConfig {
+    /// Where it is pushed to; some may be switched off.
+    pub(crate) fn pushes(&self) -> &[Push] {
+        self.push.as_deref().unwrap_or_default()
+    }
+
     /// The inputs that are used.
     pub(crate) fn used_inputs(&self) -> impl Iterator<Item = &Input> {
         self.inputs.iter().filter(|input| input.is_enabled())

@@ -1,4 +1,5 @@
-//! What a stream has of its template: objects member by member, inputs by id, the rest whole.
+//! What a stream has of its template: objects member by member, inputs and pushes by id, the rest
+//! whole.
 
 use serde_json::{Map, Value};
 
@@ -18,7 +19,9 @@ fn lay(base: &mut Value, over: &Value) {
     for (name, value) in over {
         let below = base.entry(name.clone()).or_insert(Value::Null);
         match (name.as_str(), &mut *below, value) {
-            ("inputs", Value::Array(below), Value::Array(over)) => lay_by_id(below, over),
+            ("inputs" | "push", Value::Array(below), Value::Array(over)) => {
+                lay_by_id(below, over);
+            }
             _ => lay(below, value),
         }
     }
@@ -44,10 +47,11 @@ pub(super) fn without_nulls(document: &mut Value) {
         return;
     };
     prune(members, false);
-    let inputs = members.get_mut("inputs").and_then(Value::as_array_mut);
-    for input in inputs.into_iter().flatten() {
-        if let Some(members) = input.as_object_mut() {
-            prune(members, true);
+    for (list, has_key) in [("inputs", true), ("push", false)] {
+        let entries = members.get_mut(list).and_then(Value::as_array_mut);
+        let entries = entries.into_iter().flatten();
+        for members in entries.filter_map(Value::as_object_mut) {
+            prune(members, has_key);
         }
     }
 }
@@ -71,13 +75,19 @@ mod tests {
         let base = json!({
             "labels": {"tenant": "a", "tier": "1"}, "slate": {"url": "file://s.mp4"}, "hls": {"part_ms": 100},
             "inputs": [{"id": "main", "url": "publish://", "key": "k"}, {"id": "spare", "url": "file://a.ts"}],
+            "push": [{"id": "cdn", "url": "rtmp://h/a", "key": "k"}],
         });
         let over = json!({
             "labels": {"tier": null, "own": "1"}, "slate": null, "hls": {"segment_ms": 4000},
+            "push": [{"id": "own", "url": "srt://h:1"}, {"id": "cdn", "key": null, "enabled": false}],
             "inputs": [{"id": "own", "url": "file://b.ts"}, {"id": "spare", "enabled": false}, {"id": "main", "key": null}],
         });
         let merged = json!({
             "labels": {"tenant": "a", "own": "1"}, "hls": {"part_ms": 100, "segment_ms": 4000},
+            "push": [
+                {"id": "cdn", "url": "rtmp://h/a", "enabled": false},
+                {"id": "own", "url": "srt://h:1"},
+            ],
             "inputs": [
                 {"id": "main", "url": "publish://", "key": null},
                 {"id": "spare", "url": "file://a.ts", "enabled": false},

@@ -9,6 +9,8 @@ pub(crate) enum Scheme {
     Publish,
     /// A server of RTMP or RTMPS.
     Rtmp,
+    /// A server of SRT.
+    Srt,
     /// Playlists over HTTP.
     Hls,
     /// MPEG-TS in one body over HTTP.
@@ -26,6 +28,7 @@ impl Scheme {
         match scheme {
             "publish" => rest.is_empty().then_some(Self::Publish),
             "rtmp" | "rtmps" => url.parse::<rtmp::Url>().is_ok().then_some(Self::Rtmp),
+            "srt" => url.parse::<srt::Url>().is_ok().then_some(Self::Srt),
             "http" | "https" => Self::over_http(url),
             "file" => (!rest.is_empty()).then_some(Self::File),
             "stream" => check_name(rest)
@@ -107,7 +110,9 @@ mod tests {
             ("file://", None),
             ("stream://a/b", Some(Scheme::Stream("a/b".to_owned()))),
             ("stream://a//b", None),
-            ("srt://host:1", None),
+            ("srt://host:1?streamid=read:x", Some(Scheme::Srt)),
+            ("srt://host", None),
+            ("udp://host:1", None),
         ] {
             assert_eq!(Scheme::of(url), scheme, "{url}");
         }

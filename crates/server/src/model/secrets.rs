@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::scheme::{redacted, redacted_path};
+use super::srt::SECRETS;
 use crate::api::Problem;
 use crate::config::is_setting;
 use crate::secret;
@@ -26,6 +27,8 @@ enum Form {
     Text,
     /// All but password and query.
     Url,
+    /// The same, of where something is pushed to.
+    Destination,
     /// Scheme and host: the path of a webhook is a secret with many.
     Webhook,
 }
@@ -43,7 +46,7 @@ impl Form {
         let parts = url.contains(":***@") || url.contains("://***@") || url.ends_with("?***");
         match self {
             Self::Webhook => url.ends_with("/***"),
-            Self::Url => parts && redacted(url) == url,
+            Self::Url | Self::Destination => parts && redacted(url) == url,
             Self::Text => false,
         }
     }
@@ -60,11 +63,21 @@ fn each(document: &mut Value, visit: Visit<'_>) {
             block(callback, &Prefix::of(name, name), Form::Webhook, visit);
         }
     }
-    let inputs = document.get_mut("inputs").and_then(Value::as_array_mut);
-    for (i, input) in inputs.into_iter().flatten().enumerate() {
-        let id = input.get("id").and_then(Value::as_str).unwrap_or_default();
-        let prefix = Prefix::of(&format!("inputs[{i}]"), &format!("inputs/{id}"));
-        block(input, &prefix, Form::Url, visit);
+    if let Some(srt) = document.get_mut("srt") {
+        let prefix = Prefix::of("srt", "srt");
+        for name in SECRETS {
+            if let Some(found) = srt.get_mut(name) {
+                visit(&prefix.place(name, Form::Text), found);
+            }
+        }
+    }
+    for (list, url) in [("inputs", Form::Url), ("push", Form::Destination)] {
+        let entries = document.get_mut(list).and_then(Value::as_array_mut);
+        for (i, entry) in entries.into_iter().flatten().enumerate() {
+            let id = entry.get("id").and_then(Value::as_str).unwrap_or_default();
+            let prefix = Prefix::of(&format!("{list}[{i}]"), &format!("{list}/{id}"));
+            block(entry, &prefix, url, visit);
+        }
     }
 }
 
@@ -179,6 +192,7 @@ pub(super) fn resolve_or_close(document: &mut Value) {
         tracing::error!(field, variable = name, "the environment has no such secret");
         Some(match place.form {
             Form::Text => secret::random(),
+            Form::Destination => "rtmp://missing.invalid/from/environment".to_owned(),
             _ => "http://missing.invalid/from-environment.ts".to_owned(),
         })
     });
@@ -223,6 +237,10 @@ mod tests {
                 {"id": "b", "url": "publish://", "key": "geheim"},
                 {"id": "c", "url": {"env": "HOME"}, "key": null},
             ],
+            "push": [
+                {"id": "a", "url": "rtmp://u:geheim@h/app?t=geheim", "key": "geheim"},
+                {"id": "b", "url": "srt://h:1?passphrase=geheimgeheim"},
+            ],
             "on_play": {"url": "http://h/x?t=geheim", "secret": "geheim"},
         });
         let mut shown = hidden(written.clone());
@@ -248,6 +266,9 @@ mod tests {
             "inputs[0].url",
             "inputs[0].headers.X",
             "inputs[1].key",
+            "push[0].url",
+            "push[0].key",
+            "push[1].url",
         ];
         assert_eq!(paths, all);
     }
@@ -255,11 +276,16 @@ mod tests {
     #[test]
     fn what_is_missed_later_closes_a_door_and_stops_nothing() {
         let missing = json!({"env": "WEIR_NO_SUCH_VARIABLE"});
-        let mut document = json!({"inputs": [{"id": "a", "url": missing, "key": missing}]});
+        let mut document = json!({
+            "inputs": [{"id": "a", "url": missing, "key": missing}],
+            "push": [{"id": "a", "url": missing}],
+        });
         resolve_or_close(&mut document);
         let input = &document["inputs"][0];
         assert_eq!(input["key"].as_str().unwrap().len(), 32);
         assert!(input["url"].as_str().unwrap().contains(".invalid/"));
+        let push = document["push"][0]["url"].as_str().unwrap();
+        assert!(crate::model::Destination::of(push, None).is_ok());
     }
 
     #[test]

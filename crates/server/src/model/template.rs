@@ -217,15 +217,21 @@ where
     typed(value).map_err(|p| p.within(field))
 }
 
-/// What is there is as it must be in a stream; an input may be only a part of one.
+/// What is there is as it must be in a stream; an input or a push may be only a part of one.
 fn check_base(base: &Value) -> Result<(), Problem> {
     let mut probe = base.clone();
     probe["name"] = json!(SOME_STREAM);
     is_well_formed(&probe)?;
     secrets::resolve_or_close(&mut probe);
-    let inputs = probe.get_mut("inputs").and_then(Value::as_array_mut);
-    if let Some(inputs) = inputs {
-        inputs.retain(|input| input.get("url").is_some());
+    for list in ["inputs", "push"] {
+        if let Some(entries) = probe.get_mut(list).and_then(Value::as_array_mut) {
+            entries.retain(|entry| entry.get("url").is_some());
+        }
+    }
+    // The ladder may be one that only the streams have.
+    let pushes = probe.get_mut("push").and_then(Value::as_array_mut);
+    for push in pushes.into_iter().flatten() {
+        push.as_object_mut().map(|push| push.remove("rendition"));
     }
     let rules = probe.pointer_mut("/failover/rules");
     if let Some(rules) = rules {

@@ -59,11 +59,12 @@ struct Entry {
     born: Option<Arc<Born>>,
 }
 
-/// Where RTMP peers come in; `None` where they do not.
+/// Where peers of RTMP and SRT come in; `None` where they do not.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Ports {
     pub(crate) rtmp: Option<u16>,
     pub(crate) rtmps: Option<u16>,
+    pub(crate) srt: Option<u16>,
 }
 
 /// What must be read before a configuration is saved, so that applying it cannot fail.

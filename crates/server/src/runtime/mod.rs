@@ -10,9 +10,13 @@ mod players;
 mod programme;
 mod publish;
 mod pull;
+mod push;
+mod remuxing;
 mod sessions;
+mod srt_players;
 mod stream;
 mod transcoding;
+mod ts_players;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,10 +24,12 @@ pub(crate) use clock::{error as clock_error, millis, utc, utc_ms};
 pub(crate) use input::{LastError, Line};
 pub(crate) use manager::{Manager, Ports};
 pub(crate) use nursery::Barren;
-pub(crate) use publish::check_key;
+pub(crate) use publish::{Stopper, check_key};
 pub(crate) use pull::Means;
-pub(crate) use stream::{Status, Stream};
+pub(crate) use push::{Outlet, Phase as PushPhase};
+pub(crate) use stream::{Failure, Guest, Opened, Status, Stream};
 pub(crate) use transcoding::Transcoding;
+pub(crate) use ts_players::NotPlayed;
 
 /// What a panic left behind is as good as what was there before: all locks guard plain values.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -14,7 +14,7 @@ use crate::events::{Event, Events};
 use crate::secret;
 
 /// Who is further behind than this goes on with the newest group.
-const MAX_LATENCY: Span = Span::from_secs(4);
+pub(super) const MAX_LATENCY: Span = Span::from_secs(4);
 
 /// The players of one stream.
 #[derive(Debug, Default)]
@@ -35,51 +35,63 @@ pub(crate) struct PlayFigures {
 }
 
 /// One of them, for those who listen to events.
-pub(super) struct Session<'a> {
-    stream: &'a str,
-    events: &'a Events,
+#[derive(Debug)]
+pub(super) struct Session {
+    stream: String,
+    events: Events,
     id: String,
+    protocol: &'static str,
     address: IpAddr,
     began: Instant,
     /// How it ended; where nobody said, the server did.
     reason: String,
 }
 
-impl<'a> Session<'a> {
-    pub(super) fn open(stream: &'a str, events: &'a Events, peer: SocketAddr) -> Self {
+impl Session {
+    pub(super) fn open(
+        (stream, events): (&str, &Events),
+        protocol: &'static str,
+        (peer, agent): (SocketAddr, Option<&str>),
+    ) -> Self {
         let session = Self {
-            stream,
-            events,
+            stream: stream.to_owned(),
+            events: events.clone(),
             id: secret::random(),
+            protocol,
             address: peer.ip().to_canonical(),
             began: Instant::now(),
             reason: "stopped".to_owned(),
         };
         let told = Event::SessionOpened {
             session: session.id.clone(),
-            protocol: "rtmp".to_owned(),
+            protocol: protocol.to_owned(),
             address: session.address.to_string(),
-            agent: None,
+            agent: agent.map(ToOwned::to_owned),
         };
         events.tell(stream, &told);
         session
     }
 
     pub(super) fn close(mut self, reason: &str) {
+        self.ends(reason);
+    }
+
+    /// What will be said of its end.
+    pub(super) fn ends(&mut self, reason: &str) {
         reason.clone_into(&mut self.reason);
     }
 }
 
-impl Drop for Session<'_> {
+impl Drop for Session {
     fn drop(&mut self) {
         let told = Event::SessionClosed {
             session: std::mem::take(&mut self.id),
-            protocol: "rtmp".to_owned(),
+            protocol: self.protocol.to_owned(),
             address: self.address.to_string(),
             duration_ms: millis(self.began.elapsed()),
             reason: std::mem::take(&mut self.reason),
         };
-        self.events.tell(self.stream, &told);
+        self.events.tell(&self.stream, &told);
     }
 }
 

@@ -5,18 +5,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use container::ingest::Stats;
-use rtmp::{Reject, Stopper, Target};
 
 use super::input::Line;
+use crate::door::{Reject, Wish};
 use crate::model::{Input, Scheme, StreamConfig};
 use crate::secret;
 
 /// A holder that was silent for this long is suspect, and the same key takes over.
 const SUSPECT: Duration = Duration::from_secs(1);
 
+/// Ends a session from elsewhere.
+#[derive(Clone)]
+pub(crate) struct Stopper(Arc<dyn Fn() + Send + Sync>);
+
+impl Stopper {
+    pub(crate) fn new(stop: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(stop))
+    }
+
+    pub(crate) fn stop(&self) {
+        (self.0)();
+    }
+}
+
 /// Who publishes an input now.
 #[derive(Clone)]
 pub(crate) struct Holder {
+    pub(crate) protocol: &'static str,
     pub(crate) peer: SocketAddr,
     pub(crate) input: String,
     /// The key of the input when it came.
@@ -48,11 +63,11 @@ impl std::fmt::Debug for Holder {
 /// The input that a request is for; among several that let it in, a free one of the best priority.
 pub(crate) fn choose<'a>(
     inputs: &'a [Input],
-    target: &Target,
+    wish: &Wish,
     is_free: impl Fn(&Input) -> bool,
 ) -> Result<&'a Input, Reject> {
-    let key = target.key.as_deref();
-    if let Some(id) = &target.input {
+    let key = wish.key.as_deref();
+    if let Some(id) = &wish.input {
         let input = inputs.iter().find(|i| i.id == *id);
         let input = input.ok_or(Reject::NotFound)?;
         return admits(input, key)
@@ -66,9 +81,9 @@ pub(crate) fn choose<'a>(
 }
 
 /// Whether an encoder's key opens any input of a stream.
-pub(crate) fn check_key(config: &StreamConfig, target: &Target) -> Result<(), Reject> {
+pub(crate) fn check_key(config: &StreamConfig, wish: &Wish) -> Result<(), Reject> {
     let doors: Vec<Input> = doors(config).cloned().collect();
-    choose(&doors, target, |_| true).map(drop)
+    choose(&doors, wish, |_| true).map(drop)
 }
 
 /// The inputs that encoders push to.
@@ -80,10 +95,10 @@ pub(super) fn doors(config: &StreamConfig) -> impl Iterator<Item = &Input> {
 /// The input for an encoder whose key somebody else has looked at: a free one of the best priority.
 pub(crate) fn choose_led<'a>(
     inputs: &'a [Input],
-    target: &Target,
+    wish: &Wish,
     is_free: impl Fn(&Input) -> bool,
 ) -> Result<&'a Input, Reject> {
-    let named = |input: &&Input| target.input.as_ref().is_none_or(|id| *id == input.id);
+    let named = |input: &&Input| wish.input.as_ref().is_none_or(|id| *id == input.id);
     let fitting = inputs.iter().filter(named);
     let best = fitting.min_by_key(|i| (!is_free(i), i.priority.unwrap_or(0)));
     best.ok_or(Reject::NotFound)
@@ -122,13 +137,22 @@ mod tests {
         }
     }
 
+    fn wish(stream: &str) -> Wish {
+        let target = rtmp::Target::new("live", stream);
+        Wish {
+            key: target.key,
+            input: target.input,
+            ..Wish::default()
+        }
+    }
+
     fn chosen(stream: &str) -> Result<String, Reject> {
         let inputs = [
             input("open", None, 0),
             input("main", Some("k1"), 1),
             input("backup", Some("k2"), 2),
         ];
-        choose(&inputs, &Target::new("live", stream), |_| true).map(|i| i.id.clone())
+        choose(&inputs, &wish(stream), |_| true).map(|i| i.id.clone())
     }
 
     #[test]
@@ -144,9 +168,9 @@ mod tests {
     fn a_key_is_needed_where_nothing_is_open() {
         let inputs = [input("main", Some("k1"), 0)];
         for stream in ["news", "news?key=", "news?key=k", "news?key=k11"] {
-            let refused = choose(&inputs, &Target::new("live", stream), |_| true);
+            let refused = choose(&inputs, &wish(stream), |_| true);
             assert_eq!(refused.unwrap_err(), Reject::Unauthorised, "{stream}");
         }
-        assert!(choose(&[], &Target::new("live", "news?key=k1"), |_| true).is_err());
+        assert!(choose(&[], &wish("news?key=k1"), |_| true).is_err());
     }
 }

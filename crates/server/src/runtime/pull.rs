@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use http_media::pull::{Error, Source, hls, tls, ts};
 use hub::{Broadcast, EndReason, Hub, Limits, Presentation, Publisher};
 use rtmp::DialError;
+use srt::Publishing;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_rustls::rustls::ClientConfig;
@@ -39,6 +40,8 @@ pub(crate) struct Means {
     pub(crate) egress: Arc<Egress>,
     /// Files are played from below here.
     pub(crate) files: PathBuf,
+    /// Bounds of SRT sessions that we call for.
+    pub(crate) srt: srt::Config,
     /// The program that encodes ladders.
     pub(crate) transcoder: PathBuf,
 }
@@ -56,10 +59,11 @@ pub(super) struct Pull {
     pub(super) played: hls::Played,
 }
 
-/// Why a connection ended before its source did.
-struct Failure {
-    message: String,
-    refusal: bool,
+/// Why a connection ended before what it carries did.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) message: String,
+    pub(super) refusal: bool,
 }
 
 impl Pull {
@@ -180,6 +184,7 @@ impl Pull {
     async fn connect(&self) -> Result<EndReason, Failure> {
         match self.input.scheme() {
             Some(Scheme::Rtmp) => self.rtmp().await,
+            Some(Scheme::Srt) => self.srt().await,
             Some(Scheme::Hls) => self.hls().await,
             Some(Scheme::Ts) => self.ts().await,
             Some(Scheme::File) => self.file().await,
@@ -193,7 +198,7 @@ impl Pull {
         let defaults = rtmp::Config::default();
         let pull = rtmp::Pull {
             allowed: self.means.egress.check().into(),
-            tls: self.tls()?,
+            tls: rtmps(self.input.tls_verify.unwrap_or(true))?,
             connect_timeout: self.input.connect_timeout(),
             session: rtmp::Config {
                 read_timeout: self.input.silence_timeout(),
@@ -203,6 +208,20 @@ impl Pull {
         };
         let run = |publisher, stats| rtmp::pull(pull, publisher, stats);
         self.carry(run, DialError::is_refusal).await
+    }
+
+    async fn srt(&self) -> Result<EndReason, Failure> {
+        let url: srt::Url = self.input.url.parse().map_err(refused)?;
+        let allowed = self.means.egress.check().into();
+        let config = srt::Config {
+            connect_timeout: self.input.connect_timeout(),
+            ..self.means.srt
+        };
+        let session = srt::dial(&url, &allowed, config, Arc::default()).await;
+        let session = session.map_err(|e| failure(e.is_refusal(), &e))?;
+        let pull = Publishing::new(session, self.input.silence_timeout());
+        let run = |publisher, stats| pull.run(publisher, stats);
+        self.carry(run, |e: &srt::Error| e.kind.is_refusal()).await
     }
 
     async fn hls(&self) -> Result<EndReason, Failure> {
@@ -305,17 +324,18 @@ impl Pull {
         source.timeouts.silence = self.input.silence_timeout();
         Ok(source)
     }
-
-    fn tls(&self) -> Result<Arc<ClientConfig>, Failure> {
-        let shared = tls(self.input.tls_verify.unwrap_or(true)).map_err(refused)?;
-        // RTMP speaks no ALPN.
-        let mut own = ClientConfig::clone(&shared);
-        own.alpn_protocols.clear();
-        Ok(Arc::new(own))
-    }
 }
 
-fn failure(refusal: bool, error: &dyn std::error::Error) -> Failure {
+/// Whom `rtmps://` trusts.
+pub(super) fn rtmps(verify: bool) -> Result<Arc<ClientConfig>, Failure> {
+    let shared = tls(verify).map_err(refused)?;
+    // RTMP speaks no ALPN.
+    let mut own = ClientConfig::clone(&shared);
+    own.alpn_protocols.clear();
+    Ok(Arc::new(own))
+}
+
+pub(super) fn failure(refusal: bool, error: &dyn std::error::Error) -> Failure {
     Failure {
         message: error.to_string(),
         refusal,

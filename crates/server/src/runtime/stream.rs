@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use container::ingest::Stats;
+use http_media::mpegts::Packets;
 use http_media::pull::hls::Played;
 use http_media::{Comings, Output, Outputs};
-use hub::{Broadcast, Demand, Hub, Limits, Presentation, Publisher, Rendition};
+use hub::{Broadcast, Demand, EndReason, Hub, Limits, Presentation, Publisher, Rendition};
 use media::Track;
 use packager::Restored;
-use rtmp::{PlayRequest, PublishRequest, Publishing, Reject, Target};
+use rtmp::PlayRequest;
 use serde::{Deserialize, Serialize};
+use srt::Playing;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -20,13 +22,18 @@ use utoipa::ToSchema;
 use super::input::{LastError, Line};
 use super::numbering::Ledger;
 use super::packaging::{Packaging, Stop};
-use super::players::{Players, Session};
+use super::players::{PlayFigures, Players, Session};
 use super::programme::Programme;
-use super::publish::{self, Holder};
+use super::publish::{self, Holder, Stopper};
 use super::pull::{Means, Pull};
+use super::push::Pushes;
+use super::remuxing::Remuxing;
 use super::sessions::Totals;
+use super::srt_players::SrtPlayers;
 use super::transcoding::Transcoding;
+use super::ts_players::{NotPlayed, TsPlayers};
 use super::{clock, lock, millis};
+use crate::door::{Reject, Wish};
 use crate::events::{Event, Events};
 use crate::model::{Input, Scheme, StreamConfig};
 
@@ -60,6 +67,7 @@ pub(crate) struct Stream {
     /// Of inputs that were removed.
     past: Mutex<Totals>,
     pulls: Mutex<Vec<Running>>,
+    pushes: Pushes,
     means: Means,
     packaging: Arc<Packaging>,
     programme: Programme,
@@ -67,9 +75,36 @@ pub(crate) struct Stream {
     broadcast: Broadcast,
     transcoding: Option<Transcoding>,
     players: Players,
+    remuxing: Remuxing,
+    ts_players: Arc<TsPlayers>,
+    srt_players: SrtPlayers,
     events: Events,
     told: Mutex<Told>,
     stop: CancellationToken,
+}
+
+/// An input whose door was opened for an encoder.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    input: Input,
+    line: Arc<Line>,
+    publisher: Publisher,
+    presentation: Presentation,
+}
+
+/// An encoder that was let in.
+pub(crate) struct Guest {
+    pub(crate) protocol: &'static str,
+    pub(crate) peer: SocketAddr,
+    pub(crate) stopper: Stopper,
+}
+
+/// What ended a session before its encoder did.
+pub(crate) struct Failure {
+    /// For the log.
+    pub(crate) line: String,
+    /// For those who listen to events.
+    pub(crate) reason: String,
 }
 
 /// What was told of what is looked at every second.
@@ -128,6 +163,8 @@ impl Stream {
             let program = &means.transcoder;
             Transcoding::start(&config.name, ladder, program, ends, (&stop, events))
         });
+        let pushed = transcoding.is_none().then(|| broadcast.clone());
+        let pushes = Pushes::new(&config.name, hub, pushed, (means, events));
         let stream = Arc::new(Self {
             name: config.name.clone(),
             hub: hub.clone(),
@@ -136,12 +173,16 @@ impl Stream {
             lines: RwLock::default(),
             past: Mutex::default(),
             pulls: Mutex::default(),
+            pushes,
             means: means.clone(),
             packaging: Arc::new(Packaging::new(&config.name, hub, &output, (ledger, events))),
             programme,
             broadcast,
             transcoding,
             players: Players::default(),
+            remuxing: Remuxing::new(&config.name, &stop),
+            ts_players: Arc::default(),
+            srt_players: SrtPlayers::default(),
             events: events.clone(),
             told: Mutex::default(),
             stop,
@@ -164,8 +205,10 @@ impl Stream {
         self.dismiss_unless_admitted();
         self.programme.configure(config).await;
         self.follow_pulls(&config.all_inputs());
+        self.pushes.follow(config);
         let on_demand = config.used_inputs().any(Input::is_on_demand);
         self.output.set_on_demand(on_demand);
+        self.output.set_container(config.container());
     }
 
     /// What is pulled as before goes on.
@@ -274,7 +317,7 @@ impl Stream {
     /// to go on from.
     pub(crate) async fn shut_down(&self, outputs: &Outputs, how: Stop) -> Option<Restored> {
         self.kick();
-        let state = self.packaging.stop(how).await;
+        let (state, ()) = tokio::join!(self.packaging.stop(how), self.pushes.finish());
         if how == Stop::End {
             outputs.remove(&self.name);
         }
@@ -296,55 +339,98 @@ impl Stream {
         }
     }
 
-    /// Decides on a request to publish and, where it is let in, carries it to its end. One that was
-    /// led here by a callback needs no key of ours.
-    pub(crate) async fn publish(
-        &self,
-        request: PublishRequest,
-        led: bool,
-    ) -> Result<(), (Reject, PublishRequest)> {
-        let (input, line) = match self.admit(request.target(), led).await {
-            Ok(admitted) => admitted,
-            Err(why) => return Err((why, request)),
-        };
+    /// Decides on a request to publish. One that was led here by a callback needs no key of ours.
+    pub(crate) async fn open(&self, wish: &Wish, led: bool) -> Result<Opened, Reject> {
+        let (input, line) = self.admit(wish, led).await?;
         let name = format!("{}#{}", self.name, input.id);
-        let Ok(presentation) = self.hub.announce(&name) else {
-            return Err((Reject::Busy, request));
-        };
-        let Ok((publisher, relay)) = presentation.add("source", Limits::default()) else {
-            return Err((Reject::Busy, request));
-        };
+        let presentation = self.hub.announce(&name).map_err(|_| Reject::Busy)?;
+        let added = presentation.add("source", Limits::default());
+        let (publisher, relay) = added.map_err(|_| Reject::Busy)?;
         tokio::spawn(relay.run());
-        let peer = request.peer();
-        let publishing = request.accept();
+        Ok(Opened {
+            input,
+            line,
+            publisher,
+            presentation,
+        })
+    }
+
+    /// Carries an encoder that was let in to its end; `run` does so.
+    pub(crate) async fn take<F>(
+        &self,
+        opened: Opened,
+        guest: Guest,
+        run: impl FnOnce(Publisher, Arc<Stats>) -> F,
+    ) where
+        F: Future<Output = Result<EndReason, Failure>>,
+    {
+        let Opened {
+            input,
+            line,
+            publisher,
+            presentation,
+        } = opened;
+        let Guest {
+            protocol,
+            peer,
+            stopper,
+        } = guest;
         let stats = Arc::new(Stats::new(clock::monotonic));
         let began = Instant::now();
         let place = line.enter(Holder {
+            protocol,
             peer,
             input: input.id,
             key: input.key,
             stats: Arc::clone(&stats),
-            stopper: publishing.stopper(),
+            stopper,
             serial: line.next_serial(),
         });
         // What was decided on may have changed meanwhile.
         self.dismiss_unless_admitted();
-        let sent = Arc::clone(&stats);
-        let reason = self
-            .carry(&line, publishing, (peer, publisher, stats))
-            .await;
+        self.tell_publisher(line.id(), protocol, peer);
+        self.programme.feed(line.id(), publisher.broadcast()).await;
+        let reason = match run(publisher, Arc::clone(&stats)).await {
+            Ok(reason) => {
+                tracing::info!(?reason, "publishing ended");
+                format!("{reason:?}").to_lowercase()
+            }
+            Err(Failure {
+                line: error,
+                reason,
+            }) => {
+                tracing::warn!(error, "publishing failed");
+                line.note_error(reason.clone());
+                reason
+            }
+        };
         drop(presentation);
         drop(place);
         let told = Event::PublishStopped {
             input: line.id().to_owned(),
-            protocol: "rtmp".to_owned(),
+            protocol: protocol.to_owned(),
             peer: peer.to_string(),
             reason,
             duration_ms: millis(began.elapsed()),
-            bytes: sent.figures().bytes,
+            bytes: stats.figures().bytes,
         };
         self.events.tell(&self.name, &told);
-        Ok(())
+    }
+
+    fn tell_publisher(&self, input: &str, protocol: &str, peer: SocketAddr) {
+        tracing::info!(input, "publishing");
+        let (input, peer) = (input.to_owned(), peer.to_string());
+        let connected = Event::InputConnected {
+            input: input.clone(),
+            peer: Some(peer.clone()),
+        };
+        let started = Event::PublishStarted {
+            input,
+            protocol: protocol.to_owned(),
+            peer,
+        };
+        self.events.tell(&self.name, &started);
+        self.events.tell(&self.name, &connected);
     }
 
     /// Whether an encoder publishes any of its inputs.
@@ -364,7 +450,8 @@ impl Stream {
             Err(why) => return Err((why, request)),
         };
         tracing::info!("playing");
-        let session = Session::open(&self.name, &self.events, request.peer());
+        let place = (self.name.as_str(), &self.events);
+        let session = Session::open(place, "rtmp", (request.peer(), None));
         match self.players.play(request, &broadcast).await {
             Ok(gone) => {
                 tracing::info!(?gone, "playing ended");
@@ -376,6 +463,60 @@ impl Stream {
             }
         }
         Ok(())
+    }
+
+    /// The programme as MPEG-TS, or a rung of its ladder, for players to subscribe to: one track of
+    /// whole packets (`remux`). It is made from now on, until nobody has wanted it for 10 s; who
+    /// subscribes later finds it ended and asks again. Players of a ladder wait as those of RTMP do.
+    ///
+    /// # Errors
+    /// No such rung, a stream that is switched off, or [`Reject::Unsupported`] where MPEG-TS has no
+    /// place for any of its tracks.
+    pub(crate) async fn ts(&self, rung: Option<&str>) -> Result<Broadcast, Reject> {
+        let source = self.rendition(rung).await?;
+        has_place_in_ts(&source)?;
+        Ok(self.remuxing.of(&source))
+    }
+
+    /// Seats a player of HTTP-TS. One of a stream without media is turned away, unless its media
+    /// comes on demand.
+    pub(crate) async fn play_ts(
+        &self,
+        rung: Option<&str>,
+        (peer, agent): (SocketAddr, Option<&str>),
+    ) -> Result<Packets, NotPlayed> {
+        self.shows_ts(rung).await?;
+        let packets = self.ts(rung).await.map_err(NotPlayed::Rejected)?;
+        let place = (self.name.as_str(), &self.events);
+        let open = || Session::open(place, "http_ts", (peer, agent));
+        self.ts_players.seat(&packets, open).await
+    }
+
+    /// Carries a player of SRT to its end; it stays while media is away.
+    pub(crate) async fn play_srt(&self, playing: Playing, packets: &Broadcast, peer: SocketAddr) {
+        tracing::info!("playing");
+        let place = (self.name.as_str(), &self.events);
+        let session = Session::open(place, "srt", (peer, None));
+        match self.srt_players.play(playing, packets).await {
+            Ok(gone) => {
+                tracing::info!(?gone, "playing ended");
+                session.close(&format!("{gone:?}").to_lowercase());
+            }
+            Err(error) => {
+                tracing::info!(%error, "playing failed");
+                session.close(&error.kind.to_string());
+            }
+        }
+    }
+
+    /// Whether a player of HTTP-TS would be seated now, as far as that is known.
+    pub(crate) async fn shows_ts(&self, rung: Option<&str>) -> Result<(), NotPlayed> {
+        let on_demand = self.config().used_inputs().any(Input::is_on_demand);
+        if self.tracks().is_empty() && !on_demand {
+            return Err(NotPlayed::NotLive);
+        }
+        let source = self.rendition(rung).await.map_err(NotPlayed::Rejected)?;
+        has_place_in_ts(&source).map_err(NotPlayed::Rejected)
     }
 
     /// A rendition that players get. The first one of a ladder is waited for.
@@ -412,52 +553,17 @@ impl Stream {
         publish::doors(&self.config()).cloned().collect()
     }
 
-    async fn admit(&self, target: &Target, led: bool) -> Result<(Input, Arc<Line>), Reject> {
+    async fn admit(&self, wish: &Wish, led: bool) -> Result<(Input, Arc<Line>), Reject> {
         let inputs = self.doors();
         let is_free = |input: &Input| self.line(&input.id).is_some_and(|l| l.holder().is_none());
         let input = if led {
-            publish::choose_led(&inputs, target, is_free)?.clone()
+            publish::choose_led(&inputs, wish, is_free)?.clone()
         } else {
-            publish::choose(&inputs, target, is_free)?.clone()
+            publish::choose(&inputs, wish, is_free)?.clone()
         };
         let line = self.line(&input.id).ok_or(Reject::NotFound)?;
         publish::make_room(&self.name, &line).await?;
         Ok((input, line))
-    }
-
-    /// Answers how it ended.
-    async fn carry(
-        &self,
-        line: &Line,
-        publishing: Publishing,
-        (peer, publisher, stats): (SocketAddr, Publisher, Arc<Stats>),
-    ) -> String {
-        tracing::info!(input = line.id(), "publishing");
-        let (input, peer) = (line.id().to_owned(), peer.to_string());
-        let connected = Event::InputConnected {
-            input: input.clone(),
-            peer: Some(peer.clone()),
-        };
-        let protocol = "rtmp".to_owned();
-        let started = Event::PublishStarted {
-            input,
-            protocol,
-            peer,
-        };
-        self.events.tell(&self.name, &started);
-        self.events.tell(&self.name, &connected);
-        self.programme.feed(line.id(), publisher.broadcast()).await;
-        match publishing.run(publisher, stats).await {
-            Ok(reason) => {
-                tracing::info!(?reason, "publishing ended");
-                format!("{reason:?}").to_lowercase()
-            }
-            Err(error) => {
-                tracing::warn!(%error, "publishing failed");
-                line.note_error(error.kind.to_string());
-                error.kind.to_string()
-            }
-        }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -493,8 +599,27 @@ impl Stream {
         self.transcoding.as_ref()
     }
 
+    pub(crate) const fn pushes(&self) -> &Pushes {
+        &self.pushes
+    }
+
     pub(crate) const fn players(&self) -> &Players {
         &self.players
+    }
+
+    /// Tracks that MPEG-TS had no place for.
+    pub(crate) fn not_in_ts(&self) -> u64 {
+        self.remuxing.left_out()
+    }
+
+    /// Those who play over SRT.
+    pub(crate) const fn srt_players(&self) -> &SrtPlayers {
+        &self.srt_players
+    }
+
+    /// Those who play over HTTP-TS.
+    pub(crate) fn ts_figures(&self) -> PlayFigures {
+        self.ts_players.figures()
     }
 
     pub(crate) fn packaging(&self) -> &Packaging {
@@ -640,6 +765,15 @@ fn start_programme(
         }
     });
     (programme, broadcast, demand)
+}
+
+/// What MPEG-TS has no place for is known once it is there.
+fn has_place_in_ts(source: &Broadcast) -> Result<(), Reject> {
+    let tracks = source.tracks();
+    if tracks.is_empty() || remux::carries(&tracks) {
+        return Ok(());
+    }
+    Err(Reject::Unsupported)
 }
 
 /// How long playlists may stand still. Where a worker holds the picture it does so for all that

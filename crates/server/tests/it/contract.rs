@@ -37,7 +37,8 @@ async fn conforms(s: &Running, token: Option<&str>, more: &[&str]) {
 
 async fn something_to_find(s: &Running) {
     let input = json!({"id": "main", "url": "publish://"});
-    let news = json!({"name": "news", "inputs": [input]});
+    let push = json!({"id": "cdn", "url": "rtmp://127.0.0.1:1/app", "key": "geheim"});
+    let news = json!({"name": "news", "inputs": [input], "push": [push]});
     assert_eq!(s.api("POST", "/streams", &news).await.status, 201);
 }
 

@@ -50,7 +50,9 @@ fn manual_pages_and_completions_know_the_commands() {
 async fn every_metric_is_documented() {
     let dir = tempfile::tempdir().unwrap();
     let s = Running::start(&dir).await;
-    s.api("POST", "/streams", &json!({"name": "n"})).await;
+    let push = json!([{"id": "cdn", "url": "rtmp://127.0.0.1:1/app/x"}]);
+    s.api("POST", "/streams", &json!({"name": "n", "push": push}))
+        .await;
     let text = docs("metrics.md");
     let metrics = s.get("/metrics").await.body;
     let kinds = metrics.lines().filter_map(|l| l.strip_prefix("# TYPE "));

@@ -15,7 +15,14 @@ const FPS: u32 = 10;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_player_comes_back_when_the_encoder_does() {
     let kinds = ["page", "hls-ll", "hls", "shaka-ll", "shaka", "native"];
-    come_back(&kinds).await;
+    come_back(&kinds, "cmaf").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_player_comes_back_to_mpeg_ts() {
+    for report in come_back(&["page", "hls", "shaka", "native"], "ts").await {
+        assert_eq!(report.refused.count, 0, "{report:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -27,17 +34,17 @@ async fn every_player_of_dash_comes_back_too_and_is_refused_nothing() {
         "shaka-dash-ll",
         "shaka-dash",
     ];
-    for report in come_back(&kinds).await {
+    for report in come_back(&kinds, "cmaf").await {
         assert_eq!(report.refused.count, 0, "{report:?}");
     }
 }
 
 /// `docs/time-and-numbering.md`, absence: no reload, no dead player, whatever the player.
-async fn come_back(kinds: &[&str]) -> Vec<PlayerReport> {
+async fn come_back(kinds: &[&str], container: &str) -> Vec<PlayerReport> {
     let dir = tempfile::tempdir().unwrap();
     let s = Running::start(&dir).await;
     let input = json!({"id": "main", "url": "publish://", "key": null});
-    let stream = json!({"name": "n", "inputs": [input]});
+    let stream = json!({"name": "n", "inputs": [input], "hls": {"container": container}});
     assert_eq!(s.api("POST", "/streams", &stream).await.status, 201);
     let url = format!("rtmp://{}/live/n", s.rtmp);
     let encoder = Encoder::push(&url, SIZE, FPS).unwrap();

@@ -16,7 +16,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use crate::server::{Running, TOKEN, config};
 
 /// A certificate of its own for loopback, in two files.
-fn certificate(dir: &Path) -> [String; 2] {
+pub(crate) fn certificate(dir: &Path) -> [String; 2] {
     let names = ["127.0.0.1", "localhost"].map(str::to_owned);
     let made = rcgen::generate_simple_self_signed(names).unwrap();
     let files = ["cert.pem", "key.pem"].map(|name| dir.join(name));

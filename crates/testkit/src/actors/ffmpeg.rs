@@ -27,6 +27,14 @@ pub(super) fn ffmpeg(args: &str) -> Command {
     command
 }
 
+/// A program with these words: it hears nothing, says nothing and ends with its value.
+#[must_use]
+pub fn program(name: &str, args: &str) -> Command {
+    let mut command = quiet(name);
+    command.args(args.split_whitespace());
+    command
+}
+
 /// # Errors
 /// Where `make setup` did not run.
 pub(super) fn start(mut command: Command) -> anyhow::Result<Child> {

@@ -29,10 +29,14 @@ pub async fn offset(url: &str, seconds: u32) -> anyhow::Result<f64> {
     let mut told = String::new();
     let out = player.stdout.as_mut().context("no output")?;
     out.read_to_string(&mut told).await?;
-    of(&told)
+    offset_of(&told)
 }
 
-fn of(told: &str) -> anyhow::Result<f64> {
+/// The same of what the filters `signalstats` and `silencedetect` printed.
+///
+/// # Errors
+/// Where nothing flashes or beeps.
+pub fn offset_of(told: &str) -> anyhow::Result<f64> {
     let number = |line: &str, key: &str| line.split(key).nth(1)?.trim().parse::<f64>().ok();
     let (mut flashes, mut beeps) = (Vec::new(), Vec::new());
     let (mut time, mut white) = (0.0, true);
@@ -68,7 +72,7 @@ frame:1    pts:1       pts_time:1.0\nlavfi.signalstats.YAVG=235\n\
 frame:2    pts:2       pts_time:1.033\nlavfi.signalstats.YAVG=235\n\
 frame:9    pts:9       pts_time:1.02\nlavfi.silence_end=1.012\n\
 frame:3    pts:3       pts_time:1.066\nlavfi.signalstats.YAVG=120\n";
-        assert!((of(told).expect("one of each") - 12.0).abs() < 0.01);
-        assert!(of("").is_err());
+        assert!((offset_of(told).expect("one of each") - 12.0).abs() < 0.01);
+        assert!(offset_of("").is_err());
     }
 }

@@ -1,10 +1,14 @@
-//! A way through which packets come late, seldom or not at all, laid in user space between this
-//! network namespace and another: two TUN devices, and a task that carries packets between them.
-//! Needs root. Devices and namespace end with the process, however that ends.
+//! Ways through which packets come late, seldom or not at all, laid in user space. [`Link`] joins this
+//! network namespace and another by two TUN devices and a task that carries packets between them; it
+//! needs root, and devices and namespace end with the process, however that ends. [`Datagrams`] leads
+//! to one UDP server, takes no privilege, and is exact.
 
+mod datagrams;
 mod namespace;
 mod queue;
 
+pub use self::datagrams::{Datagrams, KINDS, Lateness, Wire};
+pub(crate) use self::datagrams::{prefer, socket, widen};
 pub use self::namespace::Namespace;
 pub use self::queue::{Counts, Outages, Weather};
 
@@ -32,7 +36,7 @@ pub struct Link {
 }
 
 /// To the far end, and back.
-type Ways = Arc<Mutex<[Queue; 2]>>;
+type Ways = Arc<Mutex<[Queue<Vec<u8>>; 2]>>;
 
 impl Link {
     /// Lays a link to that namespace, on the network 10.231.(of this process).(4 × `number`)/30.
@@ -78,7 +82,7 @@ impl Drop for Link {
     }
 }
 
-fn lock(ways: &Mutex<[Queue; 2]>) -> MutexGuard<'_, [Queue; 2]> {
+fn lock(ways: &Mutex<[Queue<Vec<u8>>; 2]>) -> MutexGuard<'_, [Queue<Vec<u8>>; 2]> {
     ways.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -89,8 +93,8 @@ async fn carry(near: Tun, far: Tun, ways: Ways) {
         let due = lock(&ways).iter().filter_map(Queue::due).min();
         let due = due.unwrap_or_else(|| begin.elapsed() + NOTHING_DUE);
         tokio::select! {
-            Ok(n) = near.recv(&mut there) => lock(&ways)[0].put(&there[..n], begin.elapsed()),
-            Ok(n) = far.recv(&mut back) => lock(&ways)[1].put(&back[..n], begin.elapsed()),
+            Ok(n) = near.recv(&mut there) => lock(&ways)[0].put(there[..n].to_vec(), n, begin.elapsed()),
+            Ok(n) = far.recv(&mut back) => lock(&ways)[1].put(back[..n].to_vec(), n, begin.elapsed()),
             () = sleep_until(begin + due) => {}
         }
         deliver(&ways, [&far, &near], begin.elapsed());
@@ -99,7 +103,7 @@ async fn carry(near: Tun, far: Tun, ways: Ways) {
 
 fn deliver(ways: &Ways, ends: [&Tun; 2], now: Duration) {
     for (way, end) in lock(ways).iter_mut().zip(ends) {
-        while let Some(packet) = way.take(now) {
+        while let Some((packet, _)) = way.take(now) {
             // A device that is full loses it, as a router does.
             let _ = end.try_send(&packet);
         }

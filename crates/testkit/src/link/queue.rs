@@ -1,7 +1,8 @@
 //! One way of a link: which packets are lost, and when the others come. Pure.
 
-use std::collections::VecDeque;
-use std::ops::Add;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -15,14 +16,37 @@ const MOST: usize = 4_096;
 pub struct Weather {
     /// How long each takes.
     pub delay: Duration,
-    /// It may take so much longer. None overtakes another.
+    /// It may take so much longer. None overtakes another by that.
     pub jitter: Duration,
     /// The share that is lost, from 0 to 1.
     pub loss: f64,
+    /// The share that others overtake: it takes `behind` longer than they.
+    pub reordered: f64,
+    /// How much longer.
+    pub behind: Duration,
+    /// The share that comes twice.
+    pub duplicated: f64,
+    /// Bits per second that fit through; more waits its turn. As much as comes where there is none.
+    pub rate: Option<u64>,
     /// Times in which all are lost.
     pub outages: Option<Outages>,
     /// All are lost: a black hole.
     pub closed: bool,
+}
+
+impl Weather {
+    /// Nothing happens to packets.
+    pub const FAIR: Self = Self {
+        delay: Duration::ZERO,
+        jitter: Duration::ZERO,
+        loss: 0.0,
+        reordered: 0.0,
+        behind: Duration::ZERO,
+        duplicated: 0.0,
+        rate: None,
+        outages: None,
+        closed: false,
+    };
 }
 
 /// Short times in which everything is lost.
@@ -39,42 +63,103 @@ pub struct Outages {
 pub struct Counts {
     /// Came in.
     pub taken: u64,
+    /// Bytes of those.
+    pub bytes: u64,
     /// Were lost.
     pub lost: u64,
+    /// Came twice.
+    pub duplicated: u64,
+    /// Were held back, so that others overtook them.
+    pub reordered: u64,
     /// Outages that there were.
     pub outages: u64,
+}
+
+impl Counts {
+    fn with(self, other: Self, each: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            taken: each(self.taken, other.taken),
+            bytes: each(self.bytes, other.bytes),
+            lost: each(self.lost, other.lost),
+            duplicated: each(self.duplicated, other.duplicated),
+            reordered: each(self.reordered, other.reordered),
+            outages: each(self.outages, other.outages),
+        }
+    }
 }
 
 impl Add for Counts {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self {
-            taken: self.taken + other.taken,
-            lost: self.lost + other.lost,
-            outages: self.outages + other.outages,
-        }
+        self.with(other, |a, b| a + b)
     }
 }
 
-/// Times count from any beginning, and never go back.
+/// What was counted since.
+impl Sub for Counts {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        self.with(before, u64::saturating_sub)
+    }
+}
+
+/// Packets of any kind; times count from any beginning, and never go back.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct Queue<P> {
     weather: Weather,
     chance: StdRng,
-    waiting: VecDeque<(Duration, Vec<u8>)>,
+    waiting: BinaryHeap<Waiting<P>>,
+    /// Of packets that waited, so that those of equal times keep their order.
+    number: u64,
+    /// When the last one of those comes that are not overtaken.
+    last: Duration,
+    /// Until when the way is full.
+    full: Duration,
     /// When the next outage begins.
     outage: Option<Duration>,
     counts: Counts,
 }
 
-impl Queue {
+#[derive(Debug)]
+struct Waiting<P> {
+    due: Duration,
+    number: u64,
+    packet: P,
+}
+
+/// A heap has its greatest on top: that is the one that comes first.
+impl<P> Ord for Waiting<P> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.due, other.number).cmp(&(self.due, self.number))
+    }
+}
+
+impl<P> PartialOrd for Waiting<P> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<P> PartialEq for Waiting<P> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl<P> Eq for Waiting<P> {}
+
+impl<P: Clone> Queue<P> {
     /// Of fair weather.
     pub(super) fn new(seed: u64) -> Self {
         Self {
             weather: Weather::default(),
             chance: StdRng::seed_from_u64(seed),
-            waiting: VecDeque::new(),
+            waiting: BinaryHeap::new(),
+            number: 0,
+            last: Duration::ZERO,
+            full: Duration::ZERO,
             outage: None,
             counts: Counts::default(),
         }
@@ -90,17 +175,51 @@ impl Queue {
         self.counts
     }
 
-    /// A packet came.
-    pub(super) fn put(&mut self, packet: &[u8], now: Duration) {
+    /// A packet of so many bytes came.
+    pub(super) fn put(&mut self, packet: P, length: usize, now: Duration) {
         self.counts.taken += 1;
+        self.counts.bytes += length as u64;
         if self.loses(now) {
             self.counts.lost += 1;
             return;
         }
+        let due = self.due_of(length, now);
+        if self.happens(self.weather.duplicated) {
+            self.counts.duplicated += 1;
+            self.wait(packet.clone(), due);
+        }
+        self.wait(packet, due);
+    }
+
+    fn due_of(&mut self, length: usize, now: Duration) -> Duration {
+        let sent = self.sent(length, now);
         let jitter = self.weather.jitter.mul_f64(self.chance.random());
-        let due = now + self.weather.delay + jitter;
-        let before = self.waiting.back().map_or(Duration::ZERO, |(at, _)| *at);
-        self.waiting.push_back((due.max(before), packet.to_vec()));
+        if self.happens(self.weather.reordered) {
+            self.counts.reordered += 1;
+            return sent + self.weather.delay + self.weather.behind;
+        }
+        self.last = self.last.max(sent + self.weather.delay + jitter);
+        self.last
+    }
+
+    /// When its last bit is on its way.
+    fn sent(&mut self, length: usize, now: Duration) -> Duration {
+        let Some(rate) = self.weather.rate else {
+            return now;
+        };
+        let takes = length as f64 * 8.0 / rate.max(1) as f64;
+        self.full = self.full.max(now) + Duration::from_secs_f64(takes);
+        self.full
+    }
+
+    fn wait(&mut self, packet: P, due: Duration) {
+        let number = self.number;
+        self.number += 1;
+        self.waiting.push(Waiting {
+            due,
+            number,
+            packet,
+        });
     }
 
     fn loses(&mut self, now: Duration) -> bool {
@@ -108,6 +227,11 @@ impl Queue {
         out || self.weather.closed
             || self.waiting.len() >= MOST
             || self.chance.random::<f64>() < self.weather.loss
+    }
+
+    /// No chance is drawn for what never happens: a way that has nothing of it stays as it was.
+    fn happens(&mut self, share: f64) -> bool {
+        share > 0.0 && self.chance.random::<f64>() < share
     }
 
     fn is_out(&mut self, now: Duration) -> bool {
@@ -126,13 +250,15 @@ impl Queue {
 
     /// When the next packet is due.
     pub(super) fn due(&self) -> Option<Duration> {
-        self.waiting.front().map(|(due, _)| *due)
+        self.waiting.peek().map(|first| first.due)
     }
 
-    /// A packet that is due.
-    pub(super) fn take(&mut self, now: Duration) -> Option<Vec<u8>> {
-        let (_, packet) = self.waiting.pop_front_if(|(due, _)| *due <= now)?;
-        Some(packet)
+    /// A packet that is due, and since when.
+    pub(super) fn take(&mut self, now: Duration) -> Option<(P, Duration)> {
+        if self.due()? > now {
+            return None;
+        }
+        self.waiting.pop().map(|first| (first.packet, first.due))
     }
 }
 
@@ -151,10 +277,9 @@ mod tests {
         for n in 0..packets * 2 {
             let now = MS * n;
             if n < packets {
-                queue.put(&n.to_be_bytes(), now);
+                queue.put(n, 1_000, now);
             }
-            while let Some(packet) = queue.take(now) {
-                let id = packet.try_into().map_or(u32::MAX, u32::from_be_bytes);
+            while let Some((id, _)) = queue.take(now) {
                 came.push((id, now));
             }
         }
@@ -169,15 +294,15 @@ mod tests {
             delay,
             ..Weather::default()
         });
-        queue.put(b"before", MS);
+        queue.put("before", 6, MS);
         queue.set(Weather {
             closed: true,
             ..Weather::default()
         });
-        queue.put(b"after", MS * 2);
+        queue.put("after", 5, MS * 2);
         assert_eq!(queue.due(), Some(MS * 11));
         assert_eq!(queue.take(MS * 10), None);
-        assert_eq!(queue.take(MS * 11).as_deref(), Some(&b"before"[..]));
+        assert_eq!(queue.take(MS * 11), Some(("before", MS * 11)));
         assert_eq!((queue.due(), queue.counts().lost), (None, 1));
     }
 
@@ -201,6 +326,37 @@ mod tests {
         assert!((70..110).contains(&counts.outages), "{counts:?}");
         let mut holes = came.windows(2).map(|w| w[1].0 - w[0].0).filter(|n| *n > 1);
         assert!(holes.all(|n| (150..=152).contains(&n)));
+    }
+
+    #[test]
+    fn those_that_are_held_back_come_behind_others_and_some_come_twice() {
+        let weather = Weather {
+            reordered: 0.1,
+            behind: MS * 5,
+            duplicated: 0.2,
+            ..Weather::default()
+        };
+        let (came, counts) = send(weather, 7, 10_000);
+        assert_eq!(came.len() as u64, counts.taken + counts.duplicated);
+        assert!((900..1_100).contains(&counts.reordered), "{counts:?}");
+        assert!((1_900..2_100).contains(&counts.duplicated), "{counts:?}");
+        let late = came.iter().filter(|(id, at)| *at == MS * (*id + 5)).count();
+        assert!(late as u64 >= counts.reordered);
+        assert!(
+            came.iter()
+                .all(|(id, at)| *at == MS * *id || *at == MS * (*id + 5))
+        );
+    }
+
+    #[test]
+    fn a_narrow_way_takes_its_time() {
+        let rate = Weather {
+            rate: Some(4_000_000),
+            ..Weather::default()
+        };
+        // 8 Mb/s into 4 Mb/s: each waits for those before it.
+        let (came, _) = send(rate, 7, 100);
+        assert!(came.iter().all(|(id, at)| *at == MS * (*id + 1) * 2));
     }
 
     proptest! {

@@ -10,9 +10,11 @@ mod kills;
 mod knock;
 mod ladder;
 mod lint;
+mod matrix;
 mod players;
 mod rooms;
 mod siege;
+mod srt;
 mod stage;
 mod tls;
 
@@ -60,6 +62,10 @@ pub enum Scenario {
     Dash(dash::Args),
     /// A ladder: workers die and hang, inputs change beneath it, the machine is too slow for it.
     Ladder(ladder::Args),
+    /// Every sender, transport and codec, all outputs read at once by programs that are not ours.
+    Matrix(matrix::Args),
+    /// SRT over lossy links, beside libsrt; it takes no server.
+    Srt(Box<srt::Args>),
     /// Readers that stall and publishers that say nothing slow nobody.
     Crowd,
     /// Garbage on every port, half-open connections, slow readers, a storm of publishers: nobody notices.
@@ -112,6 +118,8 @@ impl Scenario {
             Self::Events(args) => events::run(weir, args).await,
             Self::Dash(args) => dash::run(weir, args).await,
             Self::Ladder(args) => ladder::run(weir, args).await,
+            Self::Matrix(args) => matrix::run(weir, args).await,
+            Self::Srt(args) => srt::run(*args).await,
             Self::Crowd => crowd::run(weir).await,
             Self::Siege { connections, storm } => siege::run(weir, connections, storm).await,
             Self::Database { seconds } => database::run(weir, seconds).await,
@@ -140,4 +148,12 @@ impl Scenario {
 /// What the server did wrong.
 pub async fn short_failover(weir: &Path) -> anyhow::Result<()> {
     failover::short(weir).await
+}
+
+/// A short form of [`Scenario::Matrix`] for tests.
+///
+/// # Errors
+/// What players did not get.
+pub async fn short_matrix(weir: &Path) -> anyhow::Result<()> {
+    matrix::run(weir.to_owned(), matrix::Args::SHORT).await
 }

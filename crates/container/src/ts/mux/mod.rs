@@ -18,6 +18,7 @@ use entry::{Entry, Shape};
 use packets::{Marks, Packets};
 use payload::Scratch;
 use pes::Header;
+use segment::{Round, Tail};
 
 /// Writes one programme: H.264 and H.265, AV1, AAC, MP2 and MP3, AC-3 and E-AC-3, Opus, and the
 /// data of [`media::codec::data`].
@@ -46,8 +47,8 @@ struct Stream {
     kind: TrackKind,
     entry: Entry,
     counter: u8,
-    /// Which frame of a segment is its last.
-    last: Option<usize>,
+    /// How the counter comes round with the last frames of a segment.
+    tail: Tail,
 }
 
 #[derive(Debug)]
@@ -110,7 +111,7 @@ impl Mux {
                 kind: track.kind,
                 entry,
                 counter: before.map_or(0, |s| s.counter),
-                last: None,
+                tail: Tail::default(),
             });
         }
         let first = |kind| self.streams.iter().position(|s| s.kind == kind);
@@ -153,7 +154,7 @@ impl Mux {
             self.pat.write(out);
             self.pmt.write(out);
         }
-        self.write(at, frame, false, out);
+        self.write(at, frame, Round::Not, out);
     }
 
     /// Frames that could not be carried: NAL units or OBUs cut short, sound or data over 64 KiB.
@@ -162,9 +163,8 @@ impl Mux {
         self.refused
     }
 
-    /// Appends the clock references that are due and the frame; `to_round` spreads it over so many
-    /// packets that the counter comes to 0.
-    fn write(&mut self, at: usize, frame: &Frame, to_round: bool, out: &mut BytesMut) {
+    /// Appends the clock references that are due and the frame, in as many packets as `round` says.
+    fn write(&mut self, at: usize, frame: &Frame, round: Round, out: &mut BytesMut) {
         let Some(payload) =
             payload::measure(&self.streams[at].entry.shape, frame, &mut self.scratch)
         else {
@@ -174,9 +174,9 @@ impl Mux {
         let marks = self.marks(at, frame, out);
         let stream = &mut self.streams[at];
         if matches!(stream.entry.shape, Shape::Section) {
-            stream.section(frame, to_round, out);
+            stream.section(frame, round, out);
         } else {
-            stream.pes(frame, (payload, &self.scratch), marks, to_round, out);
+            stream.pes(frame, (payload, &self.scratch), marks, round, out);
         }
     }
 
@@ -207,20 +207,21 @@ impl Stream {
         frame: &Frame,
         (payload, scratch): (usize, &Scratch),
         marks: Marks,
-        to_round: bool,
+        round: Round,
         out: &mut BytesMut,
     ) {
         let entry = &self.entry;
         let least = match entry.shape {
             Shape::Teletext => pes::TELETEXT,
             // A byte is left for each further packet, and the first one still has the times.
-            _ if to_round && payload < 32 => pes::TELETEXT,
+            _ if matches!(round, Round::Last) && payload < 32 => pes::TELETEXT,
             _ => 0,
         };
         let header = Header::new(entry.stream_id, frame, payload, least);
         let header = header.bytes();
         let bytes = header.len() + payload;
-        let packets = round(self.counter, packets::needed(marks, bytes), to_round);
+        let needed = packets::needed(marks, bytes);
+        let packets = round.packets(self.counter, needed, payload);
         let place = (entry.pid, &mut self.counter);
         let mut out = Packets::begin(out, place, marks, bytes, packets);
         out.put(header);
@@ -228,35 +229,36 @@ impl Stream {
     }
 
     /// A splice is told on the frame's clock; of sections that tell none nothing changes.
-    fn section(&mut self, frame: &Frame, to_round: bool, out: &mut BytesMut) {
+    fn section(&mut self, frame: &Frame, round: Round, out: &mut BytesMut) {
         let place = (self.entry.pid, &mut self.counter);
         let due = splice::due(&frame.payload);
         let wanted = due.map(|_| pes::ticks(frame.pts));
         if wanted == due {
-            return section(place, &frame.payload, to_round, out);
+            return section(place, &frame.payload, round, out);
         }
         let mut moved = frame.payload.to_vec();
         splice::set_due(&mut moved, wanted.unwrap_or(0));
-        section(place, &moved, to_round, out);
+        section(place, &moved, round, out);
     }
 }
 
 impl Table {
-    fn packets(&self) -> usize {
-        packets::needed(Marks::default(), 1 + self.section.len())
-    }
-
     fn write(&mut self, out: &mut BytesMut) {
-        section((self.pid, &mut self.counter), &self.section, false, out);
+        section(
+            (self.pid, &mut self.counter),
+            &self.section,
+            Round::Not,
+            out,
+        );
     }
 }
 
 /// A section from the beginning of a packet to the end of one (2.4.4.2).
-fn section(place: (u16, &mut u8), section: &[u8], to_round: bool, out: &mut BytesMut) {
+fn section(place: (u16, &mut u8), section: &[u8], round: Round, out: &mut BytesMut) {
     let marks = Marks::default();
     let bytes = 1 + section.len();
     let least = packets::needed(marks, bytes);
-    let packets = round(*place.1, least, to_round);
+    let packets = round.packets(*place.1, least, 0);
     // Full packets need no adaptation field; those that only count are as empty as can be.
     let bytes = if packets > least {
         bytes.max(packets)
@@ -267,14 +269,4 @@ fn section(place: (u16, &mut u8), section: &[u8], to_round: bool, out: &mut Byte
     out.put(&[0]);
     out.put(section);
     out.fill(0xff);
-}
-
-/// As many packets as bring the counter to 0, where they shall.
-const fn round(counter: u8, packets: usize, to_round: bool) -> usize {
-    let odd = (counter as usize + packets) % 16;
-    if to_round {
-        packets + (16 - odd) % 16
-    } else {
-        packets
-    }
 }

@@ -4,6 +4,8 @@ use media::{Frame, Timestamp};
 
 /// Teletext has headers of one length (ETSI EN 300 472 4.2).
 pub(super) const TELETEXT: usize = 0x24;
+/// The length of one with a PTS alone.
+pub(super) const HEADER: usize = 14;
 /// The longest that is written.
 const MOST: usize = 9 + TELETEXT;
 

@@ -1,119 +1,157 @@
 //! Pieces that any node makes alone and that follow each other as one stream.
 
-use std::ops::Range;
-
 use bytes::BytesMut;
 use media::{Frame, Span, Timestamp};
 
-use super::clock::TABLES;
-use super::{Mux, payload};
+use super::packets::{self, Marks};
+use super::{Mux, payload, pes};
 
 /// Continuity counters have four bits.
 const ROUND: i64 = 16;
+/// So much media at most is between tables, a quarter of a second.
+const SPREAD: Span = Span::from_secs(4);
 
 impl Mux {
-    /// Appends a whole segment: the frames, in their order, of the time from `start` to `end`, which
-    /// is where the next one starts. Segments made by any nodes, each of its frames alone, follow
-    /// each other without a continuity error, whatever this `Mux` wrote before:
+    /// Appends a whole segment of these frames, in their order. Segments made by any nodes, each of
+    /// its own frames alone, follow each other without a continuity error, whatever this `Mux`
+    /// wrote before: every counter is 0 where a segment begins and comes round to 0 where it ends.
     ///
-    /// * the last frame of each track is spread over so many packets, up to 15 more than it needs,
-    ///   that the track's counter comes round to 0, where every segment begins;
-    /// * tables come at the start and then on a grid of 100 ms since the Unix epoch, one for each
-    ///   point of it from `start` to `end`; their counter is the number of that point. A segment
-    ///   without any point has 16.
+    /// * The last frames of each track are spread over so many packets, together up to 15 more than
+    ///   they need, each with its header and some of its payload in the first one.
+    /// * Tables come at the start and then at equal distances of at most 250 ms, 16 of them, or 32 …
     ///
-    /// That holds while the tracks are the same. A hole in time is none where `end` and the next
-    /// `start` agree.
+    /// That holds while the tracks are the same.
     pub fn segment<'a>(
         &mut self,
         frames: impl Iterator<Item = &'a Frame> + Clone,
-        span: Range<Timestamp>,
         out: &mut BytesMut,
     ) {
         self.clock.begin();
-        let mut grid = Grid::new(&span);
-        self.count_from(grid.next);
-        self.find_last(frames.clone());
-        grid.step(self, out);
+        self.count_from_zero();
+        self.find_tails(frames.clone());
+        let mut spread = Spread::over(frames.clone().map(|f| f.dts));
         for (number, frame) in frames.enumerate() {
-            for _ in 0..grid.due(frame.dts) {
-                grid.step(self, out);
+            for _ in 0..spread.due(frame.dts) {
+                self.tables(out);
             }
             let stream = self.streams.iter().position(|s| s.track == frame.track);
             if let Some(at) = stream {
-                let is_last = self.streams[at].last == Some(number);
-                self.write(at, frame, is_last, out);
+                let round = self.streams[at].tail.round(number);
+                self.write(at, frame, round, out);
             }
         }
-        for _ in 0..grid.left() {
-            grid.step(self, out);
+        for _ in 0..spread.left() {
+            self.tables(out);
         }
     }
 
-    fn count_from(&mut self, point: i64) {
-        let counter = |packets: usize| {
-            let packets = i64::try_from(packets).unwrap_or(1);
-            let counter = (point % ROUND * packets).rem_euclid(ROUND);
-            u8::try_from(counter).unwrap_or(0)
-        };
-        self.pat.counter = counter(self.pat.packets());
-        self.pmt.counter = counter(self.pmt.packets());
+    fn count_from_zero(&mut self) {
+        (self.pat.counter, self.pmt.counter) = (0, 0);
         for stream in &mut self.streams {
             stream.counter = 0;
         }
     }
 
-    fn find_last<'a>(&mut self, frames: impl Iterator<Item = &'a Frame>) {
+    fn find_tails<'a>(&mut self, frames: impl Iterator<Item = &'a Frame>) {
         for stream in &mut self.streams {
-            stream.last = None;
+            stream.tail = Tail::default();
         }
         for (number, frame) in frames.enumerate() {
             let stream = self.streams.iter_mut().find(|s| s.track == frame.track);
             if let Some(stream) = stream
-                && payload::measure(&stream.entry.shape, frame, &mut self.scratch).is_some()
+                && let Some(bytes) = payload::measure(&stream.entry.shape, frame, &mut self.scratch)
             {
-                stream.last = Some(number);
+                stream.tail.push(number, bytes);
             }
         }
     }
 }
 
-/// Where tables are due.
-struct Grid {
-    next: i64,
-    end: i64,
+/// So many frames share the packets that bring a counter round: small ones have no room for all.
+const TAIL: usize = 4;
+
+/// The last frames of a stream in a segment, oldest first, with the packets that each needs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tail {
+    frames: [Option<(usize, usize)>; TAIL],
 }
 
-impl Grid {
-    fn new(span: &Range<Timestamp>) -> Self {
-        let next = point(span.start);
-        let end = point(span.end);
-        // Of none there are sixteen: the counter must be where the next segment begins.
-        let end = if end > next { end } else { next + ROUND };
-        Self { next, end }
+impl Tail {
+    fn push(&mut self, number: usize, payload: usize) {
+        self.frames.rotate_left(1);
+        let bytes = pes::HEADER + payload;
+        self.frames[TAIL - 1] = Some((number, packets::needed(Marks::default(), bytes)));
     }
 
-    /// How many are due before a frame; of a hole's, whole rounds of the counter are left out.
+    fn round(&self, number: usize) -> Round {
+        let is_it = |f: &Option<(usize, usize)>| f.is_some_and(|(n, _)| n == number);
+        match self.frames.iter().position(is_it) {
+            None => Round::Not,
+            Some(at) if at == TAIL - 1 => Round::Last,
+            Some(at) => {
+                let later = self.frames[at + 1..].iter().flatten();
+                Round::Before(later.map(|(_, packets)| packets).sum())
+            }
+        }
+    }
+}
+
+/// How a frame's packets are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Round {
+    /// As many as it needs.
+    Not,
+    /// As many more as its payload has bytes for, so that the counter comes round with so many
+    /// packets of the frames behind it.
+    Before(usize),
+    /// So many that the counter comes round.
+    Last,
+}
+
+impl Round {
+    pub(super) fn packets(self, counter: u8, needed: usize, payload: usize) -> usize {
+        let (later, most) = match self {
+            Self::Not => return needed,
+            Self::Before(later) => (later, payload.saturating_sub(needed)),
+            Self::Last => (0, usize::MAX),
+        };
+        let odd = (usize::from(counter) + needed + later) % 16;
+        needed + ((16 - odd) % 16).min(most)
+    }
+}
+
+/// Where tables are due: a multiple of 16 of them, so that their counter comes round.
+struct Spread {
+    first: Timestamp,
+    length: Span,
+    all: i64,
+    done: i64,
+}
+
+impl Spread {
+    fn over(times: impl Iterator<Item = Timestamp> + Clone) -> Self {
+        let first = times.clone().min().unwrap_or_default();
+        let length = times.max().unwrap_or_default() - first;
+        let rounds = length.as_nanos() / SPREAD.as_nanos() + 1;
+        Self {
+            first,
+            length: length.max(Span::from_nanos(1)),
+            all: rounds * ROUND,
+            done: 0,
+        }
+    }
+
+    /// How many come before a frame; one at least before the first.
     fn due(&mut self, dts: Timestamp) -> i64 {
-        let passed = point(dts + Span::from_nanos(1)).min(self.end) - self.next;
-        let due = passed.max(0) % ROUND;
-        self.next += passed.max(0) - due;
+        let passed = i128::from((dts - self.first).as_nanos()) * i128::from(self.all)
+            / i128::from(self.length.as_nanos());
+        let due = i64::try_from(passed).unwrap_or(self.all).saturating_add(1);
+        let due = due.clamp(self.done, self.all) - self.done;
+        self.done += due;
         due
     }
 
-    /// How many are left, whole rounds aside.
     const fn left(&self) -> i64 {
-        (self.end - self.next).rem_euclid(ROUND)
+        self.all - self.done
     }
-
-    fn step(&mut self, mux: &mut Mux, out: &mut BytesMut) {
-        mux.tables(out);
-        self.next += 1;
-    }
-}
-
-/// The number of the first point of the grid from here on.
-const fn point(time: Timestamp) -> i64 {
-    let (nanos, step) = (time.as_nanos(), TABLES.as_nanos());
-    nanos.div_euclid(step) + (nanos.rem_euclid(step) > 0) as i64
 }

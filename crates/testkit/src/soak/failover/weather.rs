@@ -19,7 +19,7 @@ const ROUGH: Weather = Weather {
         every: Duration::from_secs(10),
         lasting: Duration::from_millis(150),
     }),
-    closed: false,
+    ..Weather::FAIR
 };
 
 pub(super) async fn run(binary: &Path, plan: Plan, minutes: u32) -> anyhow::Result<()> {

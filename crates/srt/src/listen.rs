@@ -1,0 +1,508 @@
+//! A port that many call: who they are and what they want, before any media flows.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use media::Timestamp;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::cipher::{KeyLength, Material, Passphrase};
+use crate::config::{Config, millis};
+use crate::cookie::Cookies;
+use crate::error::Reject;
+use crate::handshake::{Delays, Extensions, Handshake, MAGIC, Request as Wish};
+use crate::keys::Keys;
+use crate::link::Agreed;
+use crate::packet::{Head, Kind};
+use crate::session::{Inbound, Parts, Session, since};
+use crate::stats::Stats;
+use crate::target::Target;
+use crate::udp::Wire;
+
+/// Datagrams that wait for their session; what comes beyond is lost, and asked for again.
+const QUEUE: usize = 1024;
+/// Datagrams that the listener takes before others have their turn.
+const TURN: usize = 256;
+const MTU: u32 = 1500;
+
+/// Takes callers on one port.
+#[derive(Debug)]
+pub struct Listener {
+    shared: Arc<Shared>,
+    block: BytesMut,
+}
+
+/// What came to a port and led nowhere.
+#[derive(Debug, Default)]
+pub struct PortStats {
+    /// Datagrams for no session, or that are none of SRT.
+    pub strays: AtomicU64,
+    /// Datagrams whose session had not taken those before.
+    pub overflows: AtomicU64,
+    /// Handshakes without a cookie of ours.
+    pub cookies: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Shared {
+    wire: Arc<Wire>,
+    config: Config,
+    cookies: Cookies,
+    origin: Instant,
+    table: Mutex<Table>,
+    stats: Arc<PortStats>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    sessions: HashMap<u32, (SocketAddr, mpsc::Sender<BytesMut>)>,
+    /// By address and socket of the caller: its session, once it has one.
+    callers: HashMap<(SocketAddr, u32), Option<u32>>,
+    pending: HashMap<IpAddr, usize>,
+    all_pending: usize,
+}
+
+impl Shared {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener {
+    /// Listens on a bound socket.
+    #[must_use]
+    pub fn new(socket: UdpSocket, config: Config) -> Self {
+        let shared = Shared {
+            wire: Arc::new(Wire::new(socket)),
+            config,
+            cookies: Cookies::default(),
+            origin: Instant::now(),
+            table: Mutex::default(),
+            stats: Arc::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            block: BytesMut::new(),
+        }
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// As the socket says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.shared.wire.local_addr()
+    }
+
+    /// What led nowhere.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<PortStats> {
+        &self.shared.stats
+    }
+
+    /// The next caller that has shown its address and said what it wants. All sessions of the port
+    /// get their datagrams while this is awaited, and only then. Cancelling it loses nothing.
+    ///
+    /// # Errors
+    /// As the socket says.
+    pub async fn accept(&mut self) -> io::Result<Request> {
+        let mut turn = 0;
+        loop {
+            let shared = &self.shared;
+            let block = &mut self.block;
+            let (packet, peer) = poll_fn(|cx| shared.wire.poll_recv(cx, block)).await?;
+            if let Some(request) = Shared::datagram(shared, packet, peer) {
+                return Ok(request);
+            }
+            turn += 1;
+            if turn % TURN == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn datagram(shared: &Arc<Self>, packet: BytesMut, peer: SocketAddr) -> Option<Request> {
+        let stray = || shared.stats.strays.fetch_add(1, Relaxed);
+        let Some(head) = Head::read(&packet) else {
+            stray();
+            return None;
+        };
+        if head.destination() != 0 {
+            shared.pass(head.destination(), packet, peer);
+            return None;
+        }
+        if !matches!(head, Head::Control(c) if c.kind == Kind::Handshake) {
+            stray();
+            return None;
+        }
+        Self::handshake(shared, packet, peer)
+    }
+
+    fn pass(&self, session: u32, packet: BytesMut, peer: SocketAddr) {
+        let table = self.table();
+        let found = table
+            .sessions
+            .get(&session)
+            .filter(|(address, _)| *address == peer);
+        let counter = match found.map(|(_, queue)| queue.try_send(packet)) {
+            Some(Ok(())) => return,
+            Some(Err(_)) => &self.stats.overflows,
+            None => &self.stats.strays,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    fn minute(&self) -> u64 {
+        self.origin.elapsed().as_secs() / 60
+    }
+
+    fn handshake(shared: &Arc<Self>, packet: BytesMut, peer: SocketAddr) -> Option<Request> {
+        let came = Instant::now();
+        let shake = match Handshake::read(&packet) {
+            Ok(shake) => shake,
+            Err(why) => {
+                shared.refuse_unread(&packet, peer, why);
+                return None;
+            }
+        };
+        match shake.request {
+            Wish::Induction => shared.induct(&shake, peer),
+            Wish::Conclusion if shared.cookies.knows(shake.cookie, peer, shared.minute()) => {
+                return Self::conclude(shared, shake, packet, peer, came);
+            }
+            // Nobody answers one that may not be where it says it is.
+            Wish::Conclusion => {
+                shared.stats.cookies.fetch_add(1, Relaxed);
+            }
+            _ => {
+                shared.stats.strays.fetch_add(1, Relaxed);
+            }
+        }
+        None
+    }
+
+    /// A conclusion that cannot be read: its cookie decides whether it is answered.
+    fn refuse_unread(&self, packet: &[u8], peer: SocketAddr, why: Reject) {
+        let cookie = crate::packet::word(packet, 44);
+        let socket = crate::packet::word(packet, 40);
+        if packet.len() >= 64 && self.cookies.knows(cookie, peer, self.minute()) {
+            self.refuse(socket, peer, why);
+        } else {
+            self.stats.strays.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// The answer is as long as the question, and nothing is kept of it.
+    fn induct(&self, shake: &Handshake, peer: SocketAddr) {
+        let answer = Handshake {
+            timestamp: 0,
+            destination: shake.socket,
+            version: 5,
+            encryption: 0,
+            extension: MAGIC,
+            isn: shake.isn,
+            mtu: MTU,
+            window: self.window(),
+            request: Wish::Induction,
+            socket: shake.socket,
+            cookie: self.cookies.make(peer, self.minute()),
+            extensions: Extensions::default(),
+        };
+        self.wire.try_send(&answer.write(peer.ip()), peer);
+    }
+
+    fn window(&self) -> u32 {
+        u32::try_from(self.config.packets).unwrap_or(u32::MAX)
+    }
+
+    fn refuse(&self, socket: u32, peer: SocketAddr, why: Reject) {
+        let answer = Handshake {
+            timestamp: 0,
+            destination: socket,
+            version: 5,
+            encryption: 0,
+            extension: 0,
+            isn: crate::seq::Seq::new(0),
+            mtu: MTU,
+            window: self.window(),
+            request: Wish::Refused(1000 + why.code()),
+            socket: 0,
+            cookie: 0,
+            extensions: Extensions::default(),
+        };
+        self.wire.try_send(&answer.write(peer.ip()), peer);
+    }
+
+    fn conclude(
+        shared: &Arc<Self>,
+        shake: Handshake,
+        packet: BytesMut,
+        peer: SocketAddr,
+        came: Instant,
+    ) -> Option<Request> {
+        let caller = (peer, shake.socket);
+        let known = shared.table().callers.get(&caller).copied();
+        match known {
+            // It did not hear the answer: the session says it again.
+            Some(Some(session)) => {
+                shared.pass(session, packet, peer);
+                return None;
+            }
+            // Whoever decides has not yet.
+            Some(None) => return None,
+            None => {}
+        }
+        if shake.version != 5 || shake.extensions.delays.is_none() {
+            shared.refuse(shake.socket, peer, Reject::Version);
+            return None;
+        }
+        if !shared.table().admit(caller, &shared.config) {
+            shared.refuse(shake.socket, peer, Reject::Overload);
+            return None;
+        }
+        Some(Request {
+            target: Target::parse(shake.extensions.stream_id.as_deref().unwrap_or_default()),
+            shake,
+            came,
+            pending: Pending {
+                shared: Arc::clone(shared),
+                caller,
+            },
+        })
+    }
+}
+
+impl Table {
+    fn admit(&mut self, caller: (SocketAddr, u32), config: &Config) -> bool {
+        let address = caller.0.ip().to_canonical();
+        let of_address = self.pending.get(&address).copied().unwrap_or(0);
+        if self.all_pending >= config.max_pending || of_address >= config.max_pending_per_address {
+            return false;
+        }
+        self.all_pending += 1;
+        *self.pending.entry(address).or_default() += 1;
+        self.callers.insert(caller, None);
+        true
+    }
+
+    /// It waits no more.
+    fn settle(&mut self, caller: (SocketAddr, u32)) {
+        let address = caller.0.ip().to_canonical();
+        self.all_pending = self.all_pending.saturating_sub(1);
+        if let Some(of_address) = self.pending.get_mut(&address) {
+            *of_address -= 1;
+            if *of_address == 0 {
+                self.pending.remove(&address);
+            }
+        }
+        if self.callers.get(&caller) == Some(&None) {
+            self.callers.remove(&caller);
+        }
+    }
+
+    fn free_id(&self) -> u32 {
+        loop {
+            // libsrt marks groups by the bit above.
+            let id = rand::random_range(1..1 << 30);
+            if !self.sessions.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+}
+
+/// A caller that nobody has decided on.
+#[derive(Debug)]
+struct Pending {
+    shared: Arc<Shared>,
+    caller: (SocketAddr, u32),
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.shared.table().settle(self.caller);
+    }
+}
+
+/// A session's place in the table of its port.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    shared: Arc<Shared>,
+    caller: (SocketAddr, u32),
+    id: u32,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut table = self.shared.table();
+        table.sessions.remove(&self.id);
+        table.callers.remove(&self.caller);
+    }
+}
+
+/// What a caller is let in with.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// What it must know; without one it must not encrypt.
+    pub passphrase: Option<Passphrase>,
+    /// The shortest key that is taken.
+    pub key_length: Option<KeyLength>,
+    /// The least latency, where it is another than the port's.
+    pub latency: Option<Duration>,
+    /// Where the session counts; several may count together.
+    pub stats: Arc<Stats>,
+}
+
+/// A caller, and what it wants. Dropping it tells the caller nothing.
+#[derive(Debug)]
+pub struct Request {
+    target: Target,
+    shake: Handshake,
+    came: Instant,
+    pending: Pending,
+}
+
+impl Request {
+    /// The other end.
+    #[must_use]
+    pub const fn peer(&self) -> SocketAddr {
+        self.pending.caller.0
+    }
+
+    /// What its stream id says.
+    #[must_use]
+    pub const fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Whether it encrypts.
+    #[must_use]
+    pub const fn is_encrypted(&self) -> bool {
+        self.shake.extensions.key.is_some()
+    }
+
+    /// Tells the caller why not.
+    pub fn reject(self, why: Reject) {
+        self.pending
+            .shared
+            .refuse(self.shake.socket, self.peer(), why);
+    }
+
+    /// Lets the caller in.
+    ///
+    /// # Errors
+    /// It does not know the passphrase, or encrypts where it is not to; it was told so.
+    pub fn accept(self, terms: Terms) -> Result<Session, Reject> {
+        let own = (Arc::clone(&terms.stats), terms.latency);
+        match self.keys(terms) {
+            Ok(keys) => Ok(self.admit(keys, own)),
+            Err(why) => {
+                self.reject(why);
+                Err(why)
+            }
+        }
+    }
+
+    fn keys(&self, terms: Terms) -> Result<Option<Keys>, Reject> {
+        let (passphrase, message) = match (terms.passphrase, &self.shake.extensions.key) {
+            (None, None) => return Ok(None),
+            (Some(passphrase), Some(message)) => (passphrase, message),
+            _ => return Err(Reject::Unsecure),
+        };
+        let material = Material::read(message, &passphrase)?;
+        let least = terms.key_length.map_or(0, KeyLength::bytes);
+        if material.length.bytes() < least {
+            return Err(Reject::Unsecure);
+        }
+        let refresh = self.pending.shared.config.refresh;
+        let now = since(self.came);
+        Keys::new(material, passphrase, refresh, now)
+            .map(Some)
+            .ok_or(Reject::Rogue)
+    }
+
+    fn admit(
+        self,
+        keys: Option<Keys>,
+        (stats, latency): (Arc<Stats>, Option<Duration>),
+    ) -> Session {
+        let shared = Arc::clone(&self.pending.shared);
+        let caller = self.pending.caller;
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let id = {
+            let mut table = shared.table();
+            let id = table.free_id();
+            table.sessions.insert(id, (caller.0, sender));
+            table.callers.insert(caller, Some(id));
+            id
+        };
+        let mut config = shared.config;
+        config.latency = latency.unwrap_or(config.latency);
+        let asked = self.shake.extensions.delays.unwrap_or_default();
+        let delays = Delays {
+            receiver: config.agree(asked.sender),
+            sender: config.agree(asked.receiver),
+        };
+        let answer = self.answer(id, delays, shared.window());
+        shared.wire.try_send(&answer, caller.0);
+        let agreed = Agreed {
+            peer: self.shake.socket,
+            // The caller's number goes for both directions.
+            send_from: self.shake.isn,
+            receive_from: self.shake.isn,
+            window: self.shake.window,
+            receive_latency: millis(delays.receiver),
+            send_latency: millis(delays.sender),
+            shaken: (self.shake.timestamp, Timestamp::ZERO),
+            keys,
+            started: Timestamp::ZERO,
+        };
+        let wire = Arc::clone(&shared.wire);
+        let parts = Parts {
+            wire,
+            inbound: Inbound::Shared {
+                packets: receiver,
+                _seat: Seat { shared, caller, id },
+            },
+            peer: caller.0,
+            answer: Some(answer),
+            stats,
+            origin: self.came,
+        };
+        Session::new(parts, agreed, &config)
+    }
+
+    fn answer(&self, id: u32, delays: Delays, window: u32) -> BytesMut {
+        let extensions = Extensions {
+            delays: Some(delays),
+            stream_id: None,
+            key: self.shake.extensions.key.clone(),
+            answers: true,
+        };
+        let answer = Handshake {
+            timestamp: 0,
+            destination: self.shake.socket,
+            version: 5,
+            encryption: self.shake.encryption,
+            extension: extensions.flags(),
+            isn: self.shake.isn,
+            mtu: MTU.min(self.shake.mtu),
+            window,
+            request: Wish::Conclusion,
+            socket: id,
+            cookie: self.shake.cookie,
+            extensions,
+        };
+        answer.write(self.peer().ip())
+    }
+}

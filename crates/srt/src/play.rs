@@ -1,0 +1,127 @@
+//! A player that was let in, or a server that is pushed to: a broadcast of a transport stream is
+//! sent, shared by all who get it.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::Poll;
+use std::time::Duration;
+
+use hub::{Broadcast, Event, Join, Options};
+use media::Span;
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::{Error, ErrorKind};
+use crate::session::Session;
+
+/// Packets that may wait to leave before the broadcast is read on: what is beyond waits there, and
+/// is left out group by group.
+const WAITING: usize = 64;
+
+/// What players were sent; one may serve all players of a stream.
+#[derive(Debug, Default)]
+pub struct PlayStats {
+    /// Bytes given to sessions.
+    pub bytes: AtomicU64,
+    /// Frames that slow players did not get.
+    pub skipped_frames: AtomicU64,
+    /// Times that one went on with a later group.
+    pub skips: AtomicU64,
+}
+
+/// Why a player is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// It said goodbye.
+    Left,
+    /// The broadcast ended.
+    Over,
+}
+
+/// A session that takes media.
+#[derive(Debug)]
+pub struct Playing {
+    session: Session,
+    patience: Duration,
+}
+
+impl Playing {
+    /// Of an open session. A peer that takes nothing for `patience` is gone.
+    #[must_use]
+    pub const fn new(session: Session, patience: Duration) -> Self {
+        Self { session, patience }
+    }
+
+    /// Sends a broadcast whose frames are packets of a transport stream, from its newest group on,
+    /// until either side is done. A peer that is further behind than `max_latency` goes on with the
+    /// newest group.
+    ///
+    /// # Errors
+    /// A peer that falls silent, or takes nothing for too long.
+    pub async fn run(
+        mut self,
+        broadcast: &Broadcast,
+        max_latency: Span,
+        stats: Arc<PlayStats>,
+    ) -> Result<Gone, Error> {
+        let gone = self.carry(broadcast, max_latency, &stats).await?;
+        self.session.close().await;
+        Ok(gone)
+    }
+
+    async fn carry(
+        &mut self,
+        broadcast: &Broadcast,
+        max_latency: Span,
+        stats: &PlayStats,
+    ) -> Result<Gone, Error> {
+        let mut reader = broadcast.subscribe(Options {
+            join: Join::Newest,
+            max_latency,
+            wanted: true,
+        });
+        let (mut events, mut said) = (Vec::new(), Vec::new());
+        // When there was room for more.
+        let mut clear = Instant::now();
+        loop {
+            let late = clear + self.patience;
+            let session = &mut self.session;
+            let turn = poll_fn(|cx| {
+                if let Poll::Ready(open) = session.poll_next(cx, &mut said) {
+                    return Poll::Ready(open);
+                }
+                if session.waiting() >= WAITING {
+                    return Poll::Pending;
+                }
+                clear = Instant::now();
+                reader.poll_next(cx, &mut events).map(|()| Ok(true))
+            });
+            let open = timeout_at(late, turn).await;
+            // What a player says beside the protocol is nothing to us.
+            said.clear();
+            match open {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => return Ok(Gone::Left),
+                Ok(Err(error)) => return Err(error),
+                // Nothing was asked of it.
+                Err(_) if self.session.waiting() < WAITING => clear = Instant::now(),
+                Err(_) if clear.elapsed() < self.patience => {}
+                Err(_) => return Err(self.session.error(ErrorKind::TimedOut("sending"))),
+            }
+            for event in events.drain(..) {
+                match event {
+                    Event::Frame(frame) => {
+                        stats.bytes.fetch_add(frame.payload.len() as u64, Relaxed);
+                        self.session.send(frame.payload);
+                    }
+                    Event::Skipped { frames, .. } => {
+                        stats.skips.fetch_add(1, Relaxed);
+                        stats.skipped_frames.fetch_add(frames, Relaxed);
+                    }
+                    Event::End(_) => return Ok(Gone::Over),
+                    _ => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Sessions with libsrt, in all four directions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use srt::{
+    Config, DialError, ErrorKind, KeyLength, Listener, Passphrase, Refresh, Reject, Request,
+    Session, Terms, Url,
+};
+use tokio::net::UdpSocket;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::libsrt::{PATIENCE, PAYLOAD, Receiver, Sender, address, free_port, number, numbered};
+
+const PASSPHRASE: &str = "not-to-be-guessed";
+
+fn terms() -> Terms {
+    Terms {
+        passphrase: Passphrase::new(PASSPHRASE),
+        ..Terms::default()
+    }
+}
+
+async fn listener(config: Config) -> Listener {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    Listener::new(socket, config)
+}
+
+/// The first caller; the port goes on by itself.
+async fn first(mut listener: Listener) -> Request {
+    let request = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+    tokio::spawn(async move {
+        while let Ok(request) = listener.accept().await {
+            request.reject(Reject::Overload);
+        }
+    });
+    request
+}
+
+async fn receive(session: &mut Session, count: usize) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut numbers = Vec::new();
+    while numbers.len() < count {
+        let went_on = timeout(PATIENCE, session.next(&mut found)).await;
+        let went_on = went_on.unwrap_or_else(|_| panic!("{numbers:?} {:?}", session.stats()));
+        assert!(went_on.unwrap(), "after {} packets", numbers.len());
+        numbers.extend(found.drain(..).map(|p| number(&p)));
+    }
+    numbers
+}
+
+/// Sends packets, one a millisecond, until it is stopped.
+async fn send(mut session: Session) {
+    let mut clock = interval(Duration::from_millis(1));
+    clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut out = Vec::new();
+    let mut sent = 0;
+    loop {
+        tokio::select! {
+            _ = clock.tick() => {
+                session.send(Bytes::from(numbered(sent)));
+                sent += 1;
+            }
+            ended = session.next(&mut out) => {
+                if !ended.unwrap_or(false) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn all(count: u32) -> Vec<u32> {
+    (0..count).collect()
+}
+
+#[tokio::test]
+async fn libsrt_publishes() {
+    let short = Config {
+        idle_timeout: Duration::from_secs(1),
+        ..Config::default()
+    };
+    for keys in [
+        "",
+        "&pbkeylen=16",
+        "&pbkeylen=24",
+        "&pbkeylen=32",
+        "&pbkeylen=0",
+    ] {
+        let listener = listener(short).await;
+        let query = match keys {
+            "" => "streamid=publish:news:k1".to_owned(),
+            keys => format!("streamid=publish:news:k1&passphrase={PASSPHRASE}{keys}"),
+        };
+        let mut sender = Sender::start(&address(listener.local_addr().unwrap(), &query));
+        let request = first(listener).await;
+        assert_eq!(request.target().name, "news");
+        assert_eq!(request.is_encrypted(), !keys.is_empty());
+        let terms = if keys.is_empty() {
+            Terms::default()
+        } else {
+            terms()
+        };
+        let mut session = request.accept(terms).unwrap();
+        let (_, numbers) = tokio::join!(sender.send(0..500), receive(&mut session, 500));
+        assert_eq!(numbers, all(500), "{keys}");
+        drop(sender);
+        let mut out = Vec::new();
+        let ended = timeout(PATIENCE, session.next(&mut out)).await.unwrap();
+        // Killed, it says nothing; the clock does then.
+        assert!(!matches!(ended, Ok(true)), "{out:?}");
+    }
+}
+
+#[tokio::test]
+async fn libsrt_plays() {
+    for keys in ["", "&pbkeylen=16", "&pbkeylen=32"] {
+        let listener = listener(Config::default()).await;
+        let query = format!("streamid=read:news&passphrase={PASSPHRASE}{keys}");
+        let query = if keys.is_empty() {
+            "streamid=read:news"
+        } else {
+            &query
+        };
+        let mut receiver = Receiver::start(&address(listener.local_addr().unwrap(), query));
+        let terms = if keys.is_empty() {
+            Terms::default()
+        } else {
+            terms()
+        };
+        let session = first(listener).await.accept(terms).unwrap();
+        let sending = tokio::spawn(send(session));
+        assert_eq!(receiver.receive(500).await, all(500), "{keys}");
+        sending.abort();
+    }
+}
+
+#[tokio::test]
+async fn libsrt_is_called() {
+    for keys in ["", "&pbkeylen=16", "&pbkeylen=32"] {
+        let secret = match keys {
+            "" => String::new(),
+            keys => format!("&passphrase={PASSPHRASE}{keys}"),
+        };
+        let port = free_port().await;
+        let mut receiver =
+            Receiver::start(&format!("srt://127.0.0.1:{port}?mode=listener{secret}"));
+        let session = call(port, &secret).await;
+        let sending = tokio::spawn(send(session));
+        assert_eq!(receiver.receive(500).await, all(500), "{keys}");
+        sending.abort();
+
+        let port = free_port().await;
+        let mut sender = Sender::start(&format!("srt://127.0.0.1:{port}?mode=listener{secret}"));
+        let mut session = call(port, &secret).await;
+        let (_, numbers) = tokio::join!(sender.send(0..500), receive(&mut session, 500));
+        assert_eq!(numbers, all(500), "{keys}");
+        session.close().await;
+    }
+}
+
+/// Until it listens.
+async fn call(port: u16, secret: &str) -> Session {
+    let url: Url = format!("srt://127.0.0.1:{port}?streamid=x{secret}")
+        .parse()
+        .unwrap();
+    let config = Config {
+        connect_timeout: PATIENCE,
+        ..Config::default()
+    };
+    srt::dial(&url, &srt::Allowed::new(|_| true), config, Arc::default())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn who_is_refused_hears_why() {
+    for (why, said) in [
+        (Reject::NotFound, "1404"),
+        (Reject::Unauthorised, "1401"),
+        (Reject::Busy, "1409"),
+        (Reject::Overload, "1402"),
+    ] {
+        let mut listener = listener(Config::default()).await;
+        let local = listener.local_addr().unwrap();
+        let sender = Sender::start(&address(local, "streamid=publish:x"));
+        let request = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+        request.reject(why);
+        let going = tokio::spawn(async move {
+            while let Ok(request) = listener.accept().await {
+                request.reject(why);
+            }
+        });
+        let url: Url = address(local, "streamid=read:x").parse().unwrap();
+        let refused = srt::dial(
+            &url,
+            &srt::Allowed::new(|_| true),
+            Config::default(),
+            Arc::default(),
+        )
+        .await;
+        let Err(DialError::Session(error)) = refused else {
+            panic!("{refused:?}");
+        };
+        assert!(
+            matches!(error.kind, ErrorKind::Refused(code) if code.to_string() == said),
+            "{error}"
+        );
+        sender.complains("REJECT").await;
+        going.abort();
+    }
+}
+
+#[tokio::test]
+async fn passphrases_are_held_to() {
+    let refused = |theirs: &'static str, ours: Terms| async move {
+        let listener = listener(Config::default()).await;
+        let local = listener.local_addr().unwrap();
+        let sender = Sender::start(&address(local, &format!("streamid=publish:x{theirs}")));
+        let refused = first(listener).await.accept(ours).unwrap_err();
+        drop(sender);
+        refused
+    };
+    let wrong = "&passphrase=something-else&pbkeylen=16";
+    assert_eq!(refused(wrong, terms()).await, Reject::BadSecret);
+    assert_eq!(refused(wrong, Terms::default()).await, Reject::Unsecure);
+    assert_eq!(refused("", terms()).await, Reject::Unsecure);
+    let long = Terms {
+        key_length: Some(KeyLength::Aes256),
+        ..terms()
+    };
+    let short = "&passphrase=not-to-be-guessed&pbkeylen=16";
+    assert_eq!(refused(short, long).await, Reject::Unsecure);
+}
+
+#[tokio::test]
+async fn keys_are_renewed_in_both_directions() {
+    let refresh = Refresh {
+        every: 200,
+        announce: 80,
+    };
+    let config = Config {
+        refresh,
+        ..Config::default()
+    };
+    let secret = format!("passphrase={PASSPHRASE}&pbkeylen=16");
+    // Theirs.
+    let publishing = listener(config).await;
+    let query = format!("streamid=publish:x&{secret}&kmrefreshrate=300&kmpreannounce=100");
+    let mut sender = Sender::start(&address(publishing.local_addr().unwrap(), &query));
+    let mut session = first(publishing).await.accept(terms()).unwrap();
+    let (_, numbers) = tokio::join!(sender.send(0..1500), receive(&mut session, 1500));
+    assert_eq!(numbers, all(1500));
+    // Ours.
+    let playing = listener(config).await;
+    let query = format!("streamid=read:x&{secret}");
+    let mut receiver = Receiver::start(&address(playing.local_addr().unwrap(), &query));
+    let session = first(playing).await.accept(terms()).unwrap();
+    let sending = tokio::spawn(send(session));
+    assert_eq!(receiver.receive(1500).await, all(1500));
+    sending.abort();
+}
+
+#[tokio::test]
+async fn a_burst_arrives() {
+    let listener = listener(Config::default()).await;
+    let local = listener.local_addr().unwrap();
+    let mut receiver = Receiver::start(&address(local, "streamid=read:news"));
+    let mut session = first(listener).await.accept(Terms::default()).unwrap();
+    for n in 0..3_000 {
+        let mut payload = numbered(n);
+        // As frames end: not all packets are full.
+        if n % 7 == 0 {
+            payload.truncate(376);
+        }
+        session.send(Bytes::from(payload));
+    }
+    let sending = tokio::spawn(async move {
+        let mut out = Vec::new();
+        while session.next(&mut out).await.unwrap_or(false) {}
+        panic!("{:?}", session.stats());
+    });
+    let stream = receiver.bytes(3_000 * PAYLOAD - 429 * (PAYLOAD - 376) - 8_192);
+    tokio::select! {
+        _ = stream => {}
+        ended = sending => panic!("{ended:?}"),
+    }
+}
