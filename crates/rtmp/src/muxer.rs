@@ -120,6 +120,10 @@ impl Muxer {
 
     fn frame(&mut self, frame: &Frame, out: &mut Outgoing) {
         let base = *self.base.get_or_insert(frame.dts);
+        // Sound of before the first picture, which MPEG-TS brings behind it: times begin at zero.
+        if frame.dts < base {
+            return;
+        }
         let mut lanes = self.lanes.iter_mut();
         let Some(lane) = lanes.find(|lane| lane.id == frame.track) else {
             return;

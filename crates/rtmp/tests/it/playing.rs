@@ -105,6 +105,19 @@ async fn media(client: &mut Client, count: usize) -> Vec<(u8, u32, Bytes)> {
 }
 
 #[tokio::test]
+async fn sound_of_before_the_first_picture_is_left_out() {
+    let mut stage = Stage::new(ordinary()).await;
+    stage.push(0, 100, true, Bytes::from_static(&[0x65]));
+    for at in [58, 79, 101] {
+        stage.push(1, at, true, Bytes::from_static(&[1, 2, 3]));
+    }
+    let (mut client, _run) = stage.player(&[]).await;
+    let found = media(&mut client, 5).await;
+    let kinds: Vec<_> = found.iter().map(|(kind, at, _)| (*kind, *at)).collect();
+    assert_eq!(kinds[3..], [(VIDEO, 0), (AUDIO, 1)]);
+}
+
+#[tokio::test]
 async fn a_player_begins_with_what_it_needs_and_a_keyframe() {
     let mut stage = Stage::new(ordinary()).await;
     stage.push_reordered(0, 0, 66, true, Bytes::from(vec![0x65; 200_000]));

@@ -14,6 +14,8 @@ use super::{Output, Row, Transport};
 use crate::actors::Weir;
 
 pub(super) const NAME: &str = "m";
+/// The same under a passphrase.
+pub(super) const SECRET: &str = "secret";
 /// Of encoders and of players.
 pub(super) const PASSPHRASE: &str = "over-hill-and-dale";
 /// Senders begin so long before readers, at most, and end so long behind them.
@@ -40,7 +42,9 @@ impl Ground {
         let port = srt.map(|port| format!("127.0.0.1:{port}"));
         let settings: Vec<_> = port.iter().map(|at| ("SRT__LISTEN", at.as_str())).collect();
         let weir = Weir::start_set(binary, None, &settings).await?;
-        weir.create_as(&stream(row.transport)).await?;
+        for stream in streams(row.transport, srt.is_some()) {
+            weir.create_as(&stream).await?;
+        }
         let urls = weir.stream(NAME).await?["urls"].clone();
         Ok(Some(Self { weir, srt, urls }))
     }
@@ -48,6 +52,9 @@ impl Ground {
     /// Waits until there is what players begin with.
     pub(super) async fn until_live(&self) -> anyhow::Result<()> {
         self.weir.until(NAME, "live").await?;
+        if self.srt.is_some() {
+            self.weir.until(SECRET, "live").await?;
+        }
         let path = format!("/{NAME}/v0.m3u8");
         let filling = async {
             let segments = |list: String| list.matches("#EXTINF").count();
@@ -77,10 +84,18 @@ impl Ground {
     }
 }
 
-/// Everything that players may want, and the transport's passphrase.
-fn stream(_transport: Transport) -> Value {
-    let input = json!({"id": "main", "url": "publish://", "key": null});
-    json!({"name": NAME, "inputs": [input], "hls": {"container": "both"}})
+/// The stream, with all that players may want, and another that shows it under a passphrase.
+fn streams(transport: Transport, srt: bool) -> Vec<Value> {
+    let publisher = json!({"id": "main", "url": "publish://", "key": null});
+    let mut stream = json!({"name": NAME, "inputs": [publisher], "hls": {"container": "both"}});
+    if matches!(transport, Transport::Srt128 | Transport::Srt256) {
+        stream["srt"] = json!({"publish_passphrase": PASSPHRASE});
+    }
+    let shown = json!({"id": "main", "url": format!("stream://{NAME}")});
+    let secret = json!({"name": SECRET, "inputs": [shown], "srt": {"play_passphrase": PASSPHRASE}});
+    std::iter::once(stream)
+        .chain(srt.then_some(secret))
+        .collect()
 }
 
 /// A port for SRT, where the server knows of that.

@@ -64,10 +64,9 @@ impl Verdict {
     }
 }
 
-/// Of an address, for so long.
-pub(super) async fn live(with: Program, url: &str, looks: Duration) -> anyhow::Result<Verdict> {
-    let input = format!("-i {url}");
-    let judging = judge(with, &input, Some(looks));
+/// Of an input as ffmpeg's command line has it, for so long.
+pub(super) async fn live(with: Program, input: &str, looks: Duration) -> anyhow::Result<Verdict> {
+    let judging = judge(with, input, Some(looks));
     timeout(looks + PATIENCE, judging)
         .await
         .context("it does not end")?

@@ -10,7 +10,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::Output;
-use super::ground::{NAME, PASSPHRASE};
+use super::ground::{NAME, PASSPHRASE, SECRET};
 use super::judge::{self, Program, Verdict};
 use crate::actors::program as command;
 
@@ -31,16 +31,22 @@ pub(super) async fn read(
 ) -> anyhow::Result<Verdict> {
     match output {
         Output::Hls | Output::Dash | Output::Rtmp => {
-            judge::live(Program::Current, address, looks).await
+            judge::live(Program::Current, &format!("-i {address}"), looks).await
         }
-        Output::HlsTs => judge::live(Program::Distribution, address, looks).await,
+        Output::HlsTs => judge::live(Program::Distribution, &format!("-i {address}"), looks).await,
         Output::Srt => {
             let url = format!("{address}?mode=caller&latency=200000&streamid=read:{NAME}");
-            judge::live(Program::Distribution, &url, looks).await
+            // By itself it looks for five seconds for what else an MPEG-TS without an end may have.
+            judge::live(
+                Program::Distribution,
+                &format!("-analyzeduration 500000 -i {url}"),
+                looks,
+            )
+            .await
         }
         Output::SrtKey => {
             let url = format!(
-                "{address}?mode=caller&latency=200&streamid=read:{NAME}&passphrase={PASSPHRASE}&pbkeylen=32"
+                "{address}?mode=caller&latency=200&streamid=read:{SECRET}&passphrase={PASSPHRASE}&pbkeylen=32"
             );
             fetch(
                 command("srt-live-transmit", &format!("-q {url} file://con")),

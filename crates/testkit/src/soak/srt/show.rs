@@ -18,9 +18,9 @@ pub(super) fn head() {
     say(
         "\n| loss % | RTT ms | latency ms | key | sends | pair | sent | lost | twice | late | damaged \
          | datagrams forth | per packet | again | bytes forth | datagrams back | ack | nak | CPU s sender | receiver \
-         | MB sender | receiver | added ms p50 | p99 | most | link late ms p99 | pacer late ms | rig dropped | ticker ms |",
+         | MB sender | receiver | added ms p50 | p99 | most | even, odd, keys | link late ms p99 | pacer late ms | rig dropped | ticker ms |",
     );
-    say(&format!("|--:|--:|--:|---|---|---|{}", "--:|".repeat(23)));
+    say(&format!("|--:|--:|--:|---|---|---|{}", "--:|".repeat(24)));
 }
 
 /// One measurement.
@@ -52,6 +52,12 @@ pub(super) fn row(cell: &Cell, pair: Pair, figures: &Figures, ticker: Duration) 
         ms(figures.added.p50),
         ms(figures.added.p99),
         ms(figures.added.max),
+        format!(
+            "{}, {}, {}",
+            forth.kind(Kind::Even),
+            forth.kind(Kind::Odd),
+            forth.kind(Kind::Key)
+        ),
         format!("{:.2}", figures.link.p99.as_secs_f64() * 1e3),
         figures.pacer.as_millis().to_string(),
         figures.dropped.to_string(),
