@@ -97,7 +97,7 @@ impl DateRanges {
                 let mut newest = all.iter_mut().rev();
                 if let Some(range) = newest.find(|r| r.opens && r.event == event && r.start <= at) {
                     let is_new = range.end.is_none();
-                    range.end.get_or_insert((at, section.clone()));
+                    range.end.get_or_insert_with(|| (at, section.clone()));
                     return is_new;
                 }
             }

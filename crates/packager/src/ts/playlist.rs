@@ -21,7 +21,8 @@ impl Snapshot {
 impl Paired<'_> {
     fn write(&self, out: &mut String, (id, ranges): (&str, &DateRanges)) -> std::fmt::Result {
         let (lead, listed) = (self.lead, self.listed());
-        let first = listed.first().map_or(lead.media_sequence(), |s| s.number);
+        let first = listed.first().map(|s| s.number);
+        let first = first.unwrap_or_else(|| lead.media_sequence());
         writeln!(out, "#EXTM3U\n#EXT-X-VERSION:3")?;
         writeln!(out, "#EXT-X-TARGETDURATION:{}", lead.target_duration)?;
         writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{first}")?;
