@@ -22,6 +22,9 @@ pub fn path(data: &[u8]) {
         Resource::Init { media, hash } => format!("{media}_init_{hash}.mp4"),
         Resource::Segment { media, number } => format!("{media}_{number}.m4s"),
         Resource::Part { media, name } => format!("{media}_{name}.m4s"),
+        Resource::TsMultivariant => "ts.m3u8".to_owned(),
+        Resource::TsPlaylist { media } => format!("{media}.ts.m3u8"),
+        Resource::TsSegment { media, number } => format!("{media}_{number}.ts"),
     };
     assert_eq!(format!("{stream}/{file}"), path);
 }

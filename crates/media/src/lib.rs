@@ -12,6 +12,7 @@ pub mod language;
 pub mod nal;
 pub mod pace;
 pub mod repair;
+pub mod scte35;
 mod time;
 mod track;
 

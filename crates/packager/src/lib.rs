@@ -9,6 +9,7 @@
 
 mod cadence;
 mod config;
+mod cue;
 mod cut;
 mod dash;
 mod fill;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use media::{Span, Timestamp, Track};
 
+use crate::cue::DateRanges;
 use crate::segment::{Init, Part, PartName, Segment};
 
 /// The state of one media playlist. Cheap to replace: everything heavy is shared.
@@ -131,6 +132,8 @@ pub struct Snapshot {
     pub edge: Option<Timestamp>,
     /// What is served of tracks that are gone.
     pub(crate) gone: Arc<Vec<Gone>>,
+    /// Cues of the source.
+    pub(crate) ranges: Arc<DateRanges>,
 }
 
 /// What is served of a track that is gone.

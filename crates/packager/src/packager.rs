@@ -11,6 +11,7 @@ use container::fmp4::Mp4Error;
 use media::{Frame, Span, Timestamp, Track, TrackId, TrackKind};
 
 use crate::config::Config;
+use crate::cue::DateRanges;
 use crate::cut::{Cut, Kind};
 use crate::dash::{Dash, PeriodMark};
 use crate::gop::{self, Choice, GopMeter};
@@ -117,6 +118,9 @@ pub struct Packager {
     /// What is served of them.
     gone: Arc<Vec<Gone>>,
     dash: Arc<Dash>,
+    /// Tracks of cues.
+    cue_tracks: Vec<TrackId>,
+    ranges: Arc<DateRanges>,
     /// Of the Period that an earlier process told of.
     mark: Option<PeriodMark>,
     snapshot: Arc<Snapshot>,
@@ -160,6 +164,8 @@ impl Packager {
             releases: VecDeque::new(),
             gone: Arc::clone(&snapshot.gone),
             dash: Arc::new(Dash::new(&config)),
+            cue_tracks: Vec::new(),
+            ranges: Arc::default(),
             mark: None,
             snapshot: Arc::new(snapshot),
             effects: VecDeque::new(),
@@ -182,6 +188,9 @@ impl Packager {
 
     /// One frame of a rendition, which arrived at UTC `now`.
     pub fn frame(&mut self, id: RenditionId, frame: Frame, now: Timestamp) {
+        if self.cue_tracks.contains(&frame.track) {
+            return self.cue(id, &frame);
+        }
         match self.phase {
             Phase::Learning => self.learn(id, frame, now),
             Phase::Ended => self.counters.dropped += 1,
@@ -305,6 +314,30 @@ impl Packager {
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.hold
+    }
+
+    /// Cues are those of the first rendition.
+    fn cue(&mut self, id: RenditionId, frame: &Frame) {
+        if self.renditions.first().is_none_or(|r| r.id != id) || self.phase == Phase::Ended {
+            return;
+        }
+        for track in self.all_tracks_mut() {
+            track.cue(frame);
+        }
+        if Arc::make_mut(&mut self.ranges).take(&frame.payload, frame.pts, frame.dts) {
+            self.refresh();
+        }
+    }
+
+    fn forget_ranges(&mut self) {
+        let first = self.snapshot.media.first().and_then(|m| m.segments.first());
+        let Some(first) = first.map(|s| s.start) else {
+            return;
+        };
+        let mut ranges = DateRanges::clone(&self.ranges);
+        if ranges.forget(first) {
+            self.ranges = Arc::new(ranges);
+        }
     }
 
     fn package(&mut self, id: RenditionId, frame: Frame, now: Timestamp) {
@@ -482,6 +515,7 @@ impl Packager {
             return;
         };
         let cut = Cut { number, at, kind };
+        self.forget_ranges();
         self.expect_end(&grid, at, now);
         for track in self.all_tracks_mut() {
             track.cut(cut, now);
@@ -594,6 +628,7 @@ impl Packager {
         let media: Vec<Arc<Media>> = self.all_tracks_mut().filter_map(listed).collect();
         let old = &self.snapshot.media;
         let same = Arc::ptr_eq(&self.snapshot.gone, &self.gone)
+            && self.snapshot.ranges == self.ranges
             && old.len() == media.len()
             && old.iter().zip(&media).all(|(a, b)| Arc::ptr_eq(a, b));
         let arranged = std::mem::take(&mut self.arranged);
@@ -604,6 +639,7 @@ impl Packager {
                 version: self.snapshot.version + 1,
                 edge: self.lead.end,
                 gone: Arc::clone(&self.gone),
+                ranges: Arc::clone(&self.ranges),
             });
         }
     }

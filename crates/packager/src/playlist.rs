@@ -126,7 +126,7 @@ impl Snapshot {
         if media.independent_segments && listed.iter().all(|s| s.independent) {
             writeln!(out, "#EXT-X-INDEPENDENT-SEGMENTS")?;
         }
-        Ok(())
+        self.ranges.write(out)
     }
 
     /// The hold-back covers the longest part target of all playlists: a player uses one for all.

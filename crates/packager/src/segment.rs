@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use container::fmp4::{self, Mp4Error};
-use media::{Span, Timestamp, Track};
+use media::{Frame, Span, Timestamp, Track};
 
 /// A CMAF header (`ftyp` + `moov`). Its URI carries a hash of the bytes, so that a changed
 /// configuration is another resource.
@@ -93,6 +93,8 @@ pub struct Segment {
     pub len: usize,
     /// Whether no part will be added.
     pub complete: bool,
+    /// Cues (SCTE-35) that came in its time, where the source has a track of them.
+    pub cues: Option<Vec<Frame>>,
 }
 
 impl Segment {

@@ -18,6 +18,8 @@ use crate::part::{OpenPart, Sample};
 use crate::release::What;
 use crate::segment::{Init, PartName, Segment};
 
+/// Cues of one segment.
+const CUES: usize = 64;
 /// Frames that wait for the first cut: more than any interleaving of sound and pictures.
 const EARLY: usize = 512;
 
@@ -81,6 +83,8 @@ pub(crate) struct TrackPackager {
     /// Whether sound came while silence stood in its place.
     late: bool,
     patience: Span,
+    /// Whether cues come beside it.
+    pub(crate) cued: bool,
     /// Whether captions were ever seen inside the video.
     captions: bool,
     releases: VecDeque<What>,
@@ -154,6 +158,7 @@ impl TrackPackager {
             handed: false,
             late: false,
             patience: SILENT_AFTER,
+            cued: false,
             captions: false,
             releases: VecDeque::new(),
             published: None,
@@ -206,6 +211,14 @@ impl TrackPackager {
     pub(crate) fn follow(&mut self, reached: Option<Timestamp>, now: Timestamp) {
         self.reached = reached;
         self.release_early(now);
+    }
+
+    /// A cue, for whoever gets segments with all that the programme has.
+    pub(crate) fn cue(&mut self, cue: &Frame) {
+        let cues = self.open.as_mut().and_then(|s| s.cues.as_mut());
+        if let Some(cues) = cues.filter(|cues| cues.len() < CUES) {
+            cues.push(cue.clone());
+        }
     }
 
     /// Announces a cut; it is made at the first frame that lies beyond it.
@@ -382,6 +395,7 @@ impl TrackPackager {
             parts: Vec::new(),
             len: 0,
             complete: false,
+            cues: self.cued.then(Vec::new),
         });
     }
 

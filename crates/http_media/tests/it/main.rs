@@ -3,6 +3,7 @@
 
 mod blocking;
 mod growing;
+mod in_ts;
 mod pull;
 mod source;
 mod statics;

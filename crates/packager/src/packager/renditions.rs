@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use media::{Timestamp, Track, TrackKind};
+use media::codec::data::SCTE35;
+use media::{CodecConfig, Timestamp, Track, TrackKind};
 
 use super::{Error, Packager, Phase, Rendition, RenditionId};
 use crate::release::{Release, What};
@@ -92,6 +93,7 @@ impl Packager {
         let mut changed = false;
         let result = self.sync_tracks(id, tracks, &mut changed, now);
         if leads {
+            self.follow_cues(tracks);
             let video = self.lead_track().map(|t| t.track.kind == TrackKind::Video);
             self.lead.audio = video == Some(false);
         }
@@ -104,6 +106,16 @@ impl Packager {
             self.refresh();
         }
         result
+    }
+
+    /// Segments of pictures, or of the sound that leads, have the cues that come in their time.
+    fn follow_cues(&mut self, tracks: &[Track]) {
+        let is_cue = |t: &&Track| matches!(&t.config, CodecConfig::Opaque(c) if c.fourcc == SCTE35);
+        self.cue_tracks = tracks.iter().filter(is_cue).map(|t| t.id).collect();
+        let cued = !self.cue_tracks.is_empty();
+        for (i, track) in self.all_tracks_mut().enumerate() {
+            track.cued = cued && (i == 0 || track.track.kind == TrackKind::Video);
+        }
     }
 
     fn sync_tracks(

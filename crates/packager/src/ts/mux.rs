@@ -3,7 +3,9 @@
 use bytes::{Bytes, BytesMut};
 use container::fmp4::{self, Mp4Error};
 use container::ts::Mux;
-use media::{Frame, Span, Timestamp, Track, TrackId};
+use media::codec::OpaqueConfig;
+use media::codec::data::SCTE35;
+use media::{CodecConfig, Frame, Span, Timestamp, Track, TrackId, TrackKind};
 
 use super::carries;
 use crate::segment::Segment;
@@ -29,6 +31,15 @@ pub fn segment(lead: &Segment, sound: Option<&Segment>) -> Result<Bytes, Mp4Erro
         read(segment, &track, &mut frames)?;
         tracks.push(track);
     }
+    if let Some(cues) = &lead.cues {
+        let id = TrackId(2);
+        tracks.push(Track::new(id, cue_track()));
+        let own = |cue: &Frame| Frame {
+            track: id,
+            ..cue.clone()
+        };
+        frames.extend(cues.iter().map(own));
+    }
     // Stable: of equal times pictures come first.
     frames.sort_by_key(|f| f.dts);
     let mut mux = Mux::new();
@@ -37,6 +48,14 @@ pub fn segment(lead: &Segment, sound: Option<&Segment>) -> Result<Bytes, Mp4Erro
     let mut out = BytesMut::with_capacity(payload + payload / 16 + BESIDE);
     mux.segment(frames.iter(), &mut out);
     Ok(out.freeze())
+}
+
+fn cue_track() -> CodecConfig {
+    CodecConfig::Opaque(OpaqueConfig {
+        kind: TrackKind::Data,
+        fourcc: SCTE35,
+        data: Bytes::new(),
+    })
 }
 
 /// Appends the samples of a segment as frames of `track`, in decoding order.

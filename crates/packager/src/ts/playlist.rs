@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Paired;
+use crate::cue::DateRanges;
 use crate::media::Snapshot;
 use crate::playlist::{date_time, seconds};
 
@@ -12,15 +13,16 @@ impl Snapshot {
     pub fn ts_playlist(&self, id: &str) -> Option<String> {
         let paired = self.paired(id)?;
         let mut out = String::with_capacity(4096);
-        paired.write(&mut out, id).ok()?;
+        paired.write(&mut out, (id, &self.ranges)).ok()?;
         Some(out)
     }
 }
 
 impl Paired<'_> {
-    fn write(&self, out: &mut String, id: &str) -> std::fmt::Result {
+    fn write(&self, out: &mut String, (id, ranges): (&str, &DateRanges)) -> std::fmt::Result {
         let (lead, listed) = (self.lead, self.listed());
-        let first = listed.first().map_or(lead.media_sequence(), |s| s.number);
+        let first = listed.first().map(|s| s.number);
+        let first = first.unwrap_or_else(|| lead.media_sequence());
         writeln!(out, "#EXTM3U\n#EXT-X-VERSION:3")?;
         writeln!(out, "#EXT-X-TARGETDURATION:{}", lead.target_duration)?;
         writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{first}")?;
@@ -29,6 +31,7 @@ impl Paired<'_> {
         if lead.independent_segments && listed.iter().all(|s| s.independent) {
             writeln!(out, "#EXT-X-INDEPENDENT-SEGMENTS")?;
         }
+        ranges.write(out)?;
         for segment in listed {
             if segment.discontinuity {
                 writeln!(out, "#EXT-X-DISCONTINUITY")?;

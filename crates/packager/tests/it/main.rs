@@ -3,6 +3,7 @@
 
 mod absence;
 mod checker;
+mod cues;
 mod cuts;
 mod dash;
 mod in_ts;

@@ -162,7 +162,8 @@ impl Encoder {
             .wrapping_add(1);
         let mut payload = self.seed.to_be_bytes().repeat(size / 8);
         if track != AUDIO {
-            // One NAL unit with a slice.
+            // One NAL unit with a slice, and nothing in it that could be a start code.
+            payload.iter_mut().for_each(|b| *b |= 1);
             let len = u32::try_from(payload.len() - 4).unwrap();
             payload[..4].copy_from_slice(&len.to_be_bytes());
             payload[4] = if random_access { 0x65 } else { 0x41 };
