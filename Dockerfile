@@ -32,7 +32,7 @@ USER 10001:10001
 WORKDIR /data
 ENV WEIR_DATA__DIR=/data
 VOLUME /data
-EXPOSE 8080 1935
+EXPOSE 8080 1935 8890/udp
 STOPSIGNAL SIGTERM
 # No client is in the image; bash opens sockets by itself. For another http.listen, give another --health-cmd.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["bash", "-c", \

@@ -79,6 +79,7 @@ class Weir(Process):
             "WEIR_DATA__DIR": str(folder / f"{name}.data"),
             "WEIR_HTTP__LISTEN": f"127.0.0.1:{self.http}",
             "WEIR_RTMP__LISTEN": f"127.0.0.1:{self.rtmp}",
+            "WEIR_SRT__LISTEN": "127.0.0.1:0",
             "WEIR_AUTH__ADMIN_TOKEN": TOKEN,
             "WEIR_LOG__LEVEL": "warn",
         }

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # A live programme from nothing: builds Weir, starts it, creates a stream, pushes a picture with a clock and a tone, and
 # prints the page that plays it. Ctrl-C stops all of it. DEMO_EXIT=1 checks the programme, prints a verdict and exits 0 or 1.
-# DEMO_HTTP_PORT (8080), DEMO_RTMP_PORT (1935) and DEMO_DIR (.demo) move it elsewhere.
+# DEMO_HTTP_PORT (8080), DEMO_RTMP_PORT (1935), DEMO_SRT_PORT (8890) and DEMO_DIR (.demo) move it elsewhere.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 HTTP_PORT=${DEMO_HTTP_PORT:-8080}
 RTMP_PORT=${DEMO_RTMP_PORT:-1935}
+SRT_PORT=${DEMO_SRT_PORT:-8890}
 DIR=${DEMO_DIR:-.demo}
 NAME=demo
 API=http://localhost:$HTTP_PORT/api/v1
@@ -50,7 +51,7 @@ serve() {
   rm -rf "$DIR/data"
   mkdir -p -m 700 "$DIR/data"
   WEIR_DATA__DIR=$DIR/data WEIR_HTTP__LISTEN="[::]:$HTTP_PORT" WEIR_RTMP__LISTEN="[::]:$RTMP_PORT" \
-    "$WEIR" serve </dev/null >"$DIR/weir.log" 2>&1 &
+    WEIR_SRT__LISTEN="[::]:$SRT_PORT" "$WEIR" serve </dev/null >"$DIR/weir.log" 2>&1 &
   server=$!
   started+=("$server")
   local _

@@ -30,6 +30,7 @@ async fn start(dir: &TempDir) -> Running {
         ("WEIR_DATA__DIR", data.as_str()),
         ("WEIR_HTTP__LISTEN", "127.0.0.1:0"),
         ("WEIR_RTMP__LISTEN", "127.0.0.1:0"),
+        ("WEIR_SRT__LISTEN", "127.0.0.1:0"),
         ("WEIR_AUTH__ADMIN_TOKEN", TOKEN),
     ];
     let own = |(k, v): &(&str, &str)| ((*k).into(), (*v).into());

@@ -55,7 +55,7 @@ impl Action {
 pub(crate) struct Visitor<'a> {
     pub(crate) action: Action,
     pub(crate) stream: &'a str,
-    /// `rtmp`, `hls`, `dash` or `http_ts`.
+    /// `rtmp`, `srt`, `hls`, `dash` or `http_ts`.
     pub(crate) protocol: &'static str,
     pub(crate) peer: SocketAddr,
     /// What it brings: the query, without what belongs to the protocol.

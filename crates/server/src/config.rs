@@ -406,7 +406,7 @@ impl Config {
         if self.transcoder.worker == Some(PathBuf::new()) {
             bail!("transcoder.worker: a path, or a name on the PATH");
         }
-        let (http, rtmp) = (&self.http, &self.rtmp);
+        let (http, rtmp, srt) = (&self.http, &self.rtmp, &self.srt);
         let events = &self.events;
         for (key, value, least, most) in [
             ("events.max_waiting", events.max_waiting, 100, 1 << 20),
@@ -416,6 +416,9 @@ impl Config {
             ("rtmp.max_connections", rtmp.max_connections, 1, 1 << 20),
             ("rtmp.max_per_address", rtmp.max_per_address, 1, 1 << 20),
             ("rtmp.max_pending", rtmp.max_pending, 1, 1 << 20),
+            ("srt.max_connections", srt.max_connections, 1, 1 << 20),
+            ("srt.max_per_address", srt.max_per_address, 1, 1 << 20),
+            ("srt.max_pending", srt.max_pending, 1, 1 << 20),
             (
                 "rtmp.max_message_bytes",
                 rtmp.max_message_bytes,
@@ -438,6 +441,11 @@ impl Config {
             ("http.write_timeout_s", http.write_timeout_s, 1, 3_600),
             ("rtmp.request_timeout_s", rtmp.request_timeout_s, 1, 3_600),
             ("rtmp.read_timeout_s", rtmp.read_timeout_s, 1, 3_600),
+            ("srt.latency_ms", srt.latency_ms.into(), 20, 10_000),
+            ("srt.read_timeout_s", srt.read_timeout_s, 1, 3_600),
+            ("srt.write_timeout_s", srt.write_timeout_s, 1, 3_600),
+            ("srt.idle_timeout_s", srt.idle_timeout_s, 1, 3_600),
+            ("srt.max_mbps", srt.max_mbps.into(), 1, 10_000),
             ("shutdown.drain_s", self.shutdown.drain_s, 3, 3_600),
         ] {
             within(key, value, least, most)?;

@@ -24,6 +24,7 @@ fn start(socket: &TcpListener, name: &str, dir: &Path) -> Child {
         .env("NOTIFY_SOCKET", dir.join("notify"))
         .env("WEIR_DATA__DIR", dir)
         .env("WEIR_RTMP__LISTEN", "127.0.0.1:0")
+        .env("WEIR_SRT__LISTEN", "127.0.0.1:0")
         .spawn()
         .unwrap()
 }

@@ -431,6 +431,7 @@ fn run(
         .env("WEIR_DATA__DIR", data)
         .env("WEIR_HTTP__LISTEN", http.to_string())
         .env("WEIR_RTMP__LISTEN", rtmp.to_string())
+        .env("WEIR_SRT__LISTEN", "127.0.0.1:0")
         .env("WEIR_AUTH__ADMIN_TOKEN", Weir::TOKEN)
         .envs(database.map(|url| ("WEIR_DATABASE__URL", url)))
         .envs(settings.iter().map(|(name, value)| (name, value)))
