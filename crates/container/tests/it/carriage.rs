@@ -288,7 +288,7 @@ fn one_mux_writes_segments_and_goes_on() {
     let (mut mux, mut out) = (Mux::new(), BytesMut::new());
     mux.tracks(&tracks);
     for n in 0..20 {
-        // Cues, and tiny data, are spread too; a segment of less than 100 ms has tables as well.
+        // Cues, and tiny data, are spread too; however short, a segment has tables.
         let start = n * 70;
         let frames = [
             picture(ms(start), true, 1),

@@ -110,7 +110,9 @@ impl Merge {
             let item = match item {
                 Item::Frame(mut frame) => {
                     // The wall clock is that of the first sample: not of what was held back.
-                    if !pictures || (kind_of(frame.track) == TrackKind::Video && frame.random_access) {
+                    if !pictures
+                        || (kind_of(frame.track) == TrackKind::Video && frame.random_access)
+                    {
                         told = utc.take();
                     }
                     let shift = lane.shift_in(batch.region, frame.dts, &mut self.origins);
