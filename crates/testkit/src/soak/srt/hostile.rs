@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::ensure;
 
-use super::callers::{CALLERS, call};
+use super::callers::{CALLERS, call, insist};
 use super::honest::{Honest, Server};
 use super::raid::{Raider, Tally};
 use crate::soak::failover::ticker::Ticker;
@@ -90,6 +90,10 @@ impl Siege {
             self.row(&format!("libsrt, {stream}: {name}"), &tally, at, before)
                 .await?;
         }
+        let (at, before) = (self.honest.mark(), self.honest.footprint());
+        insist(self.honest.target).await?;
+        self.row("libsrt: two that insist", &Tally::default(), at, before)
+            .await?;
         let (at, before) = (self.honest.mark(), self.honest.footprint());
         tokio::time::sleep(std::time::Duration::from_secs(10)).await;
         self.row("nothing any more", &Tally::default(), at, before)
