@@ -147,7 +147,10 @@ impl Feed {
         }
         let track = self.tracks.iter().find(|t| t.id == frame.track);
         let kind = track.map_or(TrackKind::Data, |t| t.kind);
-        self.health.frame(frame, kind, opens, now);
+        // Cues that go on are no sign of life.
+        if kind != TrackKind::Data {
+            self.health.frame(frame, kind, opens, now);
+        }
     }
 
     fn point(&mut self, frame: &Frame, now: Timestamp) {

@@ -118,7 +118,9 @@ impl Order {
         let (first, last) = (self.queue.front()?.dts, self.queue.back()?.dts);
         let is_behind = |t: &Extent| t.first.is_none() || t.last < first;
         let lead_behind = self.lead().is_none_or(is_behind);
-        if lead_behind || self.tracks.iter().any(is_behind) {
+        // Nobody waits for data.
+        let mut media = self.tracks.iter().filter(|t| t.kind != TrackKind::Data);
+        if lead_behind || media.any(is_behind) {
             if last - first < APART && self.bytes < APART_BYTES {
                 return None;
             }

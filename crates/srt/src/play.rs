@@ -2,7 +2,6 @@
 //! sent, shared by all who get it.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
@@ -52,6 +51,11 @@ impl Playing {
         Self { session, patience }
     }
 
+    /// Says goodbye.
+    pub async fn close(self) {
+        self.session.close().await;
+    }
+
     /// Sends a broadcast whose frames are packets of a transport stream, from its newest group on,
     /// until either side is done. A peer that is further behind than `max_latency` goes on with the
     /// newest group.
@@ -59,17 +63,6 @@ impl Playing {
     /// # Errors
     /// A peer that falls silent, or takes nothing for too long.
     pub async fn run(
-        mut self,
-        broadcast: &Broadcast,
-        max_latency: Span,
-        stats: Arc<PlayStats>,
-    ) -> Result<Gone, Error> {
-        let gone = self.carry(broadcast, max_latency, &stats).await?;
-        self.session.close().await;
-        Ok(gone)
-    }
-
-    async fn carry(
         &mut self,
         broadcast: &Broadcast,
         max_latency: Span,

@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
+
 use crate::cipher::{KeyLength, Passphrase};
 use crate::handshake::STREAM_ID;
 
@@ -34,8 +36,14 @@ pub enum UrlError {
     /// Not an address at all, or of another scheme.
     #[error("not srt://host:port")]
     Address,
-    /// A stream id of more than 512 bytes.
-    #[error("a streamid of over {STREAM_ID} bytes")]
+    /// SRT has none.
+    #[error("SRT knows neither paths nor users")]
+    Path,
+    /// Escapes that make no text.
+    #[error("not UTF-8")]
+    Text,
+    /// An empty stream id, or one of more than 512 bytes.
+    #[error("streamid has 1 to {STREAM_ID} bytes")]
     StreamId,
     /// Too short or too long a passphrase.
     #[error("a passphrase has 10 to 79 characters")]
@@ -52,6 +60,9 @@ pub enum UrlError {
     /// What cannot be done.
     #[error("only live mode (transtype=live) without packet filters")]
     Unsupported,
+    /// An option that nobody knows.
+    #[error("an option that is not known, or not done here")]
+    Unknown,
 }
 
 /// Secrets stay out of logs.
@@ -84,19 +95,54 @@ impl FromStr for Url {
             key_length: KeyLength::default(),
             latency: None,
         };
-        for (name, value) in url.query_pairs() {
-            found.option(&name, &value)?;
+        if !matches!(url.path(), "" | "/") || !url.username().is_empty() {
+            return Err(UrlError::Path);
+        }
+        let pairs = url.query().into_iter().flat_map(|query| query.split('&'));
+        for pair in pairs.filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            // A plus is one: stream ids may have it.
+            let value = percent_decode_str(value).decode_utf8();
+            found.option(name, &value.map_err(|_| UrlError::Text)?)?;
         }
         Ok(found)
     }
 }
 
+/// What libsrt's programs and ffmpeg tune by, and what holds here anyway.
+const IGNORED: [&str; 24] = [
+    "connect_timeout",
+    "conntimeo",
+    "enforced_encryption",
+    "fc",
+    "ffs",
+    "inputbw",
+    "lossmaxttl",
+    "maxbw",
+    "messageapi",
+    "mss",
+    "nakreport",
+    "oheadbw",
+    "payload_size",
+    "payloadsize",
+    "peeridletimeo",
+    "pkt_size",
+    "rcvbuf",
+    "recv_buffer_size",
+    "rw_timeout",
+    "send_buffer_size",
+    "sndbuf",
+    "timeout",
+    "tlpktdrop",
+    "tsbpd",
+];
+
 impl Url {
-    /// Names as libsrt's programs and ffmpeg have them; those that only tune are left out.
+    /// Names as libsrt's programs and ffmpeg have them.
     fn option(&mut self, name: &str, value: &str) -> Result<(), UrlError> {
         match name {
             "streamid" | "srt_streamid" => {
-                if value.len() > STREAM_ID {
+                if !(1..=STREAM_ID).contains(&value.len()) {
                     return Err(UrlError::StreamId);
                 }
                 value.clone_into(&mut self.stream_id);
@@ -117,9 +163,12 @@ impl Url {
                 self.latency = Some(Duration::from_millis(millis.into()));
             }
             "mode" if value != "caller" => return Err(UrlError::Mode),
-            "transtype" if value != "live" => return Err(UrlError::Unsupported),
-            "packetfilter" if !value.is_empty() => return Err(UrlError::Unsupported),
-            _ => {}
+            "mode" => {}
+            "transtype" if value == "live" => {}
+            "packetfilter" if value.is_empty() => {}
+            "transtype" | "packetfilter" => return Err(UrlError::Unsupported),
+            name if IGNORED.contains(&name) => {}
+            _ => return Err(UrlError::Unknown),
         }
         Ok(())
     }
@@ -160,6 +209,11 @@ mod tests {
             ("srt://h:1?mode=listener", UrlError::Mode),
             ("srt://h:1?transtype=file", UrlError::Unsupported),
             ("srt://h:1?packetfilter=fec", UrlError::Unsupported),
+            ("srt://h:1?stream_id=x", UrlError::Unknown),
+            ("srt://h:1?streamid=", UrlError::StreamId),
+            ("srt://h:1?streamid=%ff", UrlError::Text),
+            ("srt://h:1/x", UrlError::Path),
+            ("srt://u@h:1", UrlError::Path),
         ] {
             assert_eq!(text.parse::<Url>(), Err(why), "{text}");
         }

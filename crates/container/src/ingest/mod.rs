@@ -6,10 +6,13 @@ mod stats;
 
 use std::sync::Arc;
 
-use media::{Frame, Track, TrackId};
+use media::{Frame, Track, TrackId, TrackKind};
 
 pub use assembler::Assembler;
 pub use stats::{Figures, Stats};
+
+/// Where the numbers of data tracks begin.
+const DATA: u16 = 0x4000;
 
 /// What a demuxer finds. Video tracks have even numbers, the first is 0; audio tracks odd ones,
 /// the first is 1; data tracks begin at 0x4000.
@@ -55,7 +58,17 @@ pub const fn audio_track(number: u16) -> TrackId {
 /// that they never meet.
 #[must_use]
 pub const fn data_track(number: u16) -> TrackId {
-    TrackId(0x4000_u16.saturating_add(number))
+    TrackId(DATA.saturating_add(number))
+}
+
+/// What a track carries, by its number.
+#[must_use]
+pub const fn kind_of(track: TrackId) -> TrackKind {
+    match track.0 {
+        DATA.. => TrackKind::Data,
+        n if n % 2 == 0 => TrackKind::Video,
+        _ => TrackKind::Audio,
+    }
 }
 
 #[cfg(test)]

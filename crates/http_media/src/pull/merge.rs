@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use container::ingest::Item;
-use media::{Frame, Span, Timestamp, TrackId};
+use container::ingest::{Item, kind_of};
+use media::{Frame, Span, Timestamp, TrackId, TrackKind};
 
 use super::hls::Region;
 
@@ -110,7 +110,7 @@ impl Merge {
             let item = match item {
                 Item::Frame(mut frame) => {
                     // The wall clock is that of the first sample: not of what was held back.
-                    if !pictures || (frame.track.0 % 2 == 0 && frame.random_access) {
+                    if !pictures || (kind_of(frame.track) == TrackKind::Video && frame.random_access) {
                         told = utc.take();
                     }
                     let shift = lane.shift_in(batch.region, frame.dts, &mut self.origins);
@@ -241,6 +241,10 @@ impl Merge {
     }
 
     fn note(&mut self, track: TrackId, dts: Timestamp, duration: Option<Span>) {
+        // How long data lasts says nothing of where media goes on.
+        if kind_of(track) == TrackKind::Data {
+            return;
+        }
         let sane = |step: &Span| (Span::ZERO..HOLE).contains(step);
         if let Some(recent) = self.tracks.iter_mut().find(|t| t.track == track) {
             let step = duration.unwrap_or(dts - recent.dts);
@@ -325,7 +329,7 @@ pub(crate) const fn bytes(item: &Item) -> usize {
 }
 
 fn is_picture(item: &Item) -> bool {
-    matches!(item, Item::Frame(f) if f.track.0 % 2 == 0)
+    matches!(item, Item::Frame(f) if kind_of(f.track) == TrackKind::Video)
 }
 
 fn trim<T>(regions: &mut BTreeMap<Region, T>) {

@@ -1,5 +1,7 @@
 //! What is shown of where a stream is pushed to.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -28,6 +30,8 @@ pub(super) struct PushView {
     skipped_frames: u64,
     /// Tracks that its protocol does not carry, or that it does not take.
     left_out: Vec<LeftOut>,
+    /// What its protocol counts: `srt_rtt_us`, `srt_lost_packets`, …
+    counters: BTreeMap<&'static str, u64>,
     /// Times that it failed.
     failures: u64,
     /// What went wrong with it, the newest first; kept when it recovers.
@@ -67,6 +71,7 @@ fn push(outlet: &Outlet) -> PushView {
         skips: now.sent.skips,
         skipped_frames: now.sent.skipped_frames,
         left_out: left_out.collect(),
+        counters: now.sent.counters,
         failures: now.failures,
         errors: now.errors,
     }

@@ -15,7 +15,7 @@ use super::lock;
 const LINGER: Duration = Duration::from_secs(10);
 
 /// What is made of one stream's renditions.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Remuxing {
     stream: String,
     made: Arc<Mutex<Vec<Made>>>,

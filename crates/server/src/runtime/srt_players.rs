@@ -13,7 +13,7 @@ use super::players::{MAX_LATENCY, PlayFigures};
 pub(crate) struct SrtPlayers {
     now: AtomicU64,
     ever: AtomicU64,
-    sent: Arc<PlayStats>,
+    sent: PlayStats,
     link: Arc<Stats>,
 }
 
@@ -33,13 +33,17 @@ impl SrtPlayers {
     }
 
     /// Carries a player to its end.
-    pub(super) async fn play(&self, playing: Playing, packets: &Broadcast) -> Result<Gone, Error> {
+    pub(super) async fn play(
+        &self,
+        mut playing: Playing,
+        packets: &Broadcast,
+    ) -> Result<Gone, Error> {
         self.now.fetch_add(1, Relaxed);
         self.ever.fetch_add(1, Relaxed);
         let _seat = Seat(&self.now);
-        playing
-            .run(packets, MAX_LATENCY, Arc::clone(&self.sent))
-            .await
+        let gone = playing.run(packets, MAX_LATENCY, &self.sent).await?;
+        playing.close().await;
+        Ok(gone)
     }
 
     pub(crate) fn figures(&self) -> PlayFigures {

@@ -164,7 +164,8 @@ impl Stream {
             Transcoding::start(&config.name, ladder, program, ends, (&stop, events))
         });
         let pushed = transcoding.is_none().then(|| broadcast.clone());
-        let pushes = Pushes::new(&config.name, hub, pushed, (means, events));
+        let remuxing = Remuxing::new(&config.name, &stop);
+        let pushes = Pushes::new(&config.name, (hub, &remuxing), pushed, (means, events));
         let stream = Arc::new(Self {
             name: config.name.clone(),
             hub: hub.clone(),
@@ -180,7 +181,7 @@ impl Stream {
             broadcast,
             transcoding,
             players: Players::default(),
-            remuxing: Remuxing::new(&config.name, &stop),
+            remuxing,
             ts_players: Arc::default(),
             srt_players: SrtPlayers::default(),
             events: events.clone(),

@@ -698,3 +698,86 @@ async fn far_ends_that_do_not_read_hold_no_memory_and_disturb_nobody() {
     assert_eq!(viewer.await.unwrap(), "");
     s.stop().await;
 }
+
+/// Encrypted, to another server of ours that is stopped and returns, and that refuses.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_srt_too() {
+    let (_dir, s, file) = start().await;
+    let there = tempfile::tempdir().unwrap();
+    let far = other(&there, &[]).await;
+    let secret = json!({"srt": {"publish_passphrase": "geheimgeheim"}});
+    assert_eq!(far.api("PATCH", "/streams/b", &secret).await.status, 200);
+    let address = far.srt.unwrap().to_string();
+    let url = format!("srt://{address}?passphrase=geheimgeheim&pbkeylen=32&latency=200");
+    let pushes = json!([{"id": "cdn", "url": url, "key": "publish:b:geheim-2"}]);
+    create(&s, stream(&pushes)).await;
+    let _encoder = push(&s, &file, "k1");
+    pushed(&s, 0, is("pushing")).await;
+    far.until("/b/index.m3u8", |a| a.status == 200).await;
+    let played = watch(&format!("http://{}/b/index.m3u8", far.http), 3).await;
+    assert_eq!(played.unwrap(), "");
+    let tracks = runtime(&far, "b").await["tracks"].clone();
+    assert_eq!(tracks[0]["codec"], "h264");
+    assert_eq!(tracks[1]["codec"], "aac");
+    let now = pushed(&s, 0, |p| p["bytes"].as_u64() > Some(50_000)).await;
+    assert_eq!(now["left_out"], json!([]));
+    assert_eq!(
+        told(&s, "push.started", 1).await[0]["data"]["protocol"],
+        "srt"
+    );
+
+    far.stop().await;
+    pushed(&s, 0, |p| {
+        p["state"] == "backing_off" && p["failures"].as_u64() > Some(1)
+    })
+    .await;
+    let far = other(&there, &[("WEIR_SRT__LISTEN", &address)]).await;
+    assert_eq!(pushed(&s, 0, is("pushing")).await["connections"], 2);
+    far.until("/b/index.m3u8", |a| a.status == 200).await;
+
+    patch(
+        &s,
+        "/streams/n/push/cdn",
+        json!({"key": "publish:b:falsch"}),
+    )
+    .await;
+    let refused = pushed(&s, 0, is("refused")).await;
+    let all = json!([refused, history(&s, "stream=n").await]);
+    assert!(!all.to_string().contains("geheim") && !all.to_string().contains("falsch"));
+    far.stop().await;
+    s.stop().await;
+}
+
+/// libsrt takes it, and has all of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_srt_to_ffmpeg() {
+    let (dir, s, file) = start().await;
+    let taken = dir.path().join("taken.ts");
+    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let mut far = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(format!(
+            "srt://{address}?mode=listener&passphrase=geheimgeheim"
+        ))
+        .args(["-t", "4", "-c", "copy", "-y"])
+        .arg(&taken)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let url = format!("srt://{address}?passphrase=geheimgeheim");
+    create(&s, stream(&json!([{"id": "cdn", "url": url}]))).await;
+    let _encoder = push(&s, &file, "k1");
+    pushed(&s, 0, is("pushing")).await;
+    let ended = tokio::time::timeout(PATIENCE, far.wait()).await;
+    assert!(ended.unwrap().unwrap().success());
+    // It has hung up, and is called again.
+    pushed(&s, 0, |p| p["failures"].as_u64() > Some(0)).await;
+    let decode = format!("-v error -xerror -i {} -f null -", taken.display());
+    assert_eq!(crate::failover::ffmpeg(&decode).await, "");
+    let length = std::fs::metadata(&taken).unwrap().len();
+    assert!(length > 50_000, "{length} bytes");
+    s.stop().await;
+}

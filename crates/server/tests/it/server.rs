@@ -20,6 +20,7 @@ pub(crate) struct Running {
     pub(crate) rtmp: SocketAddr,
     pub(crate) https: Option<SocketAddr>,
     pub(crate) rtmps: Option<SocketAddr>,
+    pub(crate) srt: Option<SocketAddr>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -65,6 +66,7 @@ pub(crate) fn config(dir: &TempDir, more: &[(&str, &str)]) -> Config {
         ("WEIR_DATA__DIR", data.as_str()),
         ("WEIR_HTTP__LISTEN", "127.0.0.1:0"),
         ("WEIR_RTMP__LISTEN", "127.0.0.1:0"),
+        ("WEIR_SRT__LISTEN", "127.0.0.1:0"),
         ("WEIR_AUTH__ADMIN_TOKEN", TOKEN),
     ];
     let own = |(k, v): &(&str, &str)| (k.into(), v.into());
@@ -81,6 +83,7 @@ impl Running {
         let server = Server::bind(config, Inherited::default()).await.unwrap();
         let (http, rtmp) = (server.http_addr().unwrap(), server.rtmp_addr().unwrap());
         let (https, rtmps) = (server.https_addr(), server.rtmps_addr());
+        let srt = server.srt_addr();
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.serve(stop.clone()));
         Self {
@@ -88,6 +91,7 @@ impl Running {
             rtmp,
             https,
             rtmps,
+            srt,
             stop,
             task,
         }

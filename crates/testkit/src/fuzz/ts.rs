@@ -10,6 +10,8 @@ use super::ingest::examine;
 
 const PMT_PID: u16 = 0x20;
 const PID: u16 = 0x100;
+/// The most bytes of frames: what is written of them counts several times.
+const MUXED: usize = 32 << 10;
 
 /// Sections of a programme association or a programme map, whose CRC is right.
 pub fn psi(data: &[u8]) {
@@ -113,9 +115,14 @@ pub fn mux(data: &[u8]) {
     tracks.push(opaque(data::ID3));
     let mut now = 95_443_000;
     let mut frames = vec![picture(now, 9, true, 0)];
+    let mut bytes = 0;
     for step in data.chunks_exact(4) {
         now += i64::from(step[1]);
         let size = usize::from(step[2]) << (step[3] & 7);
+        bytes += size;
+        if bytes > MUXED {
+            break;
+        }
         frames.push(match step[0] & 3 {
             0 => picture(now, size, step[3] & 8 > 0, i64::from(step[3])),
             1 => frame(TrackId(1), now, &vec![1; 1 + size % 8_000]),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use container::ingest::{Item, Stats};
+use container::ingest::{Item, Stats, kind_of};
 use media::{Span, Timestamp, TrackKind};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -543,10 +543,10 @@ impl<'a> Lane<'a> {
             Item::End(track) => *track,
             _ => return true,
         };
-        let kind = if track.0 % 2 == 0 {
-            TrackKind::Video
-        } else {
-            TrackKind::Audio
+        let kind = match kind_of(track) {
+            // It comes with the pictures.
+            TrackKind::Data => TrackKind::Video,
+            kind => kind,
         };
         if let (Item::Track(track), Some(sound)) = (&mut *item, &self.sound) {
             track.language = sound.language.clone().or_else(|| track.language.take());

@@ -18,6 +18,7 @@ pub(crate) use outlet::Outlet;
 use self::task::{Source, Task};
 use super::lock;
 use super::pull::Means;
+use super::remuxing::Remuxing;
 use crate::events::Events;
 use crate::model::{Push, StreamConfig};
 
@@ -44,7 +45,7 @@ impl Pushes {
     /// `programme` is what is pushed where no ladder makes renditions.
     pub(super) fn new(
         stream: &str,
-        hub: &Hub,
+        (hub, remuxing): (&Hub, &Remuxing),
         programme: Option<Broadcast>,
         (means, events): (&Means, &Events),
     ) -> Self {
@@ -53,6 +54,7 @@ impl Pushes {
                 stream: stream.to_owned(),
                 hub: hub.clone(),
                 programme,
+                remuxing: remuxing.clone(),
             },
             means: means.clone(),
             events: events.clone(),

@@ -15,6 +15,7 @@ use crate::model::Push;
 use crate::runtime::millis;
 use crate::runtime::players::MAX_LATENCY;
 use crate::runtime::pull::{Failure, Means};
+use crate::runtime::remuxing::Remuxing;
 
 /// Between two events of the same failure.
 const SAME_AGAIN: Duration = Duration::from_secs(60);
@@ -29,6 +30,8 @@ pub(super) struct Source {
     pub(super) hub: Hub,
     /// The programme; `None` where a ladder makes renditions of it.
     pub(super) programme: Option<Broadcast>,
+    /// What makes MPEG-TS of it.
+    pub(super) remuxing: Remuxing,
 }
 
 impl Source {
@@ -132,8 +135,9 @@ impl Task {
         broadcast: &Broadcast,
         stop: &CancellationToken,
     ) -> Option<Result<Ended, Failure>> {
+        let ends = (&self.source.remuxing, self.pen.sent());
         let opened = tokio::select! {
-            opened = Link::open(&self.push, &self.means) => opened,
+            opened = Link::open(&self.push, &self.means, ends) => opened,
             () = stop.cancelled() => return None,
         };
         let mut link = match opened {
