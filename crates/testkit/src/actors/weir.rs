@@ -346,6 +346,12 @@ impl Weir {
         })
     }
 
+    /// Of the process, while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// What the process holds now.
     ///
     /// # Errors

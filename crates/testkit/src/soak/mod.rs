@@ -64,7 +64,7 @@ pub enum Scenario {
     Ladder(ladder::Args),
     /// Every sender, transport and codec, all outputs read at once by programs that are not ours.
     Matrix(matrix::Args),
-    /// SRT over lossy links, beside libsrt; it takes no server.
+    /// SRT over lossy links, beside libsrt; bad peers.
     Srt(Box<srt::Args>),
     /// Readers that stall and publishers that say nothing slow nobody.
     Crowd,
@@ -119,7 +119,7 @@ impl Scenario {
             Self::Dash(args) => dash::run(weir, args).await,
             Self::Ladder(args) => ladder::run(weir, args).await,
             Self::Matrix(args) => matrix::run(weir, args).await,
-            Self::Srt(args) => srt::run(*args).await,
+            Self::Srt(args) => srt::run(*args, &weir).await,
             Self::Crowd => crowd::run(weir).await,
             Self::Siege { connections, storm } => siege::run(weir, connections, storm).await,
             Self::Database { seconds } => database::run(weir, seconds).await,

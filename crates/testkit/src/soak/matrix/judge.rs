@@ -85,9 +85,13 @@ pub(super) async fn file(file: &Path, looks: Option<Duration>) -> anyhow::Result
 }
 
 async fn judge(with: Program, input: &str, looks: Option<Duration>) -> anyhow::Result<Verdict> {
-    let name = match with {
-        Program::Distribution => "ffmpeg".to_owned(),
-        Program::Current => in_repository(".tools/ffmpeg").display().to_string(),
+    // In units of a frame's duration two pictures may be at one time.
+    let (name, scale) = match with {
+        Program::Distribution => ("ffmpeg".to_owned(), "-1"),
+        Program::Current => (
+            in_repository(".tools/ffmpeg").display().to_string(),
+            "demux",
+        ),
     };
     let told = tempfile::tempdir()?;
     let [pictures, sounds] = ["v", "a"].map(|f| told.path().join(f).display().to_string());
@@ -95,7 +99,7 @@ async fn judge(with: Program, input: &str, looks: Option<Duration>) -> anyhow::R
     // Packets as they are, then pictures and sounds as they are decoded.
     let words = format!(
         "-v error -nostats -xerror {input} {time} -map 0:v:0 -map 0:a:0 -c copy -flush_packets 1 -f framecrc pipe:1 \
-         {time} -map 0:v:0 -fps_mode passthrough -vf signalstats,metadata=print:key=lavfi.signalstats.YAVG:file={pictures} \
+         {time} -map 0:v:0 -fps_mode passthrough -enc_time_base {scale} -vf signalstats,metadata=print:key=lavfi.signalstats.YAVG:file={pictures} \
          -map 0:a:0 -af silencedetect=n=-20dB:d=0.2,ametadata=print:key=lavfi.silence_end:file={sounds} -f null -"
     );
     let mut command = program(&name, &words);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::tool::Tool;
 
@@ -56,6 +56,15 @@ pub(super) const CALLERS: [(&str, &str, &str); 11] = [
     ),
     ("a filter that has no name", "news", "&packetfilter=fec"),
 ];
+
+/// Two that are refused and come back at once, for ten seconds.
+pub(super) async fn insist(target: SocketAddr) -> anyhow::Result<()> {
+    let from = format!("srt://{target}?mode=caller&streamid=read:what-there-is-not");
+    let words = ["-a", "yes", "-q", &from, "file://con"];
+    let _callers = [Tool::Libsrt.run(&words)?, Tool::Libsrt.run(&words)?];
+    sleep(Duration::from_secs(10)).await;
+    Ok(())
+}
 
 /// What it came to, in its own words.
 pub(super) async fn call(

@@ -1,10 +1,11 @@
 //! Every bad peer at one server, one after the other; an honest publisher and its player go on.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use anyhow::ensure;
 
-use super::callers::{CALLERS, call};
+use super::callers::{CALLERS, call, insist};
 use super::honest::{Honest, Server};
 use super::raid::{Raider, Tally};
 use crate::soak::failover::ticker::Ticker;
@@ -14,7 +15,7 @@ use crate::soak::stage::say;
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Options {
     /// Of `hostile`: which server is started for it.
-    #[arg(long, value_enum, default_value = "weir")]
+    #[arg(long, value_enum, default_value = "relay")]
     server: Server,
     /// Of `hostile`: one that runs already and passes on datagrams as they are, `news` in the clear and
     /// what begins with `secret` under a passphrase, as `weir-srt --relay` does.
@@ -37,10 +38,10 @@ pub(super) struct Options {
     secret: String,
 }
 
-pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
+pub(super) async fn run(options: &Options, binary: &Path) -> anyhow::Result<()> {
     let honest = match options.target {
         Some(target) => Honest::at(target, options.process).await?,
-        None => Honest::with(options.server).await?,
+        None => Honest::with(options.server, binary).await?,
     };
     let raider = Raider {
         target: honest.target,
@@ -73,13 +74,13 @@ impl Siege {
         );
         for (name, deed) in raider.deeds(half_open) {
             let raider = raider.clone();
-            let at = self.honest.sent();
+            let at = self.honest.mark();
             let before = self.honest.footprint();
             let tally = tokio::task::spawn_blocking(move || deed(&raider)).await??;
             self.row(&name, &tally, at, before).await?;
         }
         for (name, stream, options) in CALLERS {
-            let at = self.honest.sent();
+            let at = self.honest.mark();
             let before = self.honest.footprint();
             let verdict = call(self.honest.target, stream, options).await?;
             let tally = Tally {
@@ -89,7 +90,11 @@ impl Siege {
             self.row(&format!("libsrt, {stream}: {name}"), &tally, at, before)
                 .await?;
         }
-        let (at, before) = (self.honest.sent(), self.honest.footprint());
+        let (at, before) = (self.honest.mark(), self.honest.footprint());
+        insist(self.honest.target).await?;
+        self.row("libsrt: two that insist", &Tally::default(), at, before)
+            .await?;
+        let (at, before) = (self.honest.mark(), self.honest.footprint());
         tokio::time::sleep(std::time::Duration::from_secs(10)).await;
         self.row("nothing any more", &Tally::default(), at, before)
             .await

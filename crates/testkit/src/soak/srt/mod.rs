@@ -5,11 +5,14 @@ mod cell;
 mod honest;
 mod hostile;
 mod long;
+mod pictures;
 mod process;
 mod raid;
 mod show;
 mod table;
 mod tool;
+
+use std::path::Path;
 
 use clap::ValueEnum;
 
@@ -127,11 +130,11 @@ fn named<T: ValueEnum>(some: &[T]) -> &[T] {
 }
 
 /// Every room, whatever the ones before it showed.
-pub(super) async fn run(args: Args) -> anyhow::Result<()> {
+pub(super) async fn run(args: Args, binary: &Path) -> anyhow::Result<()> {
     through(&args.rooms, async |room| match room {
         Room::Table => table::run(&args).await,
         Room::Long => long::run(&args).await,
-        Room::Hostile => hostile::run(&args.hostile).await,
+        Room::Hostile => hostile::run(&args.hostile, binary).await,
     })
     .await
 }

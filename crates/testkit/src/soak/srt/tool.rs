@@ -9,6 +9,7 @@ use tempfile::NamedTempFile;
 use tokio::process::{Child, Command};
 
 use super::process;
+use crate::actors::in_repository;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tool {
@@ -16,6 +17,8 @@ pub(super) enum Tool {
     Libsrt,
     /// weir-srt, built beside this program.
     Weir,
+    /// A current one.
+    Ffmpeg,
 }
 
 /// One that runs; it is killed when it is dropped.
@@ -37,6 +40,7 @@ impl Tool {
         let program = match self {
             Self::Libsrt => PathBuf::from("srt-live-transmit"),
             Self::Weir => std::env::current_exe()?.with_file_name("weir-srt"),
+            Self::Ffmpeg => in_repository(".tools/ffmpeg"),
         };
         let errors = NamedTempFile::new()?;
         let mut command = Command::new(&program);
