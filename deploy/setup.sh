@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Weir needs on Debian or Ubuntu: `setup.sh demo` (server, encoder, page), `setup.sh test` (that, and all
-# that the tests drive: browser, GStreamer, libsrt's tools, PostgreSQL, an ACME server, a current ffmpeg), `setup.sh deploy` (what checks
-# the files of deploy/); `setup.sh bench`: peers to measure against.
+# that the tests drive: browser, GStreamer, libsrt's tools, PostgreSQL, an ACME server, a current ffmpeg), `setup.sh
+# deploy` (what checks the files of deploy/); `setup.sh bench`: peers to measure against.
 # Quick when there is nothing to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
