@@ -150,7 +150,7 @@ impl Link {
             },
             heard: now,
             spoke: now,
-            paced: now,
+            paced: now - BURST,
             state: State::Open,
             stats,
         }
@@ -505,3 +505,6 @@ impl Acks {
         self.second = (now, self.packets, self.bytes);
     }
 }
+
+#[cfg(test)]
+mod tests;
