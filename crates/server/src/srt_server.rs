@@ -76,10 +76,12 @@ async fn stopped(stop: &CancellationToken, sessions: &TaskTracker) {
 
 async fn session(request: Request, shared: &Shared) {
     let admission = shared.crowd.enter(request.peer().ip());
-    let Admission::In(_) = admission else {
+    let Admission::In(place) = &admission else {
         shared.door.metrics.refused(SRT, Reject::Overload.name());
         return request.reject(srt::Reject::Overload);
     };
+    // It has said what it wants.
+    place.settle();
     let _open = shared.door.metrics.session(SRT);
     let wish = wish(request.target());
     match request.target().mode {
