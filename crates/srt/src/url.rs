@@ -110,16 +110,23 @@ impl FromStr for Url {
 }
 
 /// What libsrt's programs and ffmpeg tune by, and what holds here anyway.
-const IGNORED: [&str; 24] = [
+const IGNORED: [&str; 33] = [
     "connect_timeout",
     "conntimeo",
     "enforced_encryption",
     "fc",
     "ffs",
     "inputbw",
+    "iptos",
+    "ipttl",
+    "kmpreannounce",
+    "kmrefreshrate",
+    "linger",
     "lossmaxttl",
     "maxbw",
     "messageapi",
+    "mininputbw",
+    "minversion",
     "mss",
     "nakreport",
     "oheadbw",
@@ -129,9 +136,11 @@ const IGNORED: [&str; 24] = [
     "pkt_size",
     "rcvbuf",
     "recv_buffer_size",
+    "retransmitalgo",
     "rw_timeout",
     "send_buffer_size",
     "sndbuf",
+    "snddropdelay",
     "timeout",
     "tlpktdrop",
     "tsbpd",
@@ -191,7 +200,7 @@ mod tests {
         );
         assert!(!format!("{url:?}").contains("0123"));
         assert!(
-            "srt://host:1?mode=caller&transtype=live&pbkeylen=0&passphrase="
+            "srt://host:1?mode=caller&transtype=live&pbkeylen=0&passphrase=&kmrefreshrate=9"
                 .parse::<Url>()
                 .is_ok()
         );
