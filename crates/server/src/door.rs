@@ -9,7 +9,7 @@ use tracing::Span;
 use crate::access::{Access, Action, Decision, Refused, Visitor};
 use crate::metrics::Metrics;
 use crate::model::Callback;
-use crate::runtime::{Barren, Manager, Stream, check_key};
+use crate::runtime::{Barren, Manager, Opened, Stream, check_key};
 
 /// What a log line says of a name that is none.
 const SHOWN: usize = 128;
@@ -122,13 +122,20 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// The stream that an encoder may publish, and whether it was led there: made now, where a
-    /// template is for its name. Its key is looked at before anybody is asked.
-    pub(crate) async fn admit(
+    /// The stream that an encoder may publish, with an input of it that is its own now.
+    pub(crate) async fn open(
         &self,
         wish: &Wish,
         peer: SocketAddr,
-    ) -> Result<(Arc<Stream>, bool), Refusal> {
+    ) -> Result<(Arc<Stream>, Opened), Refusal> {
+        let (stream, led) = self.admit(wish, peer).await?;
+        let opened = stream.open(wish, led).await?;
+        Ok((stream, opened))
+    }
+
+    /// The stream that an encoder may publish, and whether it was led there: made now, where a
+    /// template is for its name. Its key is looked at before anybody is asked.
+    async fn admit(&self, wish: &Wish, peer: SocketAddr) -> Result<(Arc<Stream>, bool), Refusal> {
         let manager = &self.manager;
         let (config, unborn) = match self.find(&wish.name) {
             Ok(stream) => (stream.config(), false),

@@ -202,9 +202,7 @@ async fn admit(
     if target.app != APP {
         return Err(Reject::NotFound.into());
     }
-    let (stream, led) = shared.door.admit(wish, peer).await?;
-    let opened = stream.open(wish, led).await?;
-    Ok((stream, opened))
+    shared.door.open(wish, peer).await
 }
 
 async fn play(request: PlayRequest, shared: &Shared) {

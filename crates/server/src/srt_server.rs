@@ -13,7 +13,7 @@ use crate::access::Action;
 use crate::config::Srt;
 use crate::crowd::{Admission, Bounds, Crowd};
 use crate::door::{Door, Refusal, Reject, Wish};
-use crate::runtime::{Failure, Guest, Opened, Stopper, Stream};
+use crate::runtime::{Failure, Guest, Stopper};
 
 const SRT: &str = "srt";
 /// A pause where the socket fails.
@@ -122,7 +122,7 @@ impl Shared {
 
 async fn publish(request: Request, wish: Wish, shared: &Shared) {
     let peer = request.peer();
-    let (stream, opened) = match Box::pin(admit(&wish, peer, shared)).await {
+    let (stream, opened) = match Box::pin(shared.door.open(&wish, peer)).await {
         Ok(found) => found,
         Err(refusal) => return shared.refuse(Action::Publish, &wish, request, &refusal),
     };
@@ -151,16 +151,6 @@ async fn publish(request: Request, wish: Wish, shared: &Shared) {
         })
     };
     stream.take(opened, guest, run).await;
-}
-
-async fn admit(
-    wish: &Wish,
-    peer: SocketAddr,
-    shared: &Shared,
-) -> Result<(Arc<Stream>, Opened), Refusal> {
-    let (stream, led) = shared.door.admit(wish, peer).await?;
-    let opened = stream.open(wish, led).await?;
-    Ok((stream, opened))
 }
 
 async fn play(request: Request, wish: Wish, shared: &Shared) {

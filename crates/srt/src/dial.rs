@@ -17,7 +17,7 @@ use crate::config::{Config, millis};
 use crate::error::{Error, ErrorKind, Reject};
 use crate::handshake::{Delays, Extensions, Handshake, MAGIC, Request};
 use crate::keys::Keys;
-use crate::link::Agreed;
+use crate::link::{Agreed, timestamp};
 use crate::packet::Parity;
 use crate::seq::Seq;
 use crate::session::{Inbound, Parts, Session, since};
@@ -251,8 +251,7 @@ impl<'a> Call<'a> {
         want: Request,
     ) -> Result<Handshake, ErrorKind> {
         loop {
-            let micros = (since(self.origin) - Timestamp::ZERO).as_nanos() / 1_000;
-            question.timestamp = u32::try_from(micros).unwrap_or(0);
+            question.timestamp = timestamp(Timestamp::ZERO, since(self.origin));
             self.wire
                 .try_send(&question.write(self.peer.ip()), self.peer);
             if let Ok(answer) = timeout(AGAIN, self.answer(want)).await {

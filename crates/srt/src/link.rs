@@ -397,7 +397,7 @@ impl Link {
         let control = Control {
             kind,
             info,
-            timestamp: self.timestamp(now),
+            timestamp: timestamp(self.started, now),
             destination: self.peer,
         };
         self.words.push_back((control, cif));
@@ -407,11 +407,6 @@ impl Link {
     pub(crate) fn close(&mut self, now: Timestamp) {
         self.words.clear();
         self.say(Kind::Shutdown, 0, Bytes::from_static(&[0; 4]), now);
-    }
-
-    fn timestamp(&self, at: Timestamp) -> u32 {
-        let micros = (at - self.started).as_nanos() / 1_000;
-        u32::try_from(micros & i64::from(u32::MAX)).unwrap_or(0)
     }
 
     /// Fills what leaves together: words alone, packets of equal length at once.
@@ -424,13 +419,12 @@ impl Link {
         }
         let (peer, started) = (self.peer, self.started);
         let head = |seq: Seq, sent: &Sent, retransmitted: bool| {
-            let micros = (sent.origin - started).as_nanos() / 1_000;
             let data = Data {
                 seq,
                 message: sent.message,
                 key: sent.key,
                 retransmitted,
-                timestamp: u32::try_from(micros & i64::from(u32::MAX)).unwrap_or(0),
+                timestamp: timestamp(started, sent.origin),
                 destination: peer,
             };
             data.write()
@@ -489,6 +483,12 @@ impl Link {
         let idle = self.heard + self.bounds.idle;
         soonest.map_or(idle, |at| at.min(idle))
     }
+}
+
+/// Microseconds on a clock that began then, modulo 2^32.
+pub(crate) fn timestamp(started: Timestamp, at: Timestamp) -> u32 {
+    let micros = (at - started).as_nanos() / 1_000;
+    u32::try_from(micros & i64::from(u32::MAX)).unwrap_or(0)
 }
 
 impl Acks {
