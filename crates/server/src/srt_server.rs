@@ -168,7 +168,7 @@ async fn play(request: Request, wish: Wish, shared: &Shared) {
     let terms = Terms {
         passphrase: config.srt_passphrase(Action::Play),
         latency: config.srt_latency(),
-        stats: stream.srt_players().link(),
+        stats: Arc::clone(stream.srt_link()),
         ..Terms::default()
     };
     match request.accept(terms) {

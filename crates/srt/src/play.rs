@@ -2,11 +2,10 @@
 //! sent, shared by all who get it.
 
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 
-use hub::{Broadcast, Event, Join, Options};
+use hub::{Broadcast, Event, Join, Options, Sent};
 use media::Span;
 use tokio::time::{Instant, timeout_at};
 
@@ -16,17 +15,6 @@ use crate::session::Session;
 /// Packets that may wait to leave before the broadcast is read on: what is beyond waits there, and
 /// is left out group by group.
 const WAITING: usize = 64;
-
-/// What players were sent; one may serve all players of a stream.
-#[derive(Debug, Default)]
-pub struct PlayStats {
-    /// Bytes given to sessions.
-    pub bytes: AtomicU64,
-    /// Frames that slow players did not get.
-    pub skipped_frames: AtomicU64,
-    /// Times that one went on with a later group.
-    pub skips: AtomicU64,
-}
 
 /// Why a player is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +54,7 @@ impl Playing {
         &mut self,
         broadcast: &Broadcast,
         max_latency: Span,
-        stats: &PlayStats,
+        sent: &Sent,
     ) -> Result<Gone, Error> {
         let mut reader = broadcast.subscribe(Options {
             join: Join::Newest,
@@ -104,13 +92,10 @@ impl Playing {
             for event in events.drain(..) {
                 match event {
                     Event::Frame(frame) => {
-                        stats.bytes.fetch_add(frame.payload.len() as u64, Relaxed);
+                        sent.sent(frame.payload.len());
                         self.session.send(frame.payload);
                     }
-                    Event::Skipped { frames, .. } => {
-                        stats.skips.fetch_add(1, Relaxed);
-                        stats.skipped_frames.fetch_add(frames, Relaxed);
-                    }
+                    Event::Skipped { frames, .. } => sent.skipped(frames),
                     Event::End(_) => return Ok(Gone::Over),
                     _ => {}
                 }

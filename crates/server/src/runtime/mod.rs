@@ -13,7 +13,6 @@ mod pull;
 mod push;
 mod remuxing;
 mod sessions;
-mod srt_players;
 mod stream;
 mod transcoding;
 mod ts_players;

@@ -60,7 +60,10 @@ pub(super) async fn run(binary: &Path, switches: u32) -> anyhow::Result<()> {
     let (_, after) = ground.active().await?;
     let cleared = ground.clear().await;
     say(table::HEAD);
-    for (name, trials) in ["srt, rtmp", "rtmp, hls", "hls, srt by hand"].iter().zip(&found) {
+    for (name, trials) in ["srt, rtmp", "rtmp, hls", "hls, srt by hand"]
+        .iter()
+        .zip(&found)
+    {
         say(&table::row(name, trials));
     }
     cleared?;
@@ -83,7 +86,10 @@ fn hold([srt, rtmp, hand]: &[Vec<Trial>; 3]) -> anyhow::Result<()> {
     // A connection that closes is noticed at once. What HLS has then was shown before: it is behind.
     for trial in rtmp {
         ensure!(trial.seen[0].lost == 0, "RTMP to HLS: {trial:?}");
-        ensure!(trial.disturbed || trial.decision <= 20, "RTMP to HLS: {trial:?}");
+        ensure!(
+            trial.disturbed || trial.decision <= 20,
+            "RTMP to HLS: {trial:?}"
+        );
         ensure!(trial.seen[0].silence <= BEHIND, "RTMP to HLS: {trial:?}");
     }
     // From what is behind to what is not: pictures in between were never due.

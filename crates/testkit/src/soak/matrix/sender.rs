@@ -46,20 +46,14 @@ fn target(transport: Transport, ground: &Ground) -> anyhow::Result<String> {
     })
 }
 
-fn srt(
-    transport: Transport,
-    ground: &Ground,
-    (mark, latency): (char, u32),
-) -> String {
+fn srt(transport: Transport, ground: &Ground, (mark, latency): (char, u32)) -> String {
     let at = ground.weir.srt;
     let key = match transport {
         Transport::Srt128 => format!("&passphrase={PASSPHRASE}&pbkeylen=16"),
         Transport::Srt256 => format!("&passphrase={PASSPHRASE}&pbkeylen=32"),
         Transport::Rtmp | Transport::Srt => String::new(),
     };
-    format!(
-        "srt://{at}{mark}mode=caller&latency={latency}&streamid=publish:{NAME}{key}"
-    )
+    format!("srt://{at}{mark}mode=caller&latency={latency}&streamid=publish:{NAME}{key}")
 }
 
 fn pipeline(row: Row, ground: &Ground, file: &str) -> anyhow::Result<String> {
