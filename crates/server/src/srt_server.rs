@@ -136,7 +136,8 @@ async fn publish(request: Request, wish: Wish, shared: &Shared) {
         Ok(session) => session,
         Err(why) => return shared.note_terms(Action::Publish, &wish, peer, why),
     };
-    let publishing = Publishing::new(session, shared.read_timeout);
+    let publishing =
+        Publishing::new(session, shared.read_timeout).of_programme(opened.input().program);
     let stopper = publishing.stopper();
     let guest = Guest {
         protocol: SRT,

@@ -19,12 +19,13 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+use super::guest::{Failure, Guest, Opened};
 use super::input::{LastError, Line};
 use super::numbering::Ledger;
 use super::packaging::{Packaging, Stop};
 use super::players::{MAX_LATENCY, Players, Session};
 use super::programme::Programme;
-use super::publish::{self, Holder, Stopper};
+use super::publish::{self, Holder};
 use super::pull::{Means, Pull};
 use super::push::Pushes;
 use super::remuxing::Remuxing;
@@ -82,30 +83,6 @@ pub(crate) struct Stream {
     events: Events,
     told: Mutex<Told>,
     stop: CancellationToken,
-}
-
-/// An input whose door was opened for an encoder.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    input: Input,
-    line: Arc<Line>,
-    publisher: Publisher,
-    presentation: Presentation,
-}
-
-/// An encoder that was let in.
-pub(crate) struct Guest {
-    pub(crate) protocol: &'static str,
-    pub(crate) peer: SocketAddr,
-    pub(crate) stopper: Stopper,
-}
-
-/// What ended a session before its encoder did.
-pub(crate) struct Failure {
-    /// For the log.
-    pub(crate) line: String,
-    /// For those who listen to events.
-    pub(crate) reason: String,
 }
 
 /// What was told of what is looked at every second.
