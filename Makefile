@@ -76,6 +76,7 @@ bench: ## Benchmarks beside peers, a quarter of an hour; writes docs/performance
 	$(CARGO) build --release --locked --bin weir --bin weir-transcoder --bin weir-load
 	python3 -B bench/cost.py
 	python3 -B bench/run.py --seconds $(SECONDS) --viewers $(VIEWERS) --pairs $(PAIRS)
+	python3 -B bench/srt.py --pairs $(PAIRS)
 	python3 -B bench/ladder.py --pairs $(PAIRS)
 
 fuzz: ## Property tests of the pure crates and the hub, CASES each; then the fuzz targets, SECONDS each

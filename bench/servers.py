@@ -19,8 +19,8 @@ TOKEN = "a-token-for-benchmarks"
 STARTING_S = 20
 
 
-def free_port():
-    with socket.socket() as s:
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(type=kind) as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
 
@@ -74,12 +74,12 @@ class Weir(Process):
     window_s = 8
 
     def __init__(self, folder, binary, name, inputs=("main",), **stream):
-        self.http, self.rtmp = free_port(), free_port()
+        self.http, self.rtmp, self.srt = free_port(), free_port(), free_port(socket.SOCK_DGRAM)
         env = {
             "WEIR_DATA__DIR": str(folder / f"{name}.data"),
             "WEIR_HTTP__LISTEN": f"127.0.0.1:{self.http}",
             "WEIR_RTMP__LISTEN": f"127.0.0.1:{self.rtmp}",
-            "WEIR_SRT__LISTEN": "127.0.0.1:0",
+            "WEIR_SRT__LISTEN": f"127.0.0.1:{self.srt}",
             "WEIR_AUTH__ADMIN_TOKEN": TOKEN,
             "WEIR_LOG__LEVEL": "warn",
         }

@@ -61,9 +61,9 @@ pub struct Http {
     pub max_connections: usize,
     /// Connections of one address at a time; a proxy in front is one.
     pub max_per_address: usize,
-    /// Seconds for a request's header to arrive; a connection that asks nothing ends then, too.
+    /// Seconds for the handshake, and for the header of a connection's first request.
     pub header_timeout_s: u64,
-    /// Seconds that an HTTP/2 connection may ask nothing after its first request.
+    /// Seconds that a connection may ask nothing after its first request.
     pub idle_timeout_s: u64,
     /// Seconds that a client may take nothing of what is sent to it.
     pub write_timeout_s: u64,

@@ -177,10 +177,13 @@ async fn enter(
 
 fn builder(config: &Http) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
+    // It counts from the answer before: a connection that is kept would end in the face of who asks
+    // again. The first request's header has `Activity`'s patience.
+    let again = config.header_timeout_s.max(config.idle_timeout_s);
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(config.header_timeout_s))
+        .header_read_timeout(Duration::from_secs(again))
         .max_buf_size(HELD);
     let window = u32::try_from(HELD).unwrap_or(u32::MAX);
     builder

@@ -7,6 +7,7 @@ mod api;
 mod auto_publish;
 mod by_clock;
 mod config_document;
+mod connections;
 mod contract;
 mod damage;
 mod database;

@@ -77,9 +77,7 @@ impl Cli {
             trust: self.trust(),
             wait: Duration::from_secs(self.wait),
             probe_every: Duration::from_secs(self.probe_every),
-            limits: Limits {
-                slack: Span::from_millis(i64::from(self.slack_ms)),
-            },
+            limits: Limits::of_slack(Span::from_millis(i64::from(self.slack_ms))),
             ..poll::Config::new(&self.url)
         }
     }

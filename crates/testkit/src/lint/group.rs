@@ -87,13 +87,13 @@ pub(super) struct Other<'a> {
 pub(super) fn check(
     b: &mut Bench<'_>,
     (uri, list): (&str, &Playlist),
-    others: &[Other<'_>],
+    (others, ragged): (&[Other<'_>], Span),
     all: &[String],
 ) {
     hold_back(b, list, others);
     reports(b, (uri, list), others, all);
     for other in others {
-        aligned(b, list, other);
+        aligned(b, list, other, ragged);
     }
 }
 
@@ -169,7 +169,7 @@ fn fresh(b: &mut Bench<'_>, report: (Option<u64>, Option<u64>), other: &Other<'_
     });
 }
 
-fn aligned(b: &mut Bench<'_>, list: &Playlist, other: &Other<'_>) {
+fn aligned(b: &mut Bench<'_>, list: &Playlist, other: &Other<'_>, ragged: Span) {
     b.check(
         Rule::Constant,
         list.target_duration == other.now.target_duration,
@@ -183,7 +183,8 @@ fn aligned(b: &mut Bench<'_>, list: &Playlist, other: &Other<'_>) {
     let tolerance = list
         .part_target
         .max(other.now.part_target)
-        .unwrap_or(Span::from_millis(250));
+        .unwrap_or(Span::from_millis(250))
+        + ragged;
     let mut number = list.discontinuity_sequence;
     for segment in &list.segments {
         number += u64::from(segment.discontinuity);

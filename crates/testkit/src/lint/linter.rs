@@ -22,13 +22,24 @@ use super::{Rule, history, single};
 pub struct Limits {
     /// H6 and H23: what the encoder's pacing and the loopback add to a part target.
     pub slack: Span,
+    /// ALIGNED: how much of the sound of a source may not have come when its pictures end.
+    pub ragged: Span,
+}
+
+impl Limits {
+    /// With nothing else beyond the letter.
+    #[must_use]
+    pub const fn of_slack(slack: Span) -> Self {
+        Self {
+            slack,
+            ragged: Span::ZERO,
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            slack: Span::from_millis(50),
-        }
+        Self::of_slack(Span::from_millis(50))
     }
 }
 
@@ -147,7 +158,8 @@ impl Linter {
         if let Some(old) = &rendition.current {
             history::check(&mut b, old, list);
         }
-        group::check(&mut b, (uri, list), &others, &self.playlists);
+        let ragged = self.limits.ragged;
+        group::check(&mut b, (uri, list), (&others, ragged), &self.playlists);
         if let Some((end, target)) = list.end().zip(longest_target(list, &others)) {
             let allowed = (target, self.limits.slack);
             group::keep_step(&mut b, &rendition.edges, end, answer.last, allowed, &others);

@@ -40,21 +40,21 @@ impl Stage {
     /// The same over TLS: the encoder by RTMPS, linter and readers by HTTPS and HTTP/2.
     pub(super) async fn secure(binary: &Path, readers: usize, slack: Span) -> anyhow::Result<Self> {
         let weir = Weir::start_secure(binary).await?;
-        Self::with(weir, readers, Limits { slack }, State::NORMAL).await
+        Self::with(weir, readers, Limits::of_slack(slack), State::NORMAL).await
     }
 
     /// The same on a machine that a browser full of players, or a flood, keeps busy.
     pub(super) async fn crowded(binary: &Path, readers: usize) -> anyhow::Result<Self> {
         let slack = Span::from_secs(2);
         let weir = Weir::start(binary).await?;
-        Self::with(weir, readers, Limits { slack }, State::NORMAL).await
+        Self::with(weir, readers, Limits::of_slack(slack), State::NORMAL).await
     }
 
     /// The same with encoders that follow each other so fast that their keyframes come when they will.
     pub(super) async fn restless(binary: &Path) -> anyhow::Result<Self> {
         let slack = Span::from_secs(2);
         let weir = Weir::start(binary).await?;
-        Self::with(weir, 0, Limits { slack }, State::FORCED_CUT).await
+        Self::with(weir, 0, Limits::of_slack(slack), State::FORCED_CUT).await
     }
 
     async fn with(

@@ -251,9 +251,7 @@ fn lint(weir: &Weir, duration: Duration) -> anyhow::Result<poll::Config> {
         duration,
         readers: READERS,
         // Whoever makes the burst takes most of one processor.
-        limits: Limits {
-            slack: Span::from_secs(1),
-        },
+        limits: Limits::of_slack(Span::from_secs(1)),
         ..poll::Config::new(&format!("{}/{NAME}/index.m3u8", weir.origin()?))
     })
 }

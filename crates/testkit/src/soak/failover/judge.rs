@@ -39,8 +39,13 @@ impl Judge {
             Leeway::Ragged => Span::from_millis(1_200),
             Leeway::Crowded => Span::from_secs(2),
         };
+        // ffmpeg's MPEG-TS holds up to 3 KB of sound back: what an encoder that dies had of it is gone.
+        let ragged = match leeway {
+            Leeway::Ragged => Span::from_millis(300),
+            _ => Span::ZERO,
+        };
         let config = poll::Config {
-            limits: Limits { slack },
+            limits: Limits { slack, ragged },
             duration: Duration::MAX,
             ..poll::Config::new(&format!("{}/{NAME}/index.m3u8", weir.origin()?))
         };

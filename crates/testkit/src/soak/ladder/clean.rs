@@ -60,9 +60,7 @@ pub(super) async fn run(binary: &Path, seconds: u64) -> anyhow::Result<()> {
     let config = poll::Config {
         duration: Duration::MAX,
         // Two browsers share the machine.
-        limits: Limits {
-            slack: Span::from_secs(2),
-        },
+        limits: Limits::of_slack(Span::from_secs(2)),
         ..poll::Config::new(&playlist("index"))
     };
     let linter = tokio::spawn(async move { poll::run(&config, Source::Told(state)).await });
