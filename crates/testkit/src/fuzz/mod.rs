@@ -61,6 +61,7 @@ mod tests {
         replay("ts_psi", ts::psi);
         replay("ts_pes", ts::packets);
         replay("ts_cues", ts::cues);
+        replay("scte35", ts::scte35);
         replay("ts_mux", ts::mux);
     }
 
