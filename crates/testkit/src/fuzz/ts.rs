@@ -112,7 +112,7 @@ pub fn cues(data: &[u8]) {
 pub fn scte35(data: &[u8]) {
     sane(&scte35::cues(data));
     let body = &data[..data.len().min(1_000)];
-    let Some((_, body)) = body.split_at_checked(3).filter(|(_, b)| b.len() > 10) else {
+    let Some((_, body)) = body.split_at_checked(3).filter(|(_, b)| b.len() > 12) else {
         return;
     };
     let mut section = vec![0xfc];
