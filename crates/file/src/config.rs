@@ -9,4 +9,6 @@ pub struct Play {
     pub path: String,
     /// Whether it begins again when it ends.
     pub repeat: bool,
+    /// Of an MPEG-TS, the programme's number; the first one where none is given.
+    pub programme: Option<u16>,
 }

@@ -9,6 +9,7 @@ use container::{flv, fmp4, ts};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
+use crate::config::Play;
 use crate::error::Error;
 use crate::path::unreadable;
 
@@ -43,8 +44,9 @@ enum Kind {
 }
 
 impl Source {
-    /// Opens a file; `name` is for errors.
-    pub(crate) async fn open(path: &Path, name: &str, out: &mut Vec<Item>) -> Result<Self, Error> {
+    /// Opens what is to be played, which is at `path`.
+    pub(crate) async fn open(path: &Path, play: &Play, out: &mut Vec<Item>) -> Result<Self, Error> {
+        let name = &play.path;
         let opened = File::open(path).await;
         let mut file = opened.map_err(|source| unreadable(name, source))?;
         let mut head = Vec::new();
@@ -58,7 +60,7 @@ impl Source {
             ended: false,
         };
         source.format = match kind {
-            Kind::Ts => Format::Ts(Box::default()),
+            Kind::Ts => Format::Ts(Box::new(ts::Demux::of_programme(play.programme))),
             Kind::Flv => Format::Flv(Box::default()),
             Kind::Mp4 => source.movie(out).await?,
         };

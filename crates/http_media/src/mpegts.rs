@@ -5,7 +5,6 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
@@ -13,7 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use http_body::Frame;
-use hub::{Broadcast, Event, Join, Options, Subscriber};
+use hub::{Broadcast, Event, Join, Options, Sent, Subscriber};
 use media::Span;
 
 use crate::error::Refusal;
@@ -24,17 +23,6 @@ use crate::serve::Asked;
 
 /// What is kept of a batch that was longer once: a player's first group, or one that was slow.
 const KEPT: usize = 8;
-
-/// What players were sent; one may serve all players of a stream.
-#[derive(Debug, Default)]
-pub struct Sent {
-    /// Bytes handed to sockets.
-    pub bytes: AtomicU64,
-    /// Times that a slow player went on with the newest group.
-    pub skips: AtomicU64,
-    /// Frames that slow players did not get.
-    pub skipped_frames: AtomicU64,
-}
 
 /// A player's place. Dropped when it has gone.
 pub trait Seat: fmt::Debug + Send + 'static {
@@ -100,14 +88,10 @@ impl Packets {
         self.at += 1;
         match event {
             Event::Frame(frame) => {
-                let len = frame.payload.len() as u64;
-                self.sent.bytes.fetch_add(len, Relaxed);
+                self.sent.sent(frame.payload.len());
                 return Some(frame.payload.clone());
             }
-            Event::Skipped { frames, .. } => {
-                self.sent.skips.fetch_add(1, Relaxed);
-                self.sent.skipped_frames.fetch_add(*frames, Relaxed);
-            }
+            Event::Skipped { frames, .. } => self.sent.skipped(*frames),
             Event::End(_) => {
                 self.over = true;
                 self.seat.over();

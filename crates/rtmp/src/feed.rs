@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use hub::{Event, Subscriber};
+use hub::{Event, Sent, Subscriber};
 use tokio::io::AsyncWrite as _;
 use tokio::time::{Instant, Sleep};
 
@@ -14,7 +14,7 @@ use crate::error::ErrorKind;
 use crate::listen::Transport;
 use crate::muxer::Muxer;
 use crate::outgoing::Outgoing;
-use crate::play::{Gone, PlayStats};
+use crate::play::Gone;
 
 /// What is kept of a batch that was longer once: a reader's first group, or one that was slow.
 const KEPT: usize = 8;
@@ -52,7 +52,7 @@ pub(crate) struct Feed<'a, F> {
     /// The peer takes nothing, and the clock runs.
     blocked: bool,
     patience: Duration,
-    stats: &'a PlayStats,
+    sent: &'a Sent,
 }
 
 impl<'a, F: Far> Feed<'a, F> {
@@ -60,7 +60,7 @@ impl<'a, F: Far> Feed<'a, F> {
         far: &'a mut F,
         (reader, muxer): (Subscriber, Muxer),
         patience: Duration,
-        stats: &'a PlayStats,
+        sent: &'a Sent,
     ) -> Self {
         let mut out = Outgoing::default();
         out.raw(far.output());
@@ -74,7 +74,7 @@ impl<'a, F: Far> Feed<'a, F> {
             flushed: false,
             blocked: false,
             patience,
-            stats,
+            sent,
         }
     }
 
@@ -113,7 +113,7 @@ impl<'a, F: Far> Feed<'a, F> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.out.advance(len);
-            self.stats.sent(len);
+            self.sent.sent(len);
             (self.blocked, self.flushed) = (false, false);
         }
         // What TLS holds back is out only with a flush.
@@ -139,7 +139,7 @@ impl<'a, F: Far> Feed<'a, F> {
             match event {
                 Event::End(_) => self.over = true,
                 Event::Skipped { frames, .. } => {
-                    self.stats.skipped(frames);
+                    self.sent.skipped(frames);
                     self.muxer.event(&event, &mut self.out);
                 }
                 event => {

@@ -42,7 +42,7 @@ pub use listen::{
     Connection, Listener, PlayRequest, PublishRequest, Publishing, Request, Stopper, Transport,
 };
 pub use metadata::{Metadata, TrackInfo};
-pub use play::{Gone, PlayStats, Playing};
+pub use play::{Gone, Playing};
 pub use push::{Push, PushStats, Pushing, push};
 pub use reply::Reject;
 pub use session::{Event, MediaKind, Session};

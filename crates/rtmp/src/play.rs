@@ -1,11 +1,9 @@
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hub::{Broadcast, Join, Options};
+use hub::{Broadcast, Join, Options, Sent};
 use media::Span;
 use tokio::time::sleep;
 
@@ -15,17 +13,6 @@ use crate::feed::{Far, Feed};
 use crate::listen::{Connection, Transport};
 use crate::muxer::Muxer;
 use crate::session::Event;
-
-/// What players were sent; one may serve all players of a stream.
-#[derive(Debug, Default)]
-pub struct PlayStats {
-    /// Bytes written to sockets.
-    pub bytes: AtomicU64,
-    /// Frames that slow players did not get.
-    pub skipped_frames: AtomicU64,
-    /// Times that one went on with a later group.
-    pub skips: AtomicU64,
-}
 
 /// Why a player is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +49,7 @@ impl Playing {
         self,
         broadcast: &Broadcast,
         max_latency: Span,
-        stats: Arc<PlayStats>,
+        sent: &Sent,
     ) -> Result<Gone, Error> {
         let mut connection = self.connection;
         let reader = broadcast.subscribe(Options {
@@ -72,7 +59,7 @@ impl Playing {
         });
         let patience = connection.config.write_timeout;
         let from = (reader, Muxer::playing(self.capabilities));
-        let mut feed = Feed::new(&mut connection, from, patience, &stats);
+        let mut feed = Feed::new(&mut connection, from, patience, sent);
         let mut late = pin!(sleep(patience));
         let result = poll_fn(|cx| feed.poll(cx, late.as_mut())).await;
         drop(feed);
@@ -86,17 +73,6 @@ impl Playing {
             }
             Err(kind) => Err(connection.error(kind)),
         }
-    }
-}
-
-impl PlayStats {
-    pub(crate) fn sent(&self, len: usize) {
-        self.bytes.fetch_add(len as u64, Relaxed);
-    }
-
-    pub(crate) fn skipped(&self, frames: u64) {
-        self.skips.fetch_add(1, Relaxed);
-        self.skipped_frames.fetch_add(frames, Relaxed);
     }
 }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hub::{Broadcast, Join, Options};
+use hub::{Broadcast, Join, Options, Sent};
 use media::{Span, Track};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::rustls::ClientConfig;
@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind};
 use crate::feed::{Far, Feed};
 use crate::listen::{LINGER, READ_REQUEST, Transport, poll_words, read};
 use crate::muxer::Muxer;
-use crate::play::{Gone, PlayStats};
+use crate::play::Gone;
 use crate::url::Url;
 
 /// Where a broadcast is pushed to, and the bounds within which that is done.
@@ -43,7 +43,7 @@ pub struct Push {
 #[derive(Debug, Default)]
 pub struct PushStats {
     /// Bytes, and what was left out because the server was slow.
-    pub sent: PlayStats,
+    pub sent: Sent,
     left_out: Mutex<Arc<[Track]>>,
 }
 

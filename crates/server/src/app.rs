@@ -327,6 +327,7 @@ impl Server {
     fn srt(&mut self, stop: &CancellationToken) -> Option<JoinHandle<()>> {
         let config = self.config.srt.clone();
         let listener = srt::Listener::new(self.srt.take()?, config.bounds());
+        self.metrics.srt_port(Arc::clone(listener.stats()));
         let serving = srt_server::serve(listener, config, self.door(), stop.clone());
         Some(tokio::spawn(serving))
     }

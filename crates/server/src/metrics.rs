@@ -1,10 +1,12 @@
 //! What the server itself counts, and the page that Prometheus scrapes.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use http::StatusCode;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use srt::PortStats;
 
 use crate::door::Reject;
 use crate::families::Families;
@@ -16,10 +18,9 @@ use crate::{event_metrics, logging, stream_metrics};
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Requests,
-    refused: IntCounterVec,
-    srt_refused: IntCounterVec,
-    rtmp_sessions: IntGauge,
-    srt_sessions: IntGauge,
+    rtmp: Callers,
+    srt: Callers,
+    srt_port: OnceLock<Arc<PortStats>>,
     pub(crate) http_connections: IntGauge,
     pub(crate) http_refused: IntCounter,
     pub(crate) http_stalled: IntCounter,
@@ -31,6 +32,36 @@ pub(crate) struct TurnedAway {
     pub(crate) rtmp: u64,
     pub(crate) srt: u64,
     pub(crate) http: u64,
+}
+
+/// Encoders and players by one protocol.
+#[derive(Debug)]
+struct Callers {
+    sessions: IntGauge,
+    refused: IntCounterVec,
+}
+
+impl Callers {
+    fn new(
+        (sessions, sessions_help): (&str, &str),
+        (refused, refused_help): (&str, &str),
+        registry: &Registry,
+    ) -> prometheus::Result<Self> {
+        let refused = Opts::new(refused, refused_help);
+        let callers = Self {
+            sessions: IntGauge::new(sessions, sessions_help)?,
+            refused: IntCounterVec::new(refused, &["reason"])?,
+        };
+        registry.register(Box::new(callers.refused.clone()))?;
+        registry.register(Box::new(callers.sessions.clone()))?;
+        Ok(callers)
+    }
+
+    /// Those for whom there was no room.
+    fn turned_away(&self) -> u64 {
+        let overload = &[Reject::Overload.name()];
+        self.refused.with_label_values(overload).get()
+    }
 }
 
 /// One more, as long as it lives.
@@ -52,22 +83,30 @@ impl Drop for Open {
 
 impl Metrics {
     pub(crate) fn new() -> prometheus::Result<Self> {
-        let refused = Opts::new(
-            "weir_rtmp_refused_total",
-            "RTMP connections refused, by reason",
-        );
-        let srt_refused = Opts::new("weir_srt_refused_total", "SRT callers refused, by reason");
+        let registry = Registry::new();
+        let rtmp = Callers::new(
+            ("weir_rtmp_sessions", "RTMP connections now"),
+            (
+                "weir_rtmp_refused_total",
+                "RTMP connections refused, by reason",
+            ),
+            &registry,
+        )?;
+        let srt = Callers::new(
+            ("weir_srt_sessions", "SRT connections now"),
+            ("weir_srt_refused_total", "SRT callers refused, by reason"),
+            &registry,
+        )?;
         let tls_loads = Opts::new(
             "weir_tls_certificate_loads_total",
             "Times that a certificate was read or ordered, by result",
         );
         let metrics = Self {
-            registry: Registry::new(),
+            registry,
             requests: Requests::default(),
-            refused: IntCounterVec::new(refused, &["reason"])?,
-            srt_refused: IntCounterVec::new(srt_refused, &["reason"])?,
-            rtmp_sessions: IntGauge::new("weir_rtmp_sessions", "RTMP connections now")?,
-            srt_sessions: IntGauge::new("weir_srt_sessions", "SRT connections now")?,
+            rtmp,
+            srt,
+            srt_port: OnceLock::new(),
             http_connections: IntGauge::new("weir_http_connections", "HTTP connections now")?,
             http_refused: IntCounter::new(
                 "weir_http_refused_total",
@@ -81,10 +120,6 @@ impl Metrics {
         };
         let registry = &metrics.registry;
         registry.register(Box::new(ProcessCollector::for_self()))?;
-        registry.register(Box::new(metrics.refused.clone()))?;
-        registry.register(Box::new(metrics.rtmp_sessions.clone()))?;
-        registry.register(Box::new(metrics.srt_refused.clone()))?;
-        registry.register(Box::new(metrics.srt_sessions.clone()))?;
         registry.register(Box::new(metrics.http_connections.clone()))?;
         registry.register(Box::new(metrics.http_refused.clone()))?;
         registry.register(Box::new(metrics.http_stalled.clone()))?;
@@ -100,31 +135,35 @@ impl Metrics {
     /// Connections that were turned away: those of RTMP and of SRT for want of room, and those of
     /// HTTP.
     pub(crate) fn turned_away(&self) -> TurnedAway {
-        let overload = |of: &IntCounterVec| of.with_label_values(&[Reject::Overload.name()]).get();
         TurnedAway {
-            rtmp: overload(&self.refused),
-            srt: overload(&self.srt_refused),
+            rtmp: self.rtmp.turned_away(),
+            srt: self.srt.turned_away(),
             http: self.http_refused.get(),
+        }
+    }
+
+    fn callers(&self, protocol: &str) -> &Callers {
+        if protocol == "srt" {
+            &self.srt
+        } else {
+            &self.rtmp
         }
     }
 
     /// A connection of RTMP or SRT, as long as the answer lives.
     pub(crate) fn session(&self, protocol: &str) -> Open {
-        let sessions = if protocol == "srt" {
-            &self.srt_sessions
-        } else {
-            &self.rtmp_sessions
-        };
-        Open::one_of(sessions)
+        Open::one_of(&self.callers(protocol).sessions)
     }
 
     pub(crate) fn refused(&self, protocol: &str, reason: &str) {
-        let refused = if protocol == "srt" {
-            &self.srt_refused
-        } else {
-            &self.refused
-        };
+        let refused = &self.callers(protocol).refused;
         refused.with_label_values(&[reason]).inc();
+    }
+
+    /// What comes to SRT's port and leads nowhere is counted there.
+    pub(crate) fn srt_port(&self, stats: Arc<PortStats>) {
+        // The port is opened once.
+        let _ = self.srt_port.set(stats);
     }
 
     pub(crate) fn request(&self, kind: Kind, status: StatusCode) {
@@ -166,6 +205,18 @@ impl Metrics {
         let help = "Whether the last write to the database failed";
         families.gauge("weir_database_degraded", help, &[], degraded);
         self.requests.read(families);
+        if let Some(port) = self.srt_port.get() {
+            let help = "Datagrams to SRT's port that led nowhere";
+            for (reason, count) in [
+                ("stray", &port.strays),
+                ("overflow", &port.overflows),
+                ("cookie", &port.cookies),
+            ] {
+                let labels = [("reason", reason)];
+                let name = "weir_srt_ignored_datagrams_total";
+                families.counter(name, help, &labels, count.load(Relaxed));
+            }
+        }
     }
 }
 

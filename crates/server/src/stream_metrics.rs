@@ -27,13 +27,41 @@ pub(crate) fn read(families: &mut Families, manager: &Manager) {
         page.output(&stream.output.figures());
         page.players(stream);
         page.pushes(stream);
-        page.ts_players(stream);
-        page.srt_players(stream);
+        page.packets(stream);
         if let Some(transcoding) = stream.transcoding() {
             transcoder_metrics::write(page.families, stream.name(), &transcoding.state());
         }
     }
 }
+
+/// What players by one protocol are called, and the families that count them: now, ever, bytes,
+/// skips, skipped frames.
+type Names = [&'static str; 6];
+
+const RTMP_PLAYERS: Names = [
+    "RTMP",
+    "weir_rtmp_players",
+    "weir_rtmp_players_total",
+    "weir_rtmp_sent_bytes_total",
+    "weir_rtmp_skips_total",
+    "weir_rtmp_skipped_frames_total",
+];
+const HTTP_TS_PLAYERS: Names = [
+    "HTTP-TS",
+    "weir_http_ts_players",
+    "weir_http_ts_players_total",
+    "weir_http_ts_sent_bytes_total",
+    "weir_http_ts_skips_total",
+    "weir_http_ts_skipped_frames_total",
+];
+const SRT_PLAYERS: Names = [
+    "SRT",
+    "weir_srt_players",
+    "weir_srt_players_total",
+    "weir_srt_sent_bytes_total",
+    "weir_srt_skips_total",
+    "weir_srt_skipped_frames_total",
+];
 
 /// One stream's lines.
 struct Page<'a> {
@@ -314,33 +342,6 @@ impl Page<'_> {
         ]);
     }
 
-    fn players(&mut self, stream: &Stream) {
-        let f = stream.players().figures();
-        self.gauges([("weir_rtmp_players", "RTMP players now", float(f.now))]);
-        self.counters([
-            (
-                "weir_rtmp_players_total",
-                "RTMP players that were let in",
-                f.ever,
-            ),
-            (
-                "weir_rtmp_sent_bytes_total",
-                "Bytes written to RTMP players",
-                f.bytes,
-            ),
-            (
-                "weir_rtmp_skips_total",
-                "Times that a slow RTMP player went on with the newest group",
-                f.skips,
-            ),
-            (
-                "weir_rtmp_skipped_frames_total",
-                "Frames that slow RTMP players did not get",
-                f.skipped_frames,
-            ),
-        ]);
-    }
-
     fn pushes(&mut self, stream: &Stream) {
         for outlet in stream.pushes().all() {
             let now = outlet.figures();
@@ -393,42 +394,16 @@ impl Page<'_> {
         }
     }
 
-    fn ts_players(&mut self, stream: &Stream) {
-        let f = stream.ts_figures();
-        self.gauges([("weir_http_ts_players", "HTTP-TS players now", float(f.now))]);
-        self.counters([
-            (
-                "weir_http_ts_players_total",
-                "HTTP-TS players that were let in",
-                f.ever,
-            ),
-            (
-                "weir_http_ts_sent_bytes_total",
-                "Bytes handed to the sockets of HTTP-TS players",
-                f.bytes,
-            ),
-            (
-                "weir_http_ts_skips_total",
-                "Times that a slow HTTP-TS player went on with the newest group",
-                f.skips,
-            ),
-            (
-                "weir_http_ts_skipped_frames_total",
-                "Frames that slow HTTP-TS players did not get",
-                f.skipped_frames,
-            ),
-            (
-                "weir_ts_left_out_tracks_total",
-                "Tracks that MPEG-TS has no place for, each time that they came",
-                stream.not_in_ts(),
-            ),
-        ]);
-    }
-
     /// What the protocol and container of the present connection count.
     fn connection(&mut self, line: &Line) {
         let labels = [self.stream[0], ("input", line.id())];
         let figures = line.stats().map(|stats| stats.figures());
+        for (pid, gaps) in figures.iter().flat_map(|f| f.cc_errors_by_pid.iter()) {
+            let labels = [labels[0], labels[1], ("pid", &pid.to_string())];
+            let help = "Gaps in the continuity counters of the input's MPEG-TS";
+            self.families
+                .counter("weir_input_cc_errors_total", help, &labels, *gaps);
+        }
         for (name, value) in figures.into_iter().flat_map(|f| f.counters) {
             match name {
                 "srt_rtt_us" => {
@@ -453,32 +428,35 @@ impl Page<'_> {
         }
     }
 
-    fn srt_players(&mut self, stream: &Stream) {
-        let f = stream.srt_players().figures();
-        self.gauges([("weir_srt_players", "SRT players now", float(f.now))]);
-        self.counters([
-            (
-                "weir_srt_players_total",
-                "SRT players that were let in",
-                f.ever,
-            ),
-            (
-                "weir_srt_sent_bytes_total",
-                "Bytes of media given to the connections of SRT players",
-                f.bytes,
-            ),
-            (
-                "weir_srt_skips_total",
-                "Times that a slow SRT player went on with the newest group",
-                f.skips,
-            ),
-            (
-                "weir_srt_skipped_frames_total",
-                "Frames that slow SRT players did not get",
-                f.skipped_frames,
-            ),
-        ]);
-        let counted = stream.srt_players().link().sent();
+    fn players(&mut self, stream: &Stream) {
+        let all = [
+            (&RTMP_PLAYERS, stream.rtmp_players()),
+            (&HTTP_TS_PLAYERS, stream.ts_players()),
+            (&SRT_PLAYERS, stream.srt_players()),
+        ];
+        for ([who, now, ever, bytes, skips, skipped], players) in all {
+            let f = players.figures();
+            self.gauges([(now, &format!("{who} players now"), float(f.now))]);
+            let let_in = format!("{who} players that were let in");
+            let given = format!("Bytes given to the connections of {who} players");
+            let went_on = format!("Times that a slow {who} player went on with the newest group");
+            let missed = format!("Frames that slow {who} players did not get");
+            self.counters([
+                (ever, &let_in, f.ever),
+                (bytes, &given, f.bytes),
+                (skips, &went_on, f.skips),
+                (skipped, &missed, f.skipped_frames),
+            ]);
+        }
+    }
+
+    fn packets(&mut self, stream: &Stream) {
+        self.counters([(
+            "weir_ts_left_out_tracks_total",
+            "Tracks that MPEG-TS has no place for, each time that they came",
+            stream.not_in_ts(),
+        )]);
+        let counted = stream.srt_link().sent();
         let packets = counted.into_iter().filter_map(|(name, value)| {
             let kind = name.strip_prefix("srt_")?.strip_suffix("packets")?;
             let kind = kind.trim_end_matches('_');

@@ -39,7 +39,7 @@ pub use dial::{Allowed, DialError, dial};
 pub use error::{Error, ErrorKind, Reject};
 pub use keys::Refresh;
 pub use listen::{Listener, PortStats, Request, Terms};
-pub use play::{Gone, PlayStats, Playing};
+pub use play::{Gone, Playing};
 pub use publish::{Publishing, Stopper};
 pub use session::Session;
 pub use stats::Stats;

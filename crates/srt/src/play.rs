@@ -1,12 +1,12 @@
 //! A player that was let in, or a server that is pushed to: a broadcast of a transport stream is
 //! sent, shared by all who get it.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 
-use hub::{Broadcast, Event, Join, Options};
+use hub::{Broadcast, Event, Join, Options, Sent};
 use media::Span;
 use tokio::time::{Instant, timeout_at};
 
@@ -16,17 +16,6 @@ use crate::session::Session;
 /// Packets that may wait to leave before the broadcast is read on: what is beyond waits there, and
 /// is left out group by group.
 const WAITING: usize = 64;
-
-/// What players were sent; one may serve all players of a stream.
-#[derive(Debug, Default)]
-pub struct PlayStats {
-    /// Bytes given to sessions.
-    pub bytes: AtomicU64,
-    /// Frames that slow players did not get.
-    pub skipped_frames: AtomicU64,
-    /// Times that one went on with a later group.
-    pub skips: AtomicU64,
-}
 
 /// Why a player is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +34,10 @@ pub struct Playing {
 }
 
 impl Playing {
-    /// Of an open session. A peer that takes nothing for `patience` is gone.
+    /// Of an open session. A peer that takes nothing for `patience`, or acknowledges nothing, is gone.
     #[must_use]
-    pub const fn new(session: Session, patience: Duration) -> Self {
+    pub fn new(mut session: Session, patience: Duration) -> Self {
+        session.take_nothing();
         Self { session, patience }
     }
 
@@ -66,14 +56,14 @@ impl Playing {
         &mut self,
         broadcast: &Broadcast,
         max_latency: Span,
-        stats: &PlayStats,
+        sent: &Sent,
     ) -> Result<Gone, Error> {
         let mut reader = broadcast.subscribe(Options {
             join: Join::Newest,
             max_latency,
             wanted: true,
         });
-        let (mut events, mut said) = (Vec::new(), Vec::new());
+        let (mut batch, mut events, mut said) = (Vec::new(), VecDeque::new(), Vec::new());
         // When there was room for more.
         let mut clear = Instant::now();
         loop {
@@ -87,11 +77,13 @@ impl Playing {
                     return Poll::Pending;
                 }
                 clear = Instant::now();
-                reader.poll_next(cx, &mut events).map(|()| Ok(true))
+                if events.is_empty() {
+                    return reader.poll_next(cx, &mut batch).map(|()| Ok(true));
+                }
+                Poll::Ready(Ok(true))
             });
             let open = timeout_at(late, turn).await;
-            // What a player says beside the protocol is nothing to us.
-            said.clear();
+            events.extend(batch.drain(..));
             match open {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) => return Ok(Gone::Left),
@@ -101,18 +93,21 @@ impl Playing {
                 Err(_) if clear.elapsed() < self.patience => {}
                 Err(_) => return Err(self.session.error(ErrorKind::TimedOut("sending"))),
             }
-            for event in events.drain(..) {
+            if self.session.unheard() >= self.patience {
+                let silent = ErrorKind::TimedOut("waiting for acknowledgements");
+                return Err(self.session.error(silent));
+            }
+            while self.session.waiting() < WAITING
+                && let Some(event) = events.pop_front()
+            {
                 match event {
                     Event::Frame(frame) => {
-                        stats.bytes.fetch_add(frame.payload.len() as u64, Relaxed);
+                        sent.sent(frame.payload.len());
                         self.session.send(frame.payload);
                     }
-                    Event::Skipped { frames, .. } => {
-                        stats.skips.fetch_add(1, Relaxed);
-                        stats.skipped_frames.fetch_add(frames, Relaxed);
-                    }
+                    Event::Skipped { frames, .. } => sent.skipped(frames),
                     Event::End(_) => return Ok(Gone::Over),
-                    _ => {}
+                    Event::Group { .. } => {}
                 }
             }
         }

@@ -27,6 +27,7 @@ pub struct Publishing {
     session: Session,
     /// How long it may bring none.
     read_timeout: Duration,
+    programme: Option<u16>,
     stop: watch::Sender<bool>,
 }
 
@@ -48,8 +49,16 @@ impl Publishing {
         Self {
             session,
             read_timeout,
+            programme: None,
             stop: watch::Sender::new(false),
         }
+    }
+
+    /// Of several programmes the one with this number, not the first.
+    #[must_use]
+    pub fn of_programme(mut self, programme: Option<u16>) -> Self {
+        self.programme = programme;
+        self
     }
 
     /// The open session.
@@ -75,7 +84,7 @@ impl Publishing {
         publisher: Publisher,
         stats: Arc<ingest::Stats>,
     ) -> Result<EndReason, Error> {
-        let mut bridge = Bridge::new(publisher, stats);
+        let mut bridge = Bridge::new(publisher, stats, self.programme);
         let mut stopped = self.stop.subscribe();
         let ended = {
             let mut stop = pin!(stopped.wait_for(|stop| *stop));
@@ -88,7 +97,6 @@ impl Publishing {
         bridge.tell(&self.session);
         let reason = ended.map_err(|kind| self.session.error(kind))?;
         bridge.publisher.end(reason);
-        self.session.close().await;
         Ok(reason)
     }
 }
@@ -135,10 +143,10 @@ struct Bridge {
 }
 
 impl Bridge {
-    fn new(publisher: Publisher, stats: Arc<ingest::Stats>) -> Self {
+    fn new(publisher: Publisher, stats: Arc<ingest::Stats>, programme: Option<u16>) -> Self {
         Self {
             publisher,
-            demux: ts::Demux::default(),
+            demux: ts::Demux::of_programme(programme),
             assembler: Assembler::new(Arc::clone(&stats)),
             stats,
             origin: Instant::now(),

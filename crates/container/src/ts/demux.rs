@@ -74,6 +74,15 @@ impl Default for Demux {
 }
 
 impl Demux {
+    /// Of the programme with this number (ISO/IEC 13818-1 2.4.4.3), the first one where none is given.
+    #[must_use]
+    pub fn of_programme(programme: Option<u16>) -> Self {
+        Self::new(Config {
+            programme,
+            ..Config::default()
+        })
+    }
+
     /// A reader that has seen nothing.
     #[must_use]
     pub fn new(config: Config) -> Self {

@@ -78,6 +78,7 @@ pub async fn run(root: &TempDir, path: &str, repeat: bool, limit: Duration) -> P
         root: root.path().to_owned(),
         path: path.to_owned(),
         repeat,
+        programme: None,
     };
     let counted = Arc::clone(&stats);
     let playing = async move {

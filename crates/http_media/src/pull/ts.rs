@@ -25,6 +25,8 @@ pub struct Pull {
     pub source: Source,
     /// How long media waits, so that what the way did to its pace is undone.
     pub buffer: Span,
+    /// The programme's number; the first one where none is given.
+    pub programme: Option<u16>,
 }
 
 impl Pull {
@@ -34,6 +36,7 @@ impl Pull {
         Self {
             source,
             buffer: Span::from_millis(200),
+            programme: None,
         }
     }
 }
@@ -68,19 +71,19 @@ pub async fn pull(
     let lanes = vec![receiver];
     let silence = TABLES.max(config.source.timeouts.silence.into()) + config.buffer;
     let player = Player::new(publisher, Arc::clone(&stats), pace, origin, lanes).at_most(silence);
-    let reading = Box::pin(read(body, sender, stats, origin));
+    let demux = ts::Demux::of_programme(config.programme);
+    let reading = Box::pin(read((body, demux), sender, stats, origin));
     Box::pin(player.play_while(reading)).await
 }
 
 async fn read(
-    mut body: Body,
+    (mut body, mut demux): (Body, ts::Demux),
     sender: mpsc::Sender<Batch>,
     stats: Arc<Stats>,
     origin: Instant,
 ) -> Result<(), Error> {
     /// What comes before the first track of something that is a transport stream.
     const BLIND: usize = 4 << 20;
-    let mut demux = ts::Demux::default();
     let (mut blind, mut seen) = (0, false);
     loop {
         let chunk = body.chunk().await?;

@@ -4,10 +4,10 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes};
-use hub::{Hub, Limits};
+use hub::{Hub, Limits, Sent};
 use media::{CodecConfig, Span};
 use rml_amf0::Amf0Value;
-use rtmp::{Config, Listener, PlayStats, Request};
+use rtmp::{Config, Listener, Request};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
@@ -37,9 +37,9 @@ async fn record(listener: &Listener, broadcast: hub::Broadcast) -> Vec<u8> {
     let Ok(Request::Play(request)) = server.await.unwrap() else {
         panic!("a play request");
     };
-    let (playing, stats) = (request.accept(), Arc::new(PlayStats::default()));
+    let (playing, stats) = (request.accept(), Arc::new(Sent::default()));
     let patient = Span::from_secs(60);
-    let run = tokio::spawn(async move { playing.run(&broadcast, patient, stats).await });
+    let run = tokio::spawn(async move { playing.run(&broadcast, patient, &stats).await });
     let mut file = b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00".to_vec();
     while let Some(message) = client.message().await {
         if matches!(message.kind, 8 | 9 | 18) {

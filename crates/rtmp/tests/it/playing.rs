@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hub::{EndReason, Hub, Limits, Presentation, Publisher};
+use hub::{EndReason, Hub, Limits, Presentation, Publisher, Sent};
 use media::codec::OpusConfig;
 use media::{CodecConfig, Frame, Span, Timestamp, Track, TrackId};
 use rml_amf0::Amf0Value;
-use rtmp::{Config, Error, Gone, Listener, PlayStats, Reject, Request};
+use rtmp::{Config, Error, Gone, Listener, Reject, Request};
 use tokio::task::JoinHandle;
 
 use crate::client::{Client, aac, config_body, h264, listener, text};
@@ -22,7 +22,7 @@ const LATENCY: Span = Span::from_secs(2);
 struct Stage {
     listener: Listener,
     publisher: Publisher,
-    stats: Arc<PlayStats>,
+    stats: Arc<Sent>,
     _presentation: Presentation,
 }
 
@@ -58,7 +58,7 @@ impl Stage {
         let broadcast = self.publisher.broadcast();
         let stats = Arc::clone(&self.stats);
         let playing = request.accept();
-        let run = tokio::spawn(async move { playing.run(&broadcast, LATENCY, stats).await });
+        let run = tokio::spawn(async move { playing.run(&broadcast, LATENCY, &stats).await });
         assert_eq!(client.status().await, "NetStream.Play.Reset");
         assert_eq!(client.status().await, "NetStream.Play.Start");
         (client, run)
@@ -167,7 +167,7 @@ async fn what_came_just_before_the_end_is_sent_and_a_player_is_small() {
     };
     let broadcast = stage.publisher.broadcast();
     stage.publisher.end(EndReason::Finished);
-    let run = request.accept().run(&broadcast, LATENCY, stage.stats);
+    let run = request.accept().run(&broadcast, LATENCY, &stage.stats);
     // A thousand of them wait at a time.
     assert!(size_of_val(&run) <= 2048, "{}", size_of_val(&run));
     let (gone, found) = tokio::join!(run, media(&mut client, 4));

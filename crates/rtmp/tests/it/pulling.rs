@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hub::{EndReason, Hub, Limits, Publisher};
+use hub::{EndReason, Hub, Limits, Publisher, Sent};
 use media::codec::OpusConfig;
 use media::{CodecConfig, Frame, Span, Timestamp, Track, TrackId};
 use rml_amf0::Amf0Value;
-use rtmp::{Allowed, Config, DialError, ErrorKind, Listener, PlayStats, Reject, Request};
+use rtmp::{Allowed, Config, DialError, ErrorKind, Listener, Reject, Request};
 use tokio::io::AsyncReadExt as _;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -73,8 +73,8 @@ async fn serve(listener: Listener, tls: Option<TlsAcceptor>, mut publisher: Publ
     publisher.set_tracks(tracks.into());
     let broadcast = publisher.broadcast();
     let playing = request.accept();
-    let stats = Arc::new(PlayStats::default());
-    let run = playing.run(&broadcast, Span::from_secs(3600), stats);
+    let sent = Sent::default();
+    let run = playing.run(&broadcast, Span::from_secs(3600), &sent);
     let feed = async {
         for frame in frames {
             publisher.push(frame).unwrap();

@@ -44,6 +44,8 @@ pub(super) struct InputView {
     /// What its protocol and container count, of the present connection: `srt_rtt_us`,
     /// `srt_lost_packets`, `cc_errors`, …
     counters: BTreeMap<&'static str, u64>,
+    /// Gaps in the continuity counters of its MPEG-TS, by PID, of the present connection.
+    cc_errors_by_pid: BTreeMap<u16, u64>,
     /// What went wrong with it, the newest first; kept when it recovers.
     errors: Vec<LastError>,
 }
@@ -112,6 +114,10 @@ fn input(line: &Line, state: &State) -> InputView {
     let (totals, rates) = (line.totals(), line.rates());
     let stats = line.stats();
     let figures = stats.as_ref().map(|s| s.figures());
+    let counters = figures.iter().flat_map(|f| f.counters.iter().copied());
+    let gaps = figures
+        .iter()
+        .flat_map(|f| f.cc_errors_by_pid.iter().copied());
     InputView {
         id: line.id().to_owned(),
         state: match fault {
@@ -136,7 +142,8 @@ fn input(line: &Line, state: &State) -> InputView {
         repairs: totals.fixes.values().sum(),
         ignored: totals.ignored.values().sum(),
         losses: totals.losses,
-        counters: figures.into_iter().flat_map(|f| f.counters).collect(),
+        counters: counters.collect(),
+        cc_errors_by_pid: gaps.collect(),
         errors: line.errors(),
     }
 }

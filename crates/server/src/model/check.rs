@@ -158,6 +158,8 @@ fn check_source(
             "only what is pulled starts on demand",
         );
     }
+    let program = input.program.unwrap_or(1);
+    within(&field("program"), program.into(), 1, u32::from(u16::MAX))?;
     let idle = input.idle_timeout_ms.unwrap_or_default();
     within(&field("idle_timeout_ms"), idle, 0, 3_600_000)?;
     check_headers(&field("headers"), input.headers.as_ref())?;

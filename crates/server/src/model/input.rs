@@ -61,6 +61,10 @@ pub(crate) struct Input {
     /// Whether the certificate of the server is verified; default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tls_verify: Option<bool>,
+    /// Of several programmes in one MPEG-TS the one with this number; default the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 65535)]
+    pub(crate) program: Option<u16>,
     /// Whether a file begins again when it ends; default false.
     #[serde(default, rename = "loop", skip_serializing_if = "Option::is_none")]
     pub(crate) repeat: Option<bool>,
@@ -134,6 +138,7 @@ impl Input {
             headers: None,
             variant: None,
             tls_verify: None,
+            program: None,
             repeat: None,
             connect_timeout_ms: None,
             silence_timeout_ms: None,

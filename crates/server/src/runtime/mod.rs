@@ -1,6 +1,7 @@
 //! What runs: one `Stream` per enabled stream, and the manager that makes them follow the store.
 
 mod clock;
+mod guest;
 mod input;
 mod manager;
 mod numbering;
@@ -13,7 +14,6 @@ mod pull;
 mod push;
 mod remuxing;
 mod sessions;
-mod srt_players;
 mod stream;
 mod transcoding;
 mod ts_players;
@@ -21,13 +21,14 @@ mod ts_players;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) use clock::{error as clock_error, millis, utc, utc_ms};
+pub(crate) use guest::{Failure, Guest, Opened};
 pub(crate) use input::{LastError, Line};
 pub(crate) use manager::{Manager, Ports};
 pub(crate) use nursery::Barren;
 pub(crate) use publish::{Stopper, check_key};
 pub(crate) use pull::Means;
 pub(crate) use push::{Outlet, Phase as PushPhase};
-pub(crate) use stream::{Failure, Guest, Opened, Status, Stream};
+pub(crate) use stream::{Status, Stream};
 pub(crate) use transcoding::Transcoding;
 pub(crate) use ts_players::NotPlayed;
 

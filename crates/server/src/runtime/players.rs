@@ -1,12 +1,11 @@
-//! Who plays one stream over RTMP: counted, and let go when the stream does.
+//! Who plays one stream: counted by protocol, and told of.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use hub::Broadcast;
+use hub::Sent;
 use media::Span;
-use rtmp::{Error, Gone, PlayRequest, PlayStats};
 use tokio::time::Instant;
 
 use super::millis;
@@ -16,13 +15,17 @@ use crate::secret;
 /// Who is further behind than this goes on with the newest group.
 pub(super) const MAX_LATENCY: Span = Span::from_secs(4);
 
-/// The players of one stream.
+/// Those who play one stream by one protocol.
 #[derive(Debug, Default)]
 pub(crate) struct Players {
     now: AtomicU64,
     ever: AtomicU64,
-    stats: Arc<PlayStats>,
+    sent: Arc<Sent>,
 }
+
+/// One of them, as long as it lives.
+#[derive(Debug)]
+pub(super) struct Player(Arc<Players>);
 
 /// Counters at one moment.
 #[derive(Debug, Clone, Copy)]
@@ -72,8 +75,18 @@ impl Session {
         session
     }
 
-    pub(super) fn close(mut self, reason: &str) {
-        self.ends(reason);
+    /// It has ended, well or with an error's kind and its words.
+    pub(super) fn tell(mut self, ended: Result<impl std::fmt::Debug, (String, String)>) {
+        match ended {
+            Ok(gone) => {
+                tracing::info!(?gone, "playing ended");
+                self.ends(&format!("{gone:?}").to_lowercase());
+            }
+            Err((kind, error)) => {
+                tracing::info!(%error, "playing failed");
+                self.ends(&kind);
+            }
+        }
     }
 
     /// What will be said of its end.
@@ -95,36 +108,34 @@ impl Drop for Session {
     }
 }
 
-/// One of them, as long as it lives.
-struct Seat<'a>(&'a AtomicU64);
-
-impl Drop for Seat<'_> {
+impl Drop for Player {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        self.0.now.fetch_sub(1, Relaxed);
     }
 }
 
 impl Players {
-    /// Carries a player to its end.
-    pub(super) async fn play(
-        &self,
-        request: PlayRequest,
-        broadcast: &Broadcast,
-    ) -> Result<Gone, Error> {
+    /// One more.
+    pub(super) fn enter(self: &Arc<Self>) -> Player {
         self.now.fetch_add(1, Relaxed);
         self.ever.fetch_add(1, Relaxed);
-        let _seat = Seat(&self.now);
-        let stats = Arc::clone(&self.stats);
-        request.accept().run(broadcast, MAX_LATENCY, stats).await
+        Player(Arc::clone(self))
     }
 
     pub(crate) fn figures(&self) -> PlayFigures {
         PlayFigures {
             now: self.now.load(Relaxed),
             ever: self.ever.load(Relaxed),
-            bytes: self.stats.bytes.load(Relaxed),
-            skips: self.stats.skips.load(Relaxed),
-            skipped_frames: self.stats.skipped_frames.load(Relaxed),
+            bytes: self.sent.bytes.load(Relaxed),
+            skips: self.sent.skips.load(Relaxed),
+            skipped_frames: self.sent.skipped_frames.load(Relaxed),
         }
+    }
+}
+
+impl Player {
+    /// Where what it is sent counts.
+    pub(super) fn sent(&self) -> &Arc<Sent> {
+        &self.0.sent
     }
 }

@@ -220,6 +220,7 @@ impl Pull {
         let session = srt::dial(&url, &allowed, config, Arc::default()).await;
         let session = session.map_err(|e| failure(e.is_refusal(), &e))?;
         let pull = Publishing::new(session, self.input.silence_timeout());
+        let pull = pull.of_programme(self.input.program);
         let run = |publisher, stats| pull.run(publisher, stats);
         self.carry(run, |e: &srt::Error| e.kind.is_refusal()).await
     }
@@ -237,7 +238,8 @@ impl Pull {
     }
 
     async fn ts(&self) -> Result<EndReason, Failure> {
-        let pull = ts::Pull::new(self.source()?);
+        let mut pull = ts::Pull::new(self.source()?);
+        pull.programme = self.input.program;
         let run = |publisher, stats| ts::pull(pull, publisher, stats);
         self.carry(run, Error::is_refusal).await
     }
@@ -247,6 +249,7 @@ impl Pull {
             root: self.means.files.clone(),
             path: self.input.url.clone(),
             repeat: self.input.repeat.unwrap_or(false),
+            programme: self.input.program,
         };
         let run = |publisher, stats| file::play(play, publisher, stats);
         self.carry(run, file::Error::is_refusal).await

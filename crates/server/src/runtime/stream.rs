@@ -19,19 +19,19 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+use super::guest::{Failure, Guest, Opened};
 use super::input::{LastError, Line};
 use super::numbering::Ledger;
 use super::packaging::{Packaging, Stop};
-use super::players::{PlayFigures, Players, Session};
+use super::players::{MAX_LATENCY, Players, Session};
 use super::programme::Programme;
-use super::publish::{self, Holder, Stopper};
+use super::publish::{self, Holder};
 use super::pull::{Means, Pull};
 use super::push::Pushes;
 use super::remuxing::Remuxing;
 use super::sessions::Totals;
-use super::srt_players::SrtPlayers;
 use super::transcoding::Transcoding;
-use super::ts_players::{NotPlayed, TsPlayers};
+use super::ts_players::{self, NotPlayed};
 use super::{clock, lock, millis};
 use crate::door::{Reject, Wish};
 use crate::events::{Event, Events};
@@ -74,37 +74,15 @@ pub(crate) struct Stream {
     /// What feeds the programme's readers: the players', or the ladder's.
     broadcast: Broadcast,
     transcoding: Option<Transcoding>,
-    players: Players,
+    rtmp_players: Arc<Players>,
     remuxing: Remuxing,
-    ts_players: Arc<TsPlayers>,
-    srt_players: SrtPlayers,
+    ts_players: Arc<Players>,
+    srt_players: Arc<Players>,
+    /// Of connections to players of SRT.
+    srt_link: Arc<srt::Stats>,
     events: Events,
     told: Mutex<Told>,
     stop: CancellationToken,
-}
-
-/// An input whose door was opened for an encoder.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    input: Input,
-    line: Arc<Line>,
-    publisher: Publisher,
-    presentation: Presentation,
-}
-
-/// An encoder that was let in.
-pub(crate) struct Guest {
-    pub(crate) protocol: &'static str,
-    pub(crate) peer: SocketAddr,
-    pub(crate) stopper: Stopper,
-}
-
-/// What ended a session before its encoder did.
-pub(crate) struct Failure {
-    /// For the log.
-    pub(crate) line: String,
-    /// For those who listen to events.
-    pub(crate) reason: String,
 }
 
 /// What was told of what is looked at every second.
@@ -180,10 +158,11 @@ impl Stream {
             programme,
             broadcast,
             transcoding,
-            players: Players::default(),
+            rtmp_players: Arc::default(),
             remuxing,
             ts_players: Arc::default(),
-            srt_players: SrtPlayers::default(),
+            srt_players: Arc::default(),
+            srt_link: Arc::default(),
             events: events.clone(),
             told: Mutex::default(),
             stop,
@@ -453,16 +432,10 @@ impl Stream {
         tracing::info!("playing");
         let place = (self.name.as_str(), &self.events);
         let session = Session::open(place, "rtmp", (request.peer(), None));
-        match self.players.play(request, &broadcast).await {
-            Ok(gone) => {
-                tracing::info!(?gone, "playing ended");
-                session.close(&format!("{gone:?}").to_lowercase());
-            }
-            Err(error) => {
-                tracing::info!(%error, "playing failed");
-                session.close(&error.kind.to_string());
-            }
-        }
+        let player = self.rtmp_players.enter();
+        let playing = request.accept();
+        let ended = playing.run(&broadcast, MAX_LATENCY, player.sent()).await;
+        session.tell(ended.map_err(|e| (e.kind.to_string(), e.to_string())));
         Ok(())
     }
 
@@ -489,25 +462,26 @@ impl Stream {
         self.shows_ts(rung).await?;
         let packets = self.ts(rung).await.map_err(NotPlayed::Rejected)?;
         let place = (self.name.as_str(), &self.events);
-        let open = || Session::open(place, "http_ts", (peer, agent));
-        self.ts_players.seat(&packets, open).await
+        let session = Session::open(place, "http_ts", (peer, agent));
+        ts_players::seat(self.ts_players.enter(), &packets, session).await
     }
 
     /// Carries a player of SRT to its end; it stays while media is away.
-    pub(crate) async fn play_srt(&self, playing: Playing, packets: &Broadcast, peer: SocketAddr) {
+    pub(crate) async fn play_srt(
+        &self,
+        mut playing: Playing,
+        packets: &Broadcast,
+        peer: SocketAddr,
+    ) {
         tracing::info!("playing");
         let place = (self.name.as_str(), &self.events);
         let session = Session::open(place, "srt", (peer, None));
-        match self.srt_players.play(playing, packets).await {
-            Ok(gone) => {
-                tracing::info!(?gone, "playing ended");
-                session.close(&format!("{gone:?}").to_lowercase());
-            }
-            Err(error) => {
-                tracing::info!(%error, "playing failed");
-                session.close(&error.kind.to_string());
-            }
+        let player = self.srt_players.enter();
+        let ended = playing.run(packets, MAX_LATENCY, player.sent()).await;
+        if ended.is_ok() {
+            playing.close().await;
         }
+        session.tell(ended.map_err(|e| (e.kind.to_string(), e.to_string())));
     }
 
     /// Whether a player of HTTP-TS would be seated now, as far as that is known.
@@ -604,8 +578,8 @@ impl Stream {
         &self.pushes
     }
 
-    pub(crate) const fn players(&self) -> &Players {
-        &self.players
+    pub(crate) fn rtmp_players(&self) -> &Players {
+        &self.rtmp_players
     }
 
     /// Tracks that MPEG-TS had no place for.
@@ -614,13 +588,18 @@ impl Stream {
     }
 
     /// Those who play over SRT.
-    pub(crate) const fn srt_players(&self) -> &SrtPlayers {
+    pub(crate) fn srt_players(&self) -> &Players {
         &self.srt_players
     }
 
+    /// What their connections are like.
+    pub(crate) const fn srt_link(&self) -> &Arc<srt::Stats> {
+        &self.srt_link
+    }
+
     /// Those who play over HTTP-TS.
-    pub(crate) fn ts_figures(&self) -> PlayFigures {
-        self.ts_players.figures()
+    pub(crate) fn ts_players(&self) -> &Players {
+        &self.ts_players
     }
 
     pub(crate) fn packaging(&self) -> &Packaging {

@@ -13,6 +13,7 @@ mod database;
 mod documents;
 mod events;
 mod failover;
+mod from_ts;
 mod hooks;
 mod in_ts;
 mod ingest;

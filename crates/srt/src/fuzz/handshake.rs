@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
 use super::{change, record};
-use crate::cipher::{KeyLength, Passphrase};
+use crate::cipher::Passphrase;
 use crate::config::Config;
 use crate::dial::{Allowed, DialError, dial};
 use crate::error::Reject;
@@ -31,7 +31,7 @@ const DESTINATION: usize = 12;
 const SOCKET: usize = 40;
 const COOKIE: usize = 44;
 
-/// Which side encrypts, then datagrams: how, length in two bytes, body. A listener gets them, then
+/// Which side encrypts, and whether keys are looked at twice, then datagrams: how, length in two bytes, body. A listener gets them, then
 /// a caller does.
 pub fn handshake(data: &[u8]) {
     let Some((who, mut data)) = data.split_first() else {
@@ -80,15 +80,11 @@ struct Caller {
     answered: usize,
 }
 
-async fn listened(datagrams: &[(u8, &[u8])], secret: Option<&'static str>, long: bool) {
-    let terms = Terms {
-        passphrase: secret.and_then(Passphrase::new),
-        key_length: long.then_some(KeyLength::Aes256),
-        ..Terms::default()
-    };
+async fn listened(datagrams: &[(u8, &[u8])], secret: Option<&'static str>, twice: bool) {
+    let secret = secret.and_then(Passphrase::new);
     let mut caller = Caller::new().await;
     for (how, datagram) in datagrams {
-        caller.sends(*how, datagram, terms.clone()).await;
+        caller.sends(*how, datagram, &secret, twice).await;
     }
 }
 
@@ -145,7 +141,7 @@ impl Caller {
     }
 
     /// With our cookie, to a session of ours, or just so.
-    async fn sends(&mut self, how: u8, datagram: &[u8], terms: Terms) {
+    async fn sends(&mut self, how: u8, datagram: &[u8], secret: &Option<Passphrase>, twice: bool) {
         let mut packet = BytesMut::from(datagram);
         if how & 1 > 0
             && let Some(place) = packet.get_mut(COOKIE..COOKIE + 4)
@@ -161,7 +157,7 @@ impl Caller {
         if let Some(request) = request {
             assert_eq!(packet.get(COOKIE..COOKIE + 4), Some(&self.cookie[..]));
             assert!(self.answers().await.is_empty());
-            self.decided(how, request, terms).await;
+            self.decided(how, request, (secret, twice)).await;
         }
         for session in &mut self.sessions {
             let _ = timeout(MOMENT, session.next(&mut Vec::new())).await;
@@ -169,15 +165,31 @@ impl Caller {
         self.answers().await;
     }
 
-    async fn decided(&mut self, how: u8, request: crate::listen::Request, terms: Terms) {
-        let secret = terms.passphrase.is_some();
+    async fn decided(
+        &mut self,
+        how: u8,
+        mut request: crate::listen::Request,
+        (secret, twice): (&Option<Passphrase>, bool),
+    ) {
         assert!(request.target().text.len() <= 512);
         if how & 4 > 0 {
             request.reject(Reject::Busy);
         } else {
             let encrypted = request.is_encrypted();
-            let session = request.accept(terms);
-            assert!(session.is_err() || encrypted == secret);
+            if twice {
+                // Another one was asked about before.
+                let other = request.unlock(Passphrase::new("quite-another-one"));
+                assert!(other.is_err());
+            }
+            let unlocked = request.unlock(secret.clone());
+            assert!(unlocked.is_err() || encrypted == secret.is_some());
+            let session = match unlocked {
+                Ok(()) => request.accept(Terms::default()),
+                Err(why) => {
+                    request.reject(why);
+                    Err(why)
+                }
+            };
             self.sessions.extend(session);
         }
         let answers = self.answers().await;

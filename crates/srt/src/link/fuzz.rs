@@ -10,7 +10,7 @@ use crate::batch::{Batch, MOST as BATCH};
 use crate::cipher::{KeyLength, Material, Passphrase};
 use crate::fuzz::record;
 use crate::keys::{Keys, Refresh};
-use crate::packet::{Control, Data, HEAD, Head, Kind, PAYLOAD, Parity};
+use crate::packet::{Control, Data, HEAD, Head, Kind, MOST, PAYLOAD, Parity};
 use crate::seq::Seq;
 
 const BOUNDS: Bounds = Bounds {
@@ -23,8 +23,9 @@ const START: Timestamp = Timestamp::from_millis(1_000);
 const SENT: usize = 400;
 /// How often time asks for something in one input before it leaps.
 const TURNS: usize = 3_000;
-/// What time alone asks for at once: to acknowledge, to ask, to give up, keys, a sign of life.
-const AT_ONCE: usize = 5;
+/// What time alone asks for at once: to acknowledge, to ask (in several reports), to give up, keys,
+/// a sign of life.
+const AT_ONCE: usize = 7;
 
 struct Peer {
     link: Link,
@@ -37,6 +38,7 @@ struct Peer {
     /// Bytes of those that left with media.
     bytes: i64,
     given: usize,
+    is_deaf: bool,
     /// What acknowledgements said last.
     acked: u32,
     played: usize,
@@ -51,12 +53,15 @@ pub fn link(mut data: &[u8]) {
     let mut peer = Peer::new(head);
     while let Some((&[step, time, ..], body)) = record::<4>(&mut data) {
         match step & 7 {
-            0 => peer.datagram(BytesMut::from(body)),
+            0 => peer.datagram(body),
             1 => peer.media(step >> 3, body),
             2 | 3 => peer.report(step >> 3, body),
             4 => peer.give(body),
             5 => peer.answer(),
-            6 if step == 0xfe => peer.link.close(peer.now),
+            6 if step == 0xfe => {
+                peer.link.goodbye(peer.now);
+                return;
+            }
             _ => {}
         }
         // From nothing to six seconds and a half.
@@ -100,8 +105,13 @@ impl Peer {
             keys: (head[0] & 1 > 0).then(|| keys(64)).flatten(),
             started: Timestamp::ZERO,
         };
+        let mut link = Link::new(agreed, BOUNDS, Arc::default(), now);
+        let is_deaf = head[0] & 2 > 0;
+        if is_deaf {
+            link.take_nothing();
+        }
         Self {
-            link: Link::new(agreed, BOUNDS, Arc::default(), now),
+            link,
             now,
             first,
             turns: 0,
@@ -109,12 +119,13 @@ impl Peer {
             words: 0,
             bytes: 0,
             given: 0,
+            is_deaf,
             acked: 0,
             played: 0,
         }
     }
 
-    fn datagram(&mut self, packet: BytesMut) {
+    fn datagram(&mut self, packet: &[u8]) {
         self.came += 1;
         self.link.datagram(packet, self.now);
     }
@@ -138,7 +149,12 @@ impl Peer {
         };
         let mut packet = BytesMut::from(&head.write()[..]);
         packet.put_slice(payload);
-        self.datagram(packet);
+        let is_free = self.link.receiver.due().is_none();
+        self.datagram(&packet);
+        // Nobody is shut out for good, whatever was said to be gone.
+        let taken = self.link.receiver.due().is_some();
+        let fits = !self.is_deaf && off >= 0 && payload.len() <= MOST;
+        assert!(taken || !is_free || !fits, "{:?} is not taken", head.seq);
     }
 
     /// What is said of packets: numbers of two bytes, from the first one that is held on.
@@ -168,7 +184,7 @@ impl Peer {
             let seq = base.plus(i32::from(off / 2).cast_unsigned());
             packet.put_u32(seq.raw() | range);
         }
-        self.datagram(packet);
+        self.datagram(&packet);
     }
 
     /// So many payloads of such a length.
@@ -190,7 +206,7 @@ impl Peer {
             timestamp: timestamp(Timestamp::ZERO, self.now),
             destination: 1,
         };
-        self.datagram(BytesMut::from(&head.write()[..]));
+        self.datagram(&head.write());
     }
 
     /// Goes on until then, through whatever is due before.

@@ -37,7 +37,7 @@ pub use self::viewer::{Pace, Viewer};
 pub use self::weir::{Footprint, Weir};
 pub use self::witness::{Seen, Witness};
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 
 /// A path from the root of the repository.
@@ -54,4 +54,12 @@ pub fn in_repository(path: &str) -> PathBuf {
 /// Of the operating system.
 pub fn free() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// A port for UDP that was free a moment ago.
+///
+/// # Errors
+/// Of the operating system.
+pub fn free_udp() -> anyhow::Result<SocketAddr> {
+    Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?)
 }

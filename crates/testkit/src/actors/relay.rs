@@ -82,6 +82,7 @@ impl Drop for Relay {
 fn target(urls: &[String]) -> Vec<String> {
     let words = |all: &[&str]| all.iter().map(ToString::to_string).collect();
     match urls {
+        [url] if url.starts_with("srt:") => words(&["-f", "mpegts", url]),
         [url] => words(&["-f", "flv", url]),
         all => {
             let fifo = r"drop_pkts_on_overflow=1\\:restart_with_keyframe=1";

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::{Secure, free};
+use super::{Secure, free, free_udp};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -39,6 +39,8 @@ pub struct Weir {
     pub https: SocketAddr,
     /// Where encoders push over TLS.
     pub rtmps: SocketAddr,
+    /// Where it speaks SRT.
+    pub srt: SocketAddr,
     process: Child,
 }
 
@@ -131,10 +133,10 @@ impl Weir {
             certify(data.path())?;
         }
         let http = secure.as_ref().map_or_else(free, Secure::http)?;
-        let doors = [http, rtmp, free()?, free()?];
+        let doors = [http, rtmp, free()?, free()?, free_udp()?];
         let given = (database.as_deref(), secure.as_ref(), &settings[..]);
         let process = run(binary, data.path(), given, doors)?;
-        let [http, rtmp, https, rtmps] = doors;
+        let [http, rtmp, https, rtmps, srt] = doors;
         let weir = Self {
             binary: binary.to_owned(),
             data,
@@ -145,6 +147,7 @@ impl Weir {
             rtmp,
             https,
             rtmps,
+            srt,
             process,
         };
         weir.ready().await?;
@@ -183,7 +186,7 @@ impl Weir {
             self.secure.as_ref(),
             &self.settings[..],
         );
-        let doors = [self.http, self.rtmp, self.https, self.rtmps];
+        let doors = [self.http, self.rtmp, self.https, self.rtmps, self.srt];
         self.process = run(&self.binary, self.data.path(), given, doors)?;
         self.ready().await
     }
@@ -335,6 +338,13 @@ impl Weir {
         })
     }
 
+    /// Where an encoder pushes over SRT, as ffmpeg takes it, which counts latency in microseconds.
+    #[must_use]
+    pub fn srt_publish_url(&self, name: &str) -> String {
+        let at = self.srt;
+        format!("srt://{at}?mode=caller&latency=120000&pkt_size=1316&streamid=publish:{name}")
+    }
+
     /// Where players go; over TLS where that is spoken.
     ///
     /// # Errors
@@ -427,7 +437,7 @@ fn run(
     binary: &Path,
     data: &Path,
     (database, secure, settings): (Option<&str>, Option<&Secure>, &[(String, String)]),
-    [http, rtmp, https, rtmps]: [SocketAddr; 4],
+    [http, rtmp, https, rtmps, srt]: [SocketAddr; 5],
 ) -> anyhow::Result<Child> {
     let mut command = match secure {
         Some(secure) => secure.command(binary)?,
@@ -437,7 +447,7 @@ fn run(
         .env("WEIR_DATA__DIR", data)
         .env("WEIR_HTTP__LISTEN", http.to_string())
         .env("WEIR_RTMP__LISTEN", rtmp.to_string())
-        .env("WEIR_SRT__LISTEN", "127.0.0.1:0")
+        .env("WEIR_SRT__LISTEN", srt.to_string())
         .env("WEIR_AUTH__ADMIN_TOKEN", Weir::TOKEN)
         .envs(database.map(|url| ("WEIR_DATABASE__URL", url)))
         .envs(settings.iter().map(|(name, value)| (name, value)))

@@ -32,7 +32,7 @@ pub(super) enum Ended {
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     rtmp: PushStats,
-    srt: srt::PlayStats,
+    srt: hub::Sent,
     /// Of connections over SRT.
     link: Arc<srt::Stats>,
     /// Tracks that MPEG-TS has no place for.

@@ -16,6 +16,7 @@ mod sources;
 mod table;
 mod tally;
 pub(super) mod ticker;
+mod transports;
 mod trial;
 mod weather;
 
@@ -57,6 +58,9 @@ pub struct Args {
     /// Of absences, one after the other.
     #[arg(long, value_delimiter = ',', default_values_t = [10, 60, 300])]
     seconds: Vec<u64>,
+    /// Between SRT, RTMP and HLS.
+    #[arg(long, default_value_t = 50)]
+    crossings: u32,
     /// Of the room that counts what piles up.
     #[arg(long, default_value_t = 1_000)]
     switches: u64,
@@ -97,6 +101,8 @@ enum Room {
     Put,
     /// An encoder, HLS, another stream and a slate: every order of failing and of returning.
     Kinds,
+    /// SRT, then RTMP, then HLS: the best one that lives is killed.
+    Transports,
 }
 
 /// Every room, whatever the ones before it showed.
@@ -156,6 +162,7 @@ impl Room {
             Self::Browsers => browsers::run(binary, args.rounds).await,
             Self::Formats => formats::run(binary).await,
             Self::Kinds => kinds::run(binary, args.orders).await,
+            Self::Transports => transports::run(binary, args.crossings).await,
             Self::Put => changes::run(binary, args.rounds).await,
             _ => {
                 let (found, clear) =

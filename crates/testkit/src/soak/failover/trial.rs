@@ -143,7 +143,7 @@ impl Ground {
 }
 
 impl Trial {
-    fn new(switch: &Value, hit: i64, seen: [Count; 2], disturbed: bool) -> Self {
+    pub(super) fn new(switch: &Value, hit: i64, seen: [Count; 2], disturbed: bool) -> Self {
         let ms = |name: &str| switch[name].as_i64().unwrap_or_default();
         Self {
             // The server tells when the first frame of the other was written.

@@ -63,8 +63,13 @@ impl Source {
 /// Pushes a file at its own pace, over and over.
 pub(in crate::soak) fn push(file: &Path, url: &str) -> anyhow::Result<Child> {
     let file = file.display();
+    let format = if url.starts_with("srt:") {
+        "mpegts"
+    } else {
+        "flv"
+    };
     ffmpeg_started(&format!(
-        "-v error -re -stream_loop -1 -i {file} -c copy -f flv {url}"
+        "-v error -re -stream_loop -1 -i {file} -c copy -f {format} {url}"
     ))
 }
 

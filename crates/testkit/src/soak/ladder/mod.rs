@@ -38,7 +38,7 @@ enum Room {
     Kills,
     /// SIGSTOP of the worker.
     Stops,
-    /// Between H.264 of two sizes and rates over RTMP, and H.265 over HLS.
+    /// Between H.264 of two sizes and rates over SRT and RTMP, and H.265 over HLS.
     Switches,
     /// A ladder that the machine cannot carry, and one that it can again.
     Overload,

@@ -25,7 +25,7 @@ const BETWEEN: Duration = Duration::from_millis(2_300);
 
 pub(super) async fn run(binary: &Path, switches: u32) -> anyhow::Result<()> {
     say(&format!(
-        "- {switches} switches: 720p30 H.264, 480p25 H.264, 720p50 H.265 over HLS"
+        "- {switches} switches: 720p30 H.264 over SRT, 480p25 H.264 over RTMP, 720p50 H.265 over HLS"
     ));
     let (weir, upstream) = (Weir::start(binary).await?, Weir::start(binary).await?);
     let files = weir.files()?;
@@ -50,7 +50,7 @@ pub(super) async fn run(binary: &Path, switches: u32) -> anyhow::Result<()> {
     .await?;
     let base = weir.publish_url(NAME)?;
     let _pushes = [
-        push(&hd, &format!("{base}?key=hd"))?,
+        push(&hd, &weir.srt_publish_url(&format!("{NAME}:hd")))?,
         push(&sd, &format!("{base}?key=sd"))?,
     ];
     let ready = |r: &Value| (0..3).all(|at| r["inputs"][at]["fault"].is_null());

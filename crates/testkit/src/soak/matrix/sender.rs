@@ -1,14 +1,12 @@
 //! Programs that publish.
 
-use std::net::UdpSocket;
-
 use anyhow::Context as _;
 use tokio::process::Child;
 
 use super::content::Content;
 use super::ground::{Ground, NAME, PASSPHRASE};
 use super::{Codec, Row, Sender, Transport};
-use crate::actors::{in_repository, program};
+use crate::actors::{free_udp, in_repository, program};
 
 /// They are killed when this is dropped.
 pub(super) type Programs = Vec<Child>;
@@ -22,11 +20,11 @@ pub(super) fn start(row: Row, ground: &Ground, content: &Content) -> anyhow::Res
         Sender::Ffmpeg9 => vec![(current, copy(&target(row.transport, ground)?))],
         Sender::Gstreamer => vec![("gst-launch-1.0".to_owned(), pipeline(row, ground, &file)?)],
         Sender::Libsrt => {
-            let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
+            let port = free_udp()?.port();
             let udp = format!("-f mpegts udp://127.0.0.1:{port}?pkt_size=1316");
             let srt = format!(
                 "udp://:{port}?rcvbuf=4194304 {}",
-                srt(row.transport, ground, ('?', 200))?
+                srt(row.transport, ground, ('?', 200))
             );
             vec![("srt-live-transmit".to_owned(), srt), (current, copy(&udp))]
         }
@@ -43,25 +41,19 @@ fn target(transport: Transport, ground: &Ground) -> anyhow::Result<String> {
         // It counts latency in microseconds.
         _ => format!(
             "-f mpegts {}&pkt_size=1316",
-            srt(transport, ground, ('?', 200_000))?
+            srt(transport, ground, ('?', 200_000))
         ),
     })
 }
 
-fn srt(
-    transport: Transport,
-    ground: &Ground,
-    (mark, latency): (char, u32),
-) -> anyhow::Result<String> {
-    let port = ground.srt.context("no SRT")?;
+fn srt(transport: Transport, ground: &Ground, (mark, latency): (char, u32)) -> String {
+    let at = ground.weir.srt;
     let key = match transport {
         Transport::Srt128 => format!("&passphrase={PASSPHRASE}&pbkeylen=16"),
         Transport::Srt256 => format!("&passphrase={PASSPHRASE}&pbkeylen=32"),
         Transport::Rtmp | Transport::Srt => String::new(),
     };
-    Ok(format!(
-        "srt://127.0.0.1:{port}{mark}mode=caller&latency={latency}&streamid=publish:{NAME}{key}"
-    ))
+    format!("srt://{at}{mark}mode=caller&latency={latency}&streamid=publish:{NAME}{key}")
 }
 
 fn pipeline(row: Row, ground: &Ground, file: &str) -> anyhow::Result<String> {
@@ -78,7 +70,7 @@ fn pipeline(row: Row, ground: &Ground, file: &str) -> anyhow::Result<String> {
             )
         }
         transport => {
-            let uri = srt(transport, ground, ('?', 200))?;
+            let uri = srt(transport, ground, ('?', 200));
             (
                 "mpegtsmux alignment=7",
                 format!("srtsink sync=true wait-for-connection=false uri={uri}"),

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, ensure};
 use tokio::time::sleep;
 
-use super::tool::{Running, free};
+use super::tool::Running;
 use super::{Pair, Way, process};
+use crate::actors::free_udp;
 use crate::handmade::Kind;
 use crate::link::{Datagrams, Lateness, Weather, Wire};
 use crate::lint::Quantiles;
@@ -163,7 +164,7 @@ struct Mark {
 
 impl Stand {
     fn set(cell: &Cell, pair: Pair) -> anyhow::Result<Self> {
-        let (server, source) = (free()?, free()?);
+        let (server, source) = (free_udp()?, free_udp()?);
         let link = Datagrams::lay(server, cell.seed, Kind::number)?;
         let weather = Weather {
             delay: cell.rtt / 2,

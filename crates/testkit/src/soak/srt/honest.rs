@@ -9,8 +9,8 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::pictures::{RATE, Watch};
-use super::tool::{Running, Tool, free};
-use crate::actors::Weir;
+use super::tool::{Running, Tool};
+use crate::actors::{Weir, free_udp};
 use crate::numbered::{Pacer, Sink};
 
 const LATENCY: Duration = Duration::from_millis(500);
@@ -57,7 +57,7 @@ enum Flow {
 impl Honest {
     /// With a server of its own.
     pub(super) async fn with(server: Server, binary: &Path) -> anyhow::Result<Self> {
-        let target = free()?;
+        let target = free_udp()?;
         let listener = format!(
             "srt://:{}?mode=listener&latency={}",
             target.port(),
@@ -81,7 +81,7 @@ impl Honest {
                 let process = tool.id();
                 Self::numbered(target, (Host::Tool(Box::new(tool)), process), sink, false).await
             }
-            Server::Weir => Self::pictures(target, binary).await,
+            Server::Weir => Self::pictures(binary).await,
         }
     }
 
@@ -96,7 +96,7 @@ impl Honest {
         sink: Sink,
         player: bool,
     ) -> anyhow::Result<Self> {
-        let source = free()?;
+        let source = free_udp()?;
         let from = format!("udp://:{}?rcvbuf=4194304", source.port());
         let pacer = Pacer::start(source, BITS, 1)?;
         let mut programs = vec![Tool::Libsrt.start(&from, &address(target, "publish:news", 1))?];
@@ -108,7 +108,7 @@ impl Honest {
             // It has nothing to say, but is there.
             let secret = address(target, "publish:secret", 1);
             let secret = format!("{secret}&passphrase={PASSPHRASE}&pbkeylen=16");
-            programs.push(Tool::Libsrt.start(&format!("udp://:{}", free()?.port()), &secret)?);
+            programs.push(Tool::Libsrt.start(&format!("udp://:{}", free_udp()?.port()), &secret)?);
         }
         let honest = Self {
             target,
@@ -122,8 +122,9 @@ impl Honest {
     }
 
     /// The server takes media apart, so that it has to be some.
-    async fn pictures(target: SocketAddr, binary: &Path) -> anyhow::Result<Self> {
-        let weir = Weir::start_set(binary, None, &[("SRT__LISTEN", &target.to_string())]).await?;
+    async fn pictures(binary: &Path) -> anyhow::Result<Self> {
+        let weir = Weir::start(binary).await?;
+        let target = weir.srt;
         let open = json!([{"id": "main", "url": "publish://", "key": null}]);
         let shown = json!([{"id": "main", "url": "stream://news"}]);
         let keys = json!({"publish_passphrase": PASSPHRASE, "play_passphrase": PASSPHRASE});

@@ -1,6 +1,5 @@
 //! srt-live-transmit, and ours that is called the same way.
 
-use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -95,9 +94,4 @@ impl Running {
         let lines: Vec<_> = all.lines().rev().take(3).collect();
         format!("{}: {}", self.name, lines.join(" / "))
     }
-}
-
-/// A port for UDP that was free a moment ago.
-pub(super) fn free() -> anyhow::Result<SocketAddr> {
-    Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?)
 }
