@@ -13,6 +13,8 @@ mod control;
 mod cookie;
 mod dial;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod handshake;
 mod keys;
 mod link;

@@ -32,6 +32,8 @@ const ANNOUNCE: Span = Span::from_millis(100);
 const REPORT: usize = MOST;
 /// What must go on when everything else waits: words beyond are dropped, they are said again.
 const WORDS: usize = 256;
+/// What is gone is told so often in answer to one report; what is still missed is asked for again.
+const DROPS: usize = 16;
 /// So much is made room for at once.
 const ROOM: usize = 64 << 10;
 /// What a peer's clock may be ahead of ours, beyond the latency.
@@ -305,6 +307,7 @@ impl Link {
 
     fn missed(&mut self, cif: &[u8], now: Timestamp) {
         let mut before: Option<Seq> = None;
+        let mut gone = 0;
         for (first, last) in control::losses(cif) {
             // In order and none twice: an absurd report costs one walk over what is held.
             if before.is_some_and(|b| first.since(b) <= 0) {
@@ -314,7 +317,10 @@ impl Link {
             let held = i64::try_from(self.sender.held()).unwrap_or(0);
             let lost = (i64::from(last.since(first)) + 1).min(held);
             count(&self.stats.sent_lost, u64::try_from(lost).unwrap_or(0));
-            if let Some((first, last)) = self.sender.lost(first, last) {
+            if let Some((first, last)) = self.sender.lost(first, last)
+                && gone < DROPS
+            {
+                gone += 1;
                 let cif = control::write_dropped(first, last);
                 self.say(Kind::DropRequest, 0, cif, now);
             }
@@ -554,5 +560,7 @@ impl Acks {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod tests;

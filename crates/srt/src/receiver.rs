@@ -101,13 +101,16 @@ impl Receiver {
             return Taken::Late;
         };
         if index >= self.most {
-            if !self.slots.is_empty() {
+            if self.due().is_some() {
                 return Taken::Outside;
             }
-            // Nothing is waited for: all before it is lost.
+            // Nothing is waited for: all before it is lost, what was given up unseen left out.
+            let given_up = index - self.slots.len();
+            self.slots.clear();
+            self.gaps.clear();
             self.next = seq;
             self.slots.push_back(Some(Slot { payload, at }));
-            return Taken::Behind(index as u64);
+            return Taken::Behind(given_up as u64);
         }
         let slot = Slot { payload, at };
         if index >= self.slots.len() {
@@ -379,5 +382,14 @@ mod tests {
         let mut out = Vec::new();
         receiver.play_all(&mut out);
         assert_eq!(out.iter().map(|b| b[0]).collect::<Vec<_>>(), [200, 202]);
+    }
+
+    #[test]
+    fn what_was_given_up_unseen_holds_nothing_up() {
+        let mut receiver = got(&[0]);
+        assert_eq!(played(&mut receiver, 0), (vec![0], 0));
+        assert_eq!(receiver.give_up(FIRST.plus(1), FIRST.plus(90)), 90);
+        assert_eq!(put(&mut receiver, 150), Taken::Behind(59));
+        assert_eq!(played(&mut receiver, 150), (vec![150], 0));
     }
 }

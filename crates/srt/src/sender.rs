@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(sender.lost(FIRST.plus(3), FIRST.plus(3)), None);
         assert_eq!(resent(&mut sender, 50), [0x7fff_ffff, 0, 1]);
         sender.lost(FIRST.plus(1), FIRST.plus(3));
-        assert_eq!(resent(&mut sender, 60), []);
+        assert!(resent(&mut sender, 60).is_empty());
         sender.lost(FIRST.plus(1), FIRST.plus(3));
         assert!(sender.acknowledge(FIRST.plus(2), None));
         assert_eq!(resent(&mut sender, 95), [0, 1]);

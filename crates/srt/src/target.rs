@@ -69,7 +69,8 @@ impl Target {
             Some(pairs) => pairs.replace(',', "&"),
             None => {
                 let query = self.text.split_once('?').map_or("", |(_, query)| query);
-                let key = self.key.as_deref().filter(|_| !query.contains("key="));
+                let is_there = query.split('&').any(|pair| pair.starts_with("key="));
+                let key = self.key.as_deref().filter(|_| !is_there);
                 match key {
                     Some(key) if query.is_empty() => format!("key={key}"),
                     Some(key) => format!("{query}&key={key}"),
@@ -175,6 +176,15 @@ mod tests {
                 t.input.as_deref(),
             );
             assert_eq!(found, (name, mode, key, input), "{text}");
+        }
+        for (text, query) in [
+            ("publish:news:k1", "key=k1"),
+            ("publish:news:k1?input=b", "input=b&key=k1"),
+            ("publish:news:k1?monkey=2", "monkey=2&key=k1"),
+            ("publish:news:k1?key=k2", "key=k2"),
+            ("#!::r=news,s=k1", "r=news&s=k1"),
+        ] {
+            assert_eq!(Target::parse(text).query(), query, "{text}");
         }
         assert!(!format!("{:?}", Target::parse("publish:x:geheim")).contains("geheim"));
     }

@@ -398,6 +398,31 @@ fn ffprobe_knows_the_data() {
     }
 }
 
+/// A first picture without a length is told behind the sound that follows it; where that lies beyond
+/// the wrap, the picture lies before zero, and as far from the sound as it was sent.
+#[test]
+fn a_picture_from_before_the_wrap_may_be_told_behind_it() {
+    let ms = Timestamp::from_millis;
+    let start = 95_443_700;
+    let tracks = [
+        Track::new(TrackId(0), h264()),
+        Track::new(TrackId(1), aac()),
+    ];
+    let frames = [
+        picture(ms(start), true, 70_000),
+        frame(TrackId(1), ms(start + 100), vec![3; 9]),
+        picture(ms(start + 200), false, 9),
+    ];
+    let (found, _) = demux(mux(&tracks, &frames));
+    let told: Vec<_> = found.frames.iter().map(|f| f.track.0).collect();
+    assert_eq!(told, [1, 0, 0]);
+    assert_eq!(found.frames[1].dts.to_ticks(90_000), start * 90 - (1 << 33));
+    assert_eq!(
+        found.frames[0].dts - found.frames[1].dts,
+        Span::from_millis(100)
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
     /// Whatever the sizes and the times, another reader finds whole packets whose counters follow

@@ -226,6 +226,22 @@ fn what_a_dead_way_held_up_is_given_up() {
 }
 
 #[test]
+fn a_way_dead_for_longer_than_is_held_is_followed_again() {
+    let mut world = World::new(pair(|| None));
+    world.stream(300, |_| false);
+    for number in 300..6_000 {
+        world.send(number);
+        let dead = (300..3_300).contains(&number);
+        world.run(world.now + Span::from_millis(1), &mut |_| dead);
+    }
+    world.run(world.now + Span::from_secs(1), &mut |_| false);
+    let numbers: Vec<u32> = world.played.iter().map(|(_, n)| *n).collect();
+    assert!(numbers.is_sorted());
+    let after = numbers.iter().filter(|n| **n >= 4_300).count();
+    assert_eq!(after, 1_700);
+}
+
+#[test]
 fn a_peer_that_is_gone_is_missed() {
     let mut world = World::new(pair(|| None));
     world.run(at(20_000_000), &mut |_| false);

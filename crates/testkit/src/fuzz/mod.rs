@@ -4,8 +4,8 @@
 //! crate runs them under an engine; [`replay`] runs them over the corpora in ordinary tests.
 //! Targets that need what a crate keeps to itself live there, in its own `fuzz` module.
 //!
-//! The corpora began with what ffmpeg 5.1 and 9.0, GStreamer and rtmpdump send; some is written by
-//! hand, the rest the engine found.
+//! The corpora began with what ffmpeg 5.1 and 9.0, GStreamer, rtmpdump and libsrt 1.5.1 send; some is
+//! written by hand, the rest the engine found.
 
 pub mod codec;
 pub mod flv;
@@ -61,6 +61,7 @@ mod tests {
         replay("ts_psi", ts::psi);
         replay("ts_pes", ts::packets);
         replay("ts_cues", ts::cues);
+        replay("scte35", ts::scte35);
         replay("ts_mux", ts::mux);
     }
 

@@ -4,14 +4,15 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use container::ingest::{Item, data_track};
 use container::ts::{Counters, Demux, Mux};
 use media::codec::{AacConfig, H264Config, OpaqueConfig, OpusConfig, data};
+use media::scte35::{self, Cue, What};
 use media::{CodecConfig, Frame, Span, Timestamp, Track, TrackId, TrackKind};
 
 use super::ingest::examine;
 
 const PMT_PID: u16 = 0x20;
 const PID: u16 = 0x100;
-/// The most bytes of frames: what is written of them counts several times.
-const MUXED: usize = 32 << 10;
+/// The most bytes of frames and what lies between: what is written of them counts several times.
+const MUXED: usize = 64 << 10;
 
 /// Sections of a programme association or a programme map, whose CRC is right.
 pub fn psi(data: &[u8]) {
@@ -106,6 +107,65 @@ pub fn cues(data: &[u8]) {
     examine(items);
 }
 
+/// A splice information section, as it is and with a head and a CRC that are right; then as it comes
+/// on other clocks, where it asks for the same.
+pub fn scte35(data: &[u8]) {
+    sane(&scte35::cues(data));
+    let body = &data[..data.len().min(1_000)];
+    let Some((_, body)) = body.split_at_checked(3).filter(|(_, b)| b.len() > 12) else {
+        return;
+    };
+    let mut section = vec![0xfc];
+    section.put_u16(0x3000 | u16::try_from(body.len() + 4).unwrap_or(0));
+    section.extend(body);
+    section.put_u32(crc(&section));
+    let told = scte35::cues(&section);
+    sane(&told);
+    for millis in [900, 95_443_700, 1_700_000_000_123] {
+        let moved = carried(&section, millis);
+        let again = scte35::cues(&moved);
+        assert_eq!(again.len(), told.len());
+        for (told, again) in told.iter().zip(&again) {
+            // One without a number of its own has the checksum, which is another.
+            let unnumbered = section.ends_with(&told.event.to_be_bytes());
+            let event = if unnumbered { again.event } else { told.event };
+            assert_eq!(again, &Cue { event, ..*told });
+        }
+    }
+}
+
+fn sane(cues: &[Cue]) {
+    assert!(cues.len() <= 16);
+    for cue in cues {
+        let most = Span::from_ticks(1 << 40, 90_000);
+        assert!(cue.duration.is_none_or(|d| d >= Span::ZERO && d <= most));
+        let ends = matches!(cue.what, What::Cancelled);
+        assert!(!ends || cue.duration.is_none());
+    }
+}
+
+/// The section as a reader finds it that was written for this time.
+fn carried(section: &[u8], millis: i64) -> Bytes {
+    let tracks = [Track::new(TrackId(1), aac()), opaque(data::SCTE35)];
+    let (mut mux, mut out) = (Mux::new(), BytesMut::new());
+    mux.tracks(&tracks);
+    for (track, payload) in [(1, &[1; 9][..]), (0x4000, section), (1, &[1; 9])] {
+        mux.frame(&frame(TrackId(track), millis, payload), &mut out);
+    }
+    let mut found = read(out.freeze()).into_iter().filter_map(|i| match i {
+        Item::Frame(f) if f.track == data_track(0) => Some(f.payload),
+        _ => None,
+    });
+    let moved = found.next().expect("the section");
+    assert_eq!((moved.len(), found.next()), (section.len(), None));
+    let same = |range: std::ops::Range<usize>| moved[range.clone()] == section[range];
+    assert!(
+        same(0..4) && same(9..section.len() - 4),
+        "more than its time"
+    );
+    moved
+}
+
 /// Frames of any sizes and times are written, whole and as a segment, and come back.
 pub fn mux(data: &[u8]) {
     let mut tracks = vec![Track::new(TrackId(0), h264())];
@@ -119,7 +179,8 @@ pub fn mux(data: &[u8]) {
     for step in data.chunks_exact(4) {
         now += i64::from(step[1]);
         let size = usize::from(step[2]) << (step[3] & 7);
-        bytes += size;
+        // Clock references and tables lie between by time.
+        bytes += size + 188 * (1 + usize::from(step[1]) / 32);
         if bytes > MUXED {
             break;
         }
