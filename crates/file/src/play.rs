@@ -63,7 +63,7 @@ impl Player {
     async fn pass(&mut self, config: &Play) -> Result<Pass, Error> {
         let path = resolve(&config.root, &config.path).await?;
         let mut items = Vec::new();
-        let mut source = Source::open(&path, &config, &mut items).await?;
+        let mut source = Source::open(&path, config, &mut items).await?;
         if let Some((video, audio)) = source.kinds() {
             self.assembler.announce(video, audio);
         }

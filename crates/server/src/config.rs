@@ -111,9 +111,11 @@ pub struct Srt {
     pub max_per_address: usize,
     /// Callers that wait for a decision, at a time.
     pub max_pending: usize,
+    /// Packets of one session that are held, in either direction: latency times bitrate has to fit.
+    pub buffer_packets: usize,
     /// Seconds an encoder may send no media.
     pub read_timeout_s: u64,
-    /// Seconds a player may take nothing.
+    /// Seconds a player may take or acknowledge nothing.
     pub write_timeout_s: u64,
     /// Seconds a peer may say nothing at all.
     pub idle_timeout_s: u64,
@@ -298,6 +300,7 @@ impl Default for Srt {
             max_connections: 10_000,
             max_per_address: 2_000,
             max_pending: 1_024,
+            buffer_packets: 32_768,
             read_timeout_s: 10,
             write_timeout_s: 10,
             idle_timeout_s: 5,
@@ -311,6 +314,7 @@ impl Srt {
     pub(crate) fn bounds(&self) -> srt::Config {
         srt::Config {
             latency: Duration::from_millis(self.latency_ms.into()),
+            packets: self.buffer_packets,
             idle_timeout: Duration::from_secs(self.idle_timeout_s),
             max_pending: self.max_pending,
             max_bandwidth: u64::from(self.max_mbps) * 1_000_000,
@@ -419,6 +423,7 @@ impl Config {
             ("srt.max_connections", srt.max_connections, 1, 1 << 20),
             ("srt.max_per_address", srt.max_per_address, 1, 1 << 20),
             ("srt.max_pending", srt.max_pending, 1, 1 << 20),
+            ("srt.buffer_packets", srt.buffer_packets, 1_024, 1 << 20),
             (
                 "rtmp.max_message_bytes",
                 rtmp.max_message_bytes,

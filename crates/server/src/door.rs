@@ -8,7 +8,7 @@ use tracing::Span;
 
 use crate::access::{Access, Action, Decision, Refused, Visitor};
 use crate::metrics::Metrics;
-use crate::model::Callback;
+use crate::model::{Callback, StreamConfig};
 use crate::runtime::{Barren, Manager, Opened, Stream, check_key};
 
 /// What a log line says of a name that is none.
@@ -56,6 +56,8 @@ pub(crate) enum Reject {
     Overload,
     /// This is not done here.
     Unsupported,
+    /// What SRT has of its own: the passphrase is another one, or on one side alone.
+    Secret(srt::Reject),
 }
 
 impl Reject {
@@ -68,6 +70,7 @@ impl Reject {
             Self::Disabled => "disabled",
             Self::Overload => "overload",
             Self::Unsupported => "unsupported",
+            Self::Secret(why) => why.name(),
         }
     }
 }
@@ -76,7 +79,7 @@ impl From<Reject> for rtmp::Reject {
     fn from(why: Reject) -> Self {
         match why {
             Reject::NotFound => Self::NotFound,
-            Reject::Unauthorised => Self::Unauthorised,
+            Reject::Unauthorised | Reject::Secret(_) => Self::Unauthorised,
             Reject::Denied => Self::Denied,
             Reject::Busy => Self::Busy,
             Reject::Disabled => Self::Disabled,
@@ -96,9 +99,13 @@ impl From<Reject> for srt::Reject {
             Reject::Disabled => Self::Disabled,
             Reject::Overload => Self::Overload,
             Reject::Unsupported => Self::Unsupported,
+            Reject::Secret(why) => why,
         }
     }
 }
+
+/// What a caller must know that only its protocol can look at, by the stream's configuration.
+pub(crate) type Secret<'a> = &'a mut (dyn FnMut(&StreamConfig) -> Result<(), Reject> + Send);
 
 /// Who is turned away hears why, and so do those who listen to events.
 pub(crate) struct Refusal {
@@ -122,20 +129,27 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// The stream that an encoder may publish, with an input of it that is its own now.
+    /// The stream that an encoder may publish, with an input of it that is its own now. Nothing is
+    /// made or taken from anybody for one that does not know the secret.
     pub(crate) async fn open(
         &self,
         wish: &Wish,
         peer: SocketAddr,
+        secret: Secret<'_>,
     ) -> Result<(Arc<Stream>, Opened), Refusal> {
-        let (stream, led) = self.admit(wish, peer).await?;
+        let (stream, led) = self.admit(wish, peer, secret).await?;
         let opened = stream.open(wish, led).await?;
         Ok((stream, opened))
     }
 
     /// The stream that an encoder may publish, and whether it was led there: made now, where a
     /// template is for its name. Its key is looked at before anybody is asked.
-    async fn admit(&self, wish: &Wish, peer: SocketAddr) -> Result<(Arc<Stream>, bool), Refusal> {
+    async fn admit(
+        &self,
+        wish: &Wish,
+        peer: SocketAddr,
+        secret: Secret<'_>,
+    ) -> Result<(Arc<Stream>, bool), Refusal> {
         let manager = &self.manager;
         let (config, unborn) = match self.find(&wish.name) {
             Ok(stream) => (stream.config(), false),
@@ -150,9 +164,11 @@ impl Door {
         let led = self.ask(callback, Action::Publish, wish, peer).await?;
         if let Some(name) = led {
             let stream = manager.get(&name).ok_or(Reject::NotFound)?;
+            secret(&stream.config())?;
             Span::current().record("stream", name);
             return Ok((stream, true));
         }
+        secret(&config)?;
         if unborn {
             let address = peer.ip().to_canonical();
             let hatched = manager.hatch(&wish.name, address).await;
@@ -202,18 +218,8 @@ impl Door {
     /// Counts and tells of somebody who was turned away.
     pub(crate) fn note(&self, action: Action, wish: &Wish, peer: SocketAddr, refusal: &Refusal) {
         let reason = refusal.why.name();
+        let words = refusal.words.as_deref();
         self.metrics.refused(wish.protocol, reason);
-        self.tell(action, wish, peer, (reason, refusal.words.as_deref()));
-    }
-
-    /// The same of who was turned away for what only its protocol knows.
-    pub(crate) fn tell(
-        &self,
-        action: Action,
-        wish: &Wish,
-        peer: SocketAddr,
-        (reason, words): (&'static str, Option<&str>),
-    ) {
         // What is no stream may hold a key that was mistyped into the name.
         let known = self.manager.knows(&wish.name);
         let refused = Refused {

@@ -13,6 +13,7 @@ use crate::access::Action;
 use crate::config::Srt;
 use crate::crowd::{Admission, Bounds, Crowd};
 use crate::door::{Door, Refusal, Reject, Wish};
+use crate::model::StreamConfig;
 use crate::runtime::{Failure, Guest, Stopper};
 
 const SRT: &str = "srt";
@@ -113,28 +114,28 @@ impl Shared {
         request.reject(refusal.why.into());
     }
 
-    /// Who does not know the passphrase was told so.
-    fn note_terms(&self, action: Action, wish: &Wish, peer: SocketAddr, why: srt::Reject) {
-        self.door.metrics.refused(SRT, why.name());
-        self.door.tell(action, wish, peer, (why.name(), None));
+    /// Its keys cannot be; it was told so.
+    fn note_keys(&self, action: Action, wish: &Wish, peer: SocketAddr, why: srt::Reject) {
+        let refusal = Reject::Secret(why).into();
+        self.door.note(action, wish, peer, &refusal);
     }
 }
 
-async fn publish(request: Request, wish: Wish, shared: &Shared) {
+async fn publish(mut request: Request, wish: Wish, shared: &Shared) {
     let peer = request.peer();
-    let (stream, opened) = match Box::pin(shared.door.open(&wish, peer)).await {
+    let mut unlock = |config: &StreamConfig| unlock(&mut request, config, Action::Publish);
+    let opened = Box::pin(shared.door.open(&wish, peer, &mut unlock)).await;
+    let (stream, opened) = match opened {
         Ok(found) => found,
         Err(refusal) => return shared.refuse(Action::Publish, &wish, request, &refusal),
     };
-    let config = stream.config();
     let terms = Terms {
-        passphrase: config.srt_passphrase(Action::Publish),
-        latency: config.srt_latency(),
+        latency: stream.config().srt_latency(),
         ..Terms::default()
     };
     let session = match request.accept(terms) {
         Ok(session) => session,
-        Err(why) => return shared.note_terms(Action::Publish, &wish, peer, why),
+        Err(why) => return shared.note_keys(Action::Publish, &wish, peer, why),
     };
     let publishing =
         Publishing::new(session, shared.read_timeout).of_programme(opened.input().program);
@@ -154,10 +155,11 @@ async fn publish(request: Request, wish: Wish, shared: &Shared) {
     stream.take(opened, guest, run).await;
 }
 
-async fn play(request: Request, wish: Wish, shared: &Shared) {
+async fn play(mut request: Request, wish: Wish, shared: &Shared) {
     let peer = request.peer();
     let seated = Box::pin(async {
         let (stream, rung) = shared.door.seat(&wish, peer).await?;
+        unlock(&mut request, &stream.config(), Action::Play)?;
         let packets = stream.ts(rung.as_deref()).await?;
         Ok::<_, Refusal>((stream, packets))
     });
@@ -165,18 +167,20 @@ async fn play(request: Request, wish: Wish, shared: &Shared) {
         Ok(found) => found,
         Err(refusal) => return shared.refuse(Action::Play, &wish, request, &refusal),
     };
-    let config = stream.config();
     let terms = Terms {
-        passphrase: config.srt_passphrase(Action::Play),
-        latency: config.srt_latency(),
+        latency: stream.config().srt_latency(),
         stats: Arc::clone(stream.srt_link()),
-        ..Terms::default()
     };
     match request.accept(terms) {
         Ok(session) => {
             let playing = Playing::new(session, shared.write_timeout);
             stream.play_srt(playing, &packets, peer).await;
         }
-        Err(why) => shared.note_terms(Action::Play, &wish, peer, why),
+        Err(why) => shared.note_keys(Action::Play, &wish, peer, why),
     }
+}
+
+fn unlock(request: &mut Request, config: &StreamConfig, action: Action) -> Result<(), Reject> {
+    let passphrase = config.srt_passphrase(action);
+    request.unlock(passphrase).map_err(Reject::Secret)
 }

@@ -27,7 +27,6 @@ use crate::url::Url;
 
 /// What is not answered is asked again.
 const AGAIN: Duration = Duration::from_millis(250);
-const MTU: u32 = 1500;
 /// libsrt's words for keys that were not taken: no passphrase there, and another one.
 const NO_SECRET: [u8; 4] = 3_u32.to_be_bytes();
 
@@ -100,14 +99,35 @@ pub async fn dial(
     stats: Arc<Stats>,
 ) -> Result<Session, DialError> {
     let deadline = Instant::now() + config.connect_timeout;
-    let peer = resolve(url, allowed, deadline).await?;
-    let call = Call::new(url, peer, config, stats);
-    let call = call.await.map_err(|e| failed(peer, e.into()))?;
-    let called = timeout_at(deadline, call.shake()).await;
-    let silent = || Err(ErrorKind::TimedOut("calling"));
-    Ok(called
-        .unwrap_or_else(|_| silent())
-        .map_err(|kind| failed(peer, kind))?)
+    let peers = resolve(url, allowed, deadline).await?;
+    let mut left = u32::try_from(peers.len()).unwrap_or(u32::MAX);
+    let mut last = DialError::Forbidden {
+        host: url.host.clone(),
+    };
+    for peer in peers {
+        // Each address has its share of what time is left.
+        let until = Instant::now() + (deadline - Instant::now()) / left;
+        left -= 1;
+        match call(url, peer, config, &stats, until).await {
+            Ok(session) => return Ok(session),
+            // Whoever answered has decided.
+            Err(kind) if kind.is_refusal() => return Err(failed(peer, kind).into()),
+            Err(kind) => last = failed(peer, kind).into(),
+        }
+    }
+    Err(last)
+}
+
+async fn call(
+    url: &Url,
+    peer: SocketAddr,
+    config: Config,
+    stats: &Arc<Stats>,
+    until: Instant,
+) -> Result<Session, ErrorKind> {
+    let call = Call::new(url, peer, config, Arc::clone(stats)).await?;
+    let called = timeout_at(until, call.shake()).await;
+    called.unwrap_or(Err(ErrorKind::TimedOut("calling")))
 }
 
 const fn failed(peer: SocketAddr, kind: ErrorKind) -> Error {
@@ -118,7 +138,11 @@ const fn failed(peer: SocketAddr, kind: ErrorKind) -> Error {
     }
 }
 
-async fn resolve(url: &Url, allowed: &Allowed, until: Instant) -> Result<SocketAddr, DialError> {
+async fn resolve(
+    url: &Url,
+    allowed: &Allowed,
+    until: Instant,
+) -> Result<Vec<SocketAddr>, DialError> {
     let host = || url.host.clone();
     let found = timeout_at(until, lookup_host((url.host.as_str(), url.port))).await;
     let found = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
@@ -126,10 +150,11 @@ async fn resolve(url: &Url, allowed: &Allowed, until: Instant) -> Result<SocketA
         host: host(),
         source,
     })?;
-    let mut allowed = found.filter(|address| (allowed.0)(*address));
-    allowed
-        .next()
-        .ok_or_else(|| DialError::Forbidden { host: host() })
+    let allowed: Vec<_> = found.filter(|address| (allowed.0)(*address)).collect();
+    if allowed.is_empty() {
+        return Err(DialError::Forbidden { host: host() });
+    }
+    Ok(allowed)
 }
 
 struct Call<'a> {
@@ -228,19 +253,12 @@ impl<'a> Call<'a> {
 
     fn question(&self) -> Handshake {
         Handshake {
-            timestamp: 0,
-            destination: 0,
             // As UDT has it: nobody knows yet who answers.
             version: 4,
-            encryption: 0,
             extension: 2,
             isn: self.isn,
-            mtu: MTU,
-            window: u32::try_from(self.config.packets).unwrap_or(u32::MAX),
-            request: Request::Induction,
             socket: self.socket,
-            cookie: 0,
-            extensions: Extensions::default(),
+            ..Handshake::to(0, self.config.packets)
         }
     }
 
@@ -286,14 +304,13 @@ impl<'a> Call<'a> {
         let Some(delays) = answer.extensions.delays else {
             return Err(ErrorKind::Handshake(Reject::Version));
         };
-        let own = self.config.agree(0);
         let agreed = Agreed {
             peer: answer.socket,
             send_from: self.isn,
             receive_from: answer.isn,
             window: answer.window,
-            receive_latency: millis(own.max(delays.sender)),
-            send_latency: millis(own.max(delays.receiver)),
+            receive_latency: millis(self.config.agree(delays.sender)),
+            send_latency: millis(self.config.agree(delays.receiver)),
             shaken: (answer.timestamp, since(self.origin)),
             keys,
             started: Timestamp::ZERO,

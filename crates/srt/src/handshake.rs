@@ -109,7 +109,28 @@ pub(crate) struct Extensions {
     pub(crate) answers: bool,
 }
 
+/// The longest datagram with its headers, as both sides tell it.
+pub(crate) const MTU: u32 = 1500;
+
 impl Handshake {
+    /// One that says nothing yet, to this socket.
+    pub(crate) fn to(destination: u32, window: usize) -> Self {
+        Self {
+            timestamp: 0,
+            destination,
+            version: 5,
+            encryption: 0,
+            extension: 0,
+            isn: Seq::new(0),
+            mtu: MTU,
+            window: u32::try_from(window).unwrap_or(u32::MAX),
+            request: Request::Induction,
+            socket: 0,
+            cookie: 0,
+            extensions: Extensions::default(),
+        }
+    }
+
     /// Reads a packet of this kind.
     ///
     /// # Errors

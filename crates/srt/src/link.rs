@@ -32,6 +32,10 @@ const ANNOUNCE: Span = Span::from_millis(100);
 const REPORT: usize = MOST;
 /// What must go on when everything else waits: words beyond are dropped, they are said again.
 const WORDS: usize = 256;
+/// So much is made room for at once.
+const ROOM: usize = 64 << 10;
+/// What a peer's clock may be ahead of ours, beyond the latency.
+const AHEAD: Span = Span::from_millis(1_000);
 /// What may leave at once, in time at the bandwidth.
 const BURST: Span = Span::from_millis(10);
 
@@ -86,6 +90,10 @@ pub(crate) struct Link {
     keys: Option<Keys>,
     /// Ciphertext is made here.
     room: BytesMut,
+    /// What comes is kept here: it must not hold up the port's blocks, which others share.
+    kept: BytesMut,
+    /// What the peer sends is of no use.
+    deaf: bool,
     words: VecDeque<(Control, Bytes)>,
     acks: Acks,
     heard: Timestamp,
@@ -136,6 +144,8 @@ impl Link {
             rtt: Rtt::default(),
             keys: agreed.keys,
             room: BytesMut::new(),
+            kept: BytesMut::new(),
+            deaf: false,
             words: VecDeque::new(),
             acks: Acks {
                 number: 0,
@@ -156,6 +166,16 @@ impl Link {
         }
     }
 
+    /// Media that comes is not taken: it is neither kept nor acknowledged.
+    pub(crate) fn take_nothing(&mut self) {
+        self.deaf = true;
+    }
+
+    /// For how long nothing that was sent has been acknowledged.
+    pub(crate) fn unheard(&self, now: Timestamp) -> Span {
+        self.sender.unheard(now)
+    }
+
     pub(crate) const fn state(&self) -> State {
         self.state
     }
@@ -170,22 +190,23 @@ impl Link {
     }
 
     /// A datagram of this connection.
-    pub(crate) fn datagram(&mut self, mut packet: BytesMut, now: Timestamp) {
-        match Head::read(&packet) {
-            Some(Head::Data(head)) => {
-                let payload = packet.split_off(HEAD);
-                self.data(head, payload, now);
-            }
+    pub(crate) fn datagram(&mut self, packet: &[u8], now: Timestamp) {
+        match Head::read(packet) {
+            Some(Head::Data(head)) => self.data(head, &packet[HEAD..], now),
             Some(Head::Control(head)) => self.control(head, &packet[HEAD..], now),
             None => count(&self.stats.broken, 1),
         }
     }
 
-    fn data(&mut self, head: Data, mut payload: BytesMut, now: Timestamp) {
+    fn data(&mut self, head: Data, payload: &[u8], now: Timestamp) {
         if payload.len() > MOST {
             return count(&self.stats.broken, 1);
         }
         self.heard = now;
+        if self.deaf {
+            return count(&self.stats.broken, 1);
+        }
+        let mut payload = self.keep(payload);
         count(&self.stats.received, 1);
         count(&self.stats.received_bytes, payload.len() as u64);
         count(&self.stats.received_again, head.retransmitted.into());
@@ -198,7 +219,9 @@ impl Link {
         };
         count(&self.stats.undecrypted, (!opened).into());
         let payload = opened.then(|| payload.freeze());
-        let at = self.playout.time(head.timestamp);
+        // A clock that leaps ahead has nothing held for longer.
+        let latest = now + self.playout.latency() + AHEAD;
+        let at = self.playout.time(head.timestamp).min(latest);
         let (held, end) = (self.receiver.held(), self.receiver.end());
         match self.receiver.push(head.seq, payload, at) {
             Taken::Placed => {
@@ -208,6 +231,10 @@ impl Link {
                     &self.stats.received_lost,
                     if is_new { behind as u64 } else { 0 },
                 );
+            }
+            Taken::Behind(given_up) => {
+                count(&self.stats.received_lost, given_up);
+                count(&self.stats.received_dropped, given_up);
             }
             Taken::Late => count(&self.stats.received_late, 1),
             Taken::Outside => count(&self.stats.broken, 1),
@@ -221,6 +248,14 @@ impl Link {
             .write();
             self.say(Kind::Ack, 0, cif, now);
         }
+    }
+
+    fn keep(&mut self, payload: &[u8]) -> BytesMut {
+        if self.kept.capacity() < payload.len() {
+            self.kept = BytesMut::with_capacity(ROOM);
+        }
+        self.kept.extend_from_slice(payload);
+        self.kept.split()
     }
 
     fn control(&mut self, head: Control, cif: &[u8], now: Timestamp) {
@@ -308,7 +343,6 @@ impl Link {
     }
 
     fn seal(&mut self, payload: Bytes) -> (Bytes, Option<Parity>) {
-        const ROOM: usize = 64 << 10;
         let Some(keys) = &mut self.keys else {
             return (payload, None);
         };
@@ -335,8 +369,10 @@ impl Link {
         }
         if self.receiver.ask_at(&self.rtt).is_some_and(|at| at <= now) {
             let missing = self.receiver.missing(now, &self.rtt);
-            let cif = control::write_losses(missing.into_iter(), REPORT);
-            self.say(Kind::Nak, 0, cif, now);
+            for some in missing.chunks(REPORT / 8) {
+                let cif = control::write_losses(some.iter().copied(), REPORT);
+                self.say(Kind::Nak, 0, cif, now);
+            }
         }
         if let Some((first, last)) = self.sender.give_up(now) {
             let dropped = u64::from(last.since(first).unsigned_abs()) + 1;
@@ -403,10 +439,17 @@ impl Link {
         self.words.push_back((control, cif));
     }
 
-    /// Says goodbye: the last that is to be sent.
-    pub(crate) fn close(&mut self, now: Timestamp) {
-        self.words.clear();
-        self.say(Kind::Shutdown, 0, Bytes::from_static(&[0; 4]), now);
+    /// The last packet that is to be sent.
+    pub(crate) fn goodbye(&self, now: Timestamp) -> BytesMut {
+        let control = Control {
+            kind: Kind::Shutdown,
+            info: 0,
+            timestamp: timestamp(self.started, now),
+            destination: self.peer,
+        };
+        let mut packet = BytesMut::from(&control.write()[..]);
+        packet.extend_from_slice(&[0; 4]);
+        packet
     }
 
     /// Fills what leaves together: words alone, packets of equal length at once.
@@ -436,7 +479,7 @@ impl Link {
             return self.left(batch, now);
         }
         while let Some(len) = self.sender.next_len().filter(|len| batch.takes(*len)) {
-            let Some((seq, sent)) = self.sender.next_new() else {
+            let Some((seq, sent)) = self.sender.next_new(now) else {
                 return;
             };
             count(&self.stats.sent, 1);
@@ -466,6 +509,11 @@ impl Link {
     pub(crate) fn play(&mut self, now: Timestamp, out: &mut Vec<Bytes>) {
         let dropped = self.receiver.play(now, out);
         count(&self.stats.received_dropped, dropped);
+    }
+
+    /// Appends all that is held: nothing more will come.
+    pub(crate) fn play_all(&mut self, out: &mut Vec<Bytes>) {
+        self.receiver.play_all(out);
     }
 
     /// When time asks for something next.

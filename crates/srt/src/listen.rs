@@ -14,13 +14,13 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::cipher::{KeyLength, Material, Passphrase};
+use crate::cipher::{Material, Passphrase};
 use crate::config::{Config, millis};
 use crate::cookie::Cookies;
 use crate::error::Reject;
-use crate::handshake::{Delays, Extensions, Handshake, MAGIC, Request as Wish};
+use crate::handshake::{Delays, Extensions, Handshake, MAGIC, MTU, Request as Wish};
 use crate::keys::Keys;
-use crate::link::Agreed;
+use crate::link::{Agreed, timestamp};
 use crate::packet::{Head, Kind};
 use crate::session::{Inbound, Parts, Session, since};
 use crate::stats::Stats;
@@ -31,7 +31,6 @@ use crate::udp::Wire;
 const QUEUE: usize = 1024;
 /// Datagrams that the listener takes before others have their turn.
 const TURN: usize = 256;
-const MTU: u32 = 1500;
 
 /// Takes callers on one port.
 #[derive(Debug)]
@@ -205,40 +204,19 @@ impl Shared {
     /// The answer is as long as the question, and nothing is kept of it.
     fn induct(&self, shake: &Handshake, peer: SocketAddr) {
         let answer = Handshake {
-            timestamp: 0,
-            destination: shake.socket,
-            version: 5,
-            encryption: 0,
             extension: MAGIC,
             isn: shake.isn,
-            mtu: MTU,
-            window: self.window(),
-            request: Wish::Induction,
             socket: shake.socket,
             cookie: self.cookies.make(peer, self.minute()),
-            extensions: Extensions::default(),
+            ..Handshake::to(shake.socket, self.config.packets)
         };
         self.wire.try_send(&answer.write(peer.ip()), peer);
     }
 
-    fn window(&self) -> u32 {
-        u32::try_from(self.config.packets).unwrap_or(u32::MAX)
-    }
-
     fn refuse(&self, socket: u32, peer: SocketAddr, why: Reject) {
         let answer = Handshake {
-            timestamp: 0,
-            destination: socket,
-            version: 5,
-            encryption: 0,
-            extension: 0,
-            isn: crate::seq::Seq::new(0),
-            mtu: MTU,
-            window: self.window(),
             request: Wish::Refused(1000 + why.code()),
-            socket: 0,
-            cookie: 0,
-            extensions: Extensions::default(),
+            ..Handshake::to(socket, self.config.packets)
         };
         self.wire.try_send(&answer.write(peer.ip()), peer);
     }
@@ -274,6 +252,7 @@ impl Shared {
             target: Target::parse(shake.extensions.stream_id.as_deref().unwrap_or_default()),
             shake,
             came,
+            unlocked: None,
             pending: Pending {
                 shared: Arc::clone(shared),
                 caller,
@@ -353,10 +332,6 @@ impl Drop for Seat {
 /// What a caller is let in with.
 #[derive(Debug, Clone, Default)]
 pub struct Terms {
-    /// What it must know; without one it must not encrypt.
-    pub passphrase: Option<Passphrase>,
-    /// The shortest key that is taken.
-    pub key_length: Option<KeyLength>,
     /// The least latency, where it is another than the port's.
     pub latency: Option<Duration>,
     /// Where the session counts; several may count together.
@@ -369,6 +344,8 @@ pub struct Request {
     target: Target,
     shake: Handshake,
     came: Instant,
+    /// Its key, once it was looked at; none where it encrypts nothing.
+    unlocked: Option<Option<(Material, Passphrase)>>,
     pending: Pending,
 }
 
@@ -398,14 +375,29 @@ impl Request {
             .refuse(self.shake.socket, self.peer(), why);
     }
 
-    /// Lets the caller in.
+    /// Looks whether the caller knows what it must: the passphrase, or none where there is none. May
+    /// be asked again, about another one.
     ///
     /// # Errors
-    /// It does not know the passphrase, or encrypts where it is not to; it was told so.
-    pub fn accept(self, terms: Terms) -> Result<Session, Reject> {
-        let own = (Arc::clone(&terms.stats), terms.latency);
-        match self.keys(terms) {
-            Ok(keys) => Ok(self.admit(keys, own)),
+    /// It does not know the passphrase, or encrypts where it is not to. It was not told so yet.
+    pub fn unlock(&mut self, passphrase: Option<Passphrase>) -> Result<(), Reject> {
+        self.unlocked = Some(match (passphrase, &self.shake.extensions.key) {
+            (None, None) => None,
+            (Some(passphrase), Some(message)) => {
+                Some((Material::read(message, &passphrase)?, passphrase))
+            }
+            _ => return Err(Reject::Unsecure),
+        });
+        Ok(())
+    }
+
+    /// Lets the caller in; one that was not unlocked must not encrypt.
+    ///
+    /// # Errors
+    /// It encrypts, or with keys that cannot be; it was told so.
+    pub fn accept(mut self, terms: Terms) -> Result<Session, Reject> {
+        match self.keys() {
+            Ok(keys) => Ok(self.admit(keys, terms)),
             Err(why) => {
                 self.reject(why);
                 Err(why)
@@ -413,29 +405,19 @@ impl Request {
         }
     }
 
-    fn keys(&self, terms: Terms) -> Result<Option<Keys>, Reject> {
-        let (passphrase, message) = match (terms.passphrase, &self.shake.extensions.key) {
-            (None, None) => return Ok(None),
-            (Some(passphrase), Some(message)) => (passphrase, message),
-            _ => return Err(Reject::Unsecure),
-        };
-        let material = Material::read(message, &passphrase)?;
-        let least = terms.key_length.map_or(0, KeyLength::bytes);
-        if material.length.bytes() < least {
-            return Err(Reject::Unsecure);
+    fn keys(&mut self) -> Result<Option<Keys>, Reject> {
+        if self.unlocked.is_none() {
+            self.unlock(None)?;
         }
+        let Some((material, passphrase)) = self.unlocked.take().flatten() else {
+            return Ok(None);
+        };
         let refresh = self.pending.shared.config.refresh;
-        let now = since(self.came);
-        Keys::new(material, passphrase, refresh, now)
-            .map(Some)
-            .ok_or(Reject::Rogue)
+        let keys = Keys::new(material, passphrase, refresh, since(self.came));
+        keys.map(Some).ok_or(Reject::Rogue)
     }
 
-    fn admit(
-        self,
-        keys: Option<Keys>,
-        (stats, latency): (Arc<Stats>, Option<Duration>),
-    ) -> Session {
+    fn admit(self, keys: Option<Keys>, terms: Terms) -> Session {
         let shared = Arc::clone(&self.pending.shared);
         let caller = self.pending.caller;
         let (sender, receiver) = mpsc::channel(QUEUE);
@@ -447,13 +429,13 @@ impl Request {
             id
         };
         let mut config = shared.config;
-        config.latency = latency.unwrap_or(config.latency);
+        config.latency = terms.latency.unwrap_or(config.latency);
         let asked = self.shake.extensions.delays.unwrap_or_default();
         let delays = Delays {
             receiver: config.agree(asked.sender),
             sender: config.agree(asked.receiver),
         };
-        let answer = self.answer(id, delays, shared.window());
+        let answer = self.answer(id, delays, shared.config.packets);
         shared.wire.try_send(&answer, caller.0);
         let agreed = Agreed {
             peer: self.shake.socket,
@@ -476,13 +458,13 @@ impl Request {
             },
             peer: caller.0,
             answer: Some(answer),
-            stats,
+            stats: terms.stats,
             origin: self.came,
         };
         Session::new(parts, agreed, &config)
     }
 
-    fn answer(&self, id: u32, delays: Delays, window: u32) -> BytesMut {
+    fn answer(&self, id: u32, delays: Delays, window: usize) -> BytesMut {
         let extensions = Extensions {
             delays: Some(delays),
             stream_id: None,
@@ -490,18 +472,17 @@ impl Request {
             answers: true,
         };
         let answer = Handshake {
-            timestamp: 0,
-            destination: self.shake.socket,
-            version: 5,
+            // Media is stamped by the same clock, however long the decision took.
+            timestamp: timestamp(Timestamp::ZERO, since(self.came)),
             encryption: self.shake.encryption,
             extension: extensions.flags(),
             isn: self.shake.isn,
             mtu: MTU.min(self.shake.mtu),
-            window,
             request: Wish::Conclusion,
             socket: id,
             cookie: self.shake.cookie,
             extensions,
+            ..Handshake::to(self.shake.socket, window)
         };
         answer.write(self.peer().ip())
     }

@@ -1,6 +1,7 @@
 //! A player that was let in, or a server that is pushed to: a broadcast of a transport stream is
 //! sent, shared by all who get it.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
@@ -33,9 +34,10 @@ pub struct Playing {
 }
 
 impl Playing {
-    /// Of an open session. A peer that takes nothing for `patience` is gone.
+    /// Of an open session. A peer that takes nothing for `patience`, or acknowledges nothing, is gone.
     #[must_use]
-    pub const fn new(session: Session, patience: Duration) -> Self {
+    pub fn new(mut session: Session, patience: Duration) -> Self {
+        session.take_nothing();
         Self { session, patience }
     }
 
@@ -61,7 +63,7 @@ impl Playing {
             max_latency,
             wanted: true,
         });
-        let (mut events, mut said) = (Vec::new(), Vec::new());
+        let (mut batch, mut events, mut said) = (Vec::new(), VecDeque::new(), Vec::new());
         // When there was room for more.
         let mut clear = Instant::now();
         loop {
@@ -75,11 +77,13 @@ impl Playing {
                     return Poll::Pending;
                 }
                 clear = Instant::now();
-                reader.poll_next(cx, &mut events).map(|()| Ok(true))
+                if events.is_empty() {
+                    return reader.poll_next(cx, &mut batch).map(|()| Ok(true));
+                }
+                Poll::Ready(Ok(true))
             });
             let open = timeout_at(late, turn).await;
-            // What a player says beside the protocol is nothing to us.
-            said.clear();
+            events.extend(batch.drain(..));
             match open {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) => return Ok(Gone::Left),
@@ -89,7 +93,13 @@ impl Playing {
                 Err(_) if clear.elapsed() < self.patience => {}
                 Err(_) => return Err(self.session.error(ErrorKind::TimedOut("sending"))),
             }
-            for event in events.drain(..) {
+            if self.session.unheard() >= self.patience {
+                let silent = ErrorKind::TimedOut("waiting for acknowledgements");
+                return Err(self.session.error(silent));
+            }
+            while self.session.waiting() < WAITING
+                && let Some(event) = events.pop_front()
+            {
                 match event {
                     Event::Frame(frame) => {
                         sent.sent(frame.payload.len());
@@ -97,7 +107,7 @@ impl Playing {
                     }
                     Event::Skipped { frames, .. } => sent.skipped(frames),
                     Event::End(_) => return Ok(Gone::Over),
-                    _ => {}
+                    Event::Group { .. } => {}
                 }
             }
         }

@@ -97,7 +97,6 @@ impl Publishing {
         bridge.tell(&self.session);
         let reason = ended.map_err(|kind| self.session.error(kind))?;
         bridge.publisher.end(reason);
-        self.session.close().await;
         Ok(reason)
     }
 }

@@ -39,6 +39,8 @@ pub(crate) enum Taken {
     Placed,
     /// It was there already, or its time was over.
     Late,
+    /// It has its place, and so many packets before it are given up: more than there is room for.
+    Behind(u64),
     /// There is no room for it, or its number is none that could come.
     Outside,
 }
@@ -99,7 +101,13 @@ impl Receiver {
             return Taken::Late;
         };
         if index >= self.most {
-            return Taken::Outside;
+            if !self.slots.is_empty() {
+                return Taken::Outside;
+            }
+            // Nothing is waited for: all before it is lost.
+            self.next = seq;
+            self.slots.push_back(Some(Slot { payload, at }));
+            return Taken::Behind(index as u64);
         }
         let slot = Slot { payload, at };
         if index >= self.slots.len() {
@@ -198,6 +206,12 @@ impl Receiver {
             self.next = self.next.plus(u32::try_from(holes + 1).unwrap_or(0));
         }
         skipped
+    }
+
+    /// Appends all that is there, whenever it was to be played.
+    pub(crate) fn play_all(&mut self, out: &mut Vec<Bytes>) {
+        let held = self.slots.drain(..);
+        out.extend(held.flatten().filter_map(|slot| slot.payload));
     }
 
     /// When the next packet is to be played.
@@ -348,8 +362,22 @@ mod tests {
     fn numbers_from_nowhere_take_no_room() {
         let mut receiver = got(&[0]);
         assert_eq!(put(&mut receiver, 100), Taken::Outside);
+
         assert_eq!(put(&mut receiver, 0x3000_0000), Taken::Outside);
         assert_eq!(put(&mut receiver, 99), Taken::Placed);
         assert_eq!((receiver.room(), receiver.held()), (0, 100));
+    }
+
+    #[test]
+    fn it_goes_on_behind_a_gap_that_is_longer_than_its_room() {
+        let mut receiver = got(&[0]);
+        assert_eq!(played(&mut receiver, 0), (vec![0], 0));
+        assert_eq!(put(&mut receiver, 200), Taken::Behind(199));
+        assert_eq!(put(&mut receiver, 202), Taken::Placed);
+        assert_eq!(put(&mut receiver, 150), Taken::Late);
+        assert_eq!(receiver.acknowledged(), FIRST.plus(201));
+        let mut out = Vec::new();
+        receiver.play_all(&mut out);
+        assert_eq!(out.iter().map(|b| b[0]).collect::<Vec<_>>(), [200, 202]);
     }
 }

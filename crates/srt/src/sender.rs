@@ -42,6 +42,8 @@ pub(crate) struct Sender {
     message: u32,
     keep: Span,
     most: usize,
+    /// When the first packet was sent of which nothing was acknowledged since.
+    unheard: Option<Timestamp>,
 }
 
 impl Sender {
@@ -57,7 +59,13 @@ impl Sender {
             message: 1,
             keep: latency.max(KEEP) + MARGIN,
             most,
+            unheard: None,
         }
+    }
+
+    /// For how long nothing was acknowledged, though there was something to.
+    pub(crate) fn unheard(&self, now: Timestamp) -> Span {
+        self.unheard.map_or(Span::ZERO, |since| now - since)
     }
 
     /// The number that the next packet will have.
@@ -105,6 +113,9 @@ impl Sender {
         if let Some(room) = room {
             self.window = usize::try_from(room).unwrap_or(usize::MAX).max(2);
         }
+        if count > 0 {
+            self.unheard = None;
+        }
         self.forget(count);
         true
     }
@@ -113,6 +124,9 @@ impl Sender {
         self.packets.drain(..count);
         self.sent = self.sent.saturating_sub(count);
         self.first = self.first.plus(u32::try_from(count).unwrap_or(0));
+        if self.packets.is_empty() {
+            self.unheard = None;
+        }
     }
 
     /// Packets are missing there, both ends in it. What of it is gone for good, to be told so.
@@ -156,12 +170,13 @@ impl Sender {
     }
 
     /// What was never sent and may be.
-    pub(crate) fn next_new(&mut self) -> Option<(Seq, &Sent)> {
+    pub(crate) fn next_new(&mut self, now: Timestamp) -> Option<(Seq, &Sent)> {
         if self.sent >= self.window {
             return None;
         }
         let index = self.sent;
         let packet = self.packets.get(index)?;
+        self.unheard.get_or_insert(now);
         self.sent += 1;
         Some((self.first.plus(u32::try_from(index).unwrap_or(0)), packet))
     }
@@ -213,7 +228,7 @@ mod tests {
         for _ in 0..packets {
             assert_eq!(sender.push(Bytes::from_static(b"x"), None, at(0)), 0);
         }
-        while sender.next_new().is_some() {}
+        while sender.next_new(at(0)).is_some() {}
         sender
     }
 
@@ -270,7 +285,7 @@ mod tests {
         assert_eq!((sender.waiting(), sender.next_len()), (50, None));
         assert!(sender.acknowledge(FIRST.plus(10), Some(95)));
         assert_eq!(
-            std::iter::from_fn(|| sender.next_new().map(drop)).count(),
+            std::iter::from_fn(|| sender.next_new(at(0)).map(drop)).count(),
             5
         );
         assert!(sender.acknowledge(FIRST, Some(0)));

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::batch::Batch;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
-use crate::link::{Agreed, Link, State};
+use crate::link::{Agreed, Link, State, timestamp};
 use crate::listen::Seat;
 use crate::packet::{Head, Kind, PAYLOAD};
 use crate::stats::Stats;
@@ -24,6 +24,8 @@ use crate::udp::Wire;
 
 /// So much is taken at once before others have their turn.
 const TURN: usize = 128;
+/// Where a packet says when it was sent.
+const STAMP: std::ops::Range<usize> = 8..12;
 /// A goodbye is said so often: nobody answers it.
 const GOODBYES: usize = 2;
 
@@ -67,6 +69,18 @@ pub(crate) struct Parts {
     pub(crate) origin: Instant,
 }
 
+/// However it ends the peer hears of it, if the socket has room.
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.link.state() == State::Open {
+            let goodbye = self.link.goodbye(since(self.origin));
+            for _ in 0..GOODBYES {
+                self.wire.try_send(&goodbye, self.peer);
+            }
+        }
+    }
+}
+
 pub(crate) fn since(origin: Instant) -> Timestamp {
     Timestamp::ZERO + Span::from(origin.elapsed())
 }
@@ -105,6 +119,17 @@ impl Session {
     #[must_use]
     pub fn receive_latency(&self) -> std::time::Duration {
         self.link.receive_latency().to_duration()
+    }
+
+    /// What the peer sends is not wanted: it is neither kept nor acknowledged.
+    pub fn take_nothing(&mut self) {
+        self.link.take_nothing();
+    }
+
+    /// For how long the peer has acknowledged nothing of what it is sent.
+    #[must_use]
+    pub fn unheard(&self) -> std::time::Duration {
+        self.link.unheard(since(self.origin)).to_duration()
     }
 
     /// Packets given to [`send`](Self::send) that have not left: the peer has no room, or the
@@ -154,7 +179,15 @@ impl Session {
             if out.len() > before {
                 return Poll::Ready(Ok(true));
             }
-            match self.link.state() {
+            let state = self.link.state();
+            if state != State::Open {
+                // What was on its way to be played is played still.
+                self.link.play_all(out);
+                if out.len() > before {
+                    return Poll::Ready(Ok(true));
+                }
+            }
+            match state {
                 State::Open => {}
                 State::Closed => return Poll::Ready(Ok(false)),
                 State::Lost => {
@@ -192,20 +225,24 @@ impl Session {
                     Poll::Pending => return Ok(()),
                 },
             };
-            self.take(packet);
+            self.take(&packet);
         }
         // There may be more: at once again, but behind others.
         cx.waker().wake_by_ref();
         Ok(())
     }
 
-    fn take(&mut self, packet: BytesMut) {
+    fn take(&mut self, packet: &[u8]) {
         let shakes =
-            matches!(Head::read(&packet), Some(Head::Control(c)) if c.kind == Kind::Handshake);
-        match &self.answer {
-            // The peer did not hear it.
-            Some(answer) if shakes => self.wire.try_send(answer, self.peer),
-            _ => self.link.datagram(packet, since(self.origin)),
+            matches!(Head::read(packet), Some(Head::Control(c)) if c.kind == Kind::Handshake);
+        let now = since(self.origin);
+        match &mut self.answer {
+            // The peer did not hear it; what it hears tells the time.
+            Some(answer) if shakes => {
+                answer[STAMP].copy_from_slice(&timestamp(Timestamp::ZERO, now).to_be_bytes());
+                self.wire.try_send(answer, self.peer);
+            }
+            _ => self.link.datagram(packet, now),
         }
     }
 
@@ -227,13 +264,10 @@ impl Session {
         }
     }
 
-    /// Says goodbye.
+    /// Sends what may leave now, and says goodbye.
     pub async fn close(mut self) {
-        for _ in 0..GOODBYES {
-            let now = since(self.origin);
-            self.link.close(now);
-            poll_fn(|cx| self.flush(cx, now)).await;
-        }
+        let now = since(self.origin);
+        poll_fn(|cx| self.flush(cx, now)).await;
     }
 
     pub(crate) fn error(&self, kind: ErrorKind) -> Error {

@@ -20,6 +20,9 @@ const DATAGRAM: usize = 2 << 10;
 /// What the kernel is asked to hold; it takes as much as `net.core.[rw]mem_max` lets it.
 const BUFFER: usize = 8 << 20;
 
+/// `EIO`, `ENOPROTOOPT`, `EOPNOTSUPP`: nobody cuts writes into datagrams here.
+const CANNOT: [i32; 3] = [5, 92, 95];
+
 /// A socket, and what the kernel can do with it.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -77,19 +80,24 @@ impl Wire {
         peer: &SockAddr,
         batch: &mut Batch,
     ) -> Poll<()> {
+        let mut whole = self.segments.load(Relaxed);
         while !batch.is_empty() {
             if let Err(error) = ready!(self.socket.poll_send_ready(cx)) {
                 tracing::debug!(%error, "datagrams lost");
                 break;
             }
-            let whole = self.segments.load(Relaxed);
             let count = if whole { batch.bodies.len() } else { 1 };
             let send = || send(&SockRef::from(&self.socket), peer, batch, count);
             match self.socket.try_io(Interest::WRITABLE, send) {
                 Ok(()) => batch.forget(count),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                // An old kernel, or a device that cannot: one by one then.
-                Err(_) if count > 1 => self.segments.store(false, Relaxed),
+                // One by one then; for good where the kernel or the device cannot.
+                Err(error) if count > 1 => {
+                    whole = false;
+                    if error.raw_os_error().is_some_and(|e| CANNOT.contains(&e)) {
+                        self.segments.store(false, Relaxed);
+                    }
+                }
                 Err(error) => {
                     tracing::debug!(%error, "datagram lost");
                     batch.forget(count);

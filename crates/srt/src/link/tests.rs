@@ -111,12 +111,14 @@ impl World {
             self.now = next;
             while let Some(entry) = self.way.first_entry().filter(|e| e.key().0 <= next) {
                 let (to, packet) = entry.remove();
-                self.links[to].datagram(packet, next);
+                self.links[to].datagram(&packet, next);
             }
             for link in &mut self.links {
                 link.advance(next);
             }
             let mut out = Vec::new();
+            self.links[0].play(next, &mut out);
+            out.clear();
             self.links[1].play(next, &mut out);
             let number = |p: &Bytes| u32::from_be_bytes(*p.first_chunk().unwrap());
             self.played.extend(out.iter().map(|p| (next, number(p))));
@@ -175,17 +177,25 @@ proptest! {
 
     #[test]
     fn whatever_comes_no_panic(
-        packets in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 0..60),
-        control in any::<bool>(),
+        packets in proptest::collection::vec((0_u16..10, 0_u32..40, any::<u32>(), proptest::collection::vec(any::<u8>(), 0..80)), 0..60),
     ) {
         let mut world = World::new(pair(keys(Refresh::default())));
         world.stream(20, |_| false);
-        for mut packet in packets {
-            if let Some(first) = packet.first_mut() {
-                *first = if control { *first | 0x80 } else { *first & 0x7f };
+        for (kind, near, word, body) in packets {
+            // Of each kind, and media around what is due next.
+            let first = match kind {
+                9 => 0x7fff_ff00 + near,
+                4 => 0xffff_0003,
+                kind => 0x8000_0000 | u32::from(kind) << 16,
+            };
+            let mut packet = BytesMut::new();
+            for word in [first, word, near * 1_000, 7] {
+                packet.extend_from_slice(&word.to_be_bytes());
             }
+            packet.extend_from_slice(&body);
             for link in &mut world.links {
-                link.datagram(BytesMut::from(&packet[..]), world.now);
+                link.datagram(&packet, world.now);
+                prop_assert!(link.receiver.held().max(link.sender.held()) <= BOUNDS.packets);
             }
             world.run(world.now + Span::from_millis(3), &mut |_| false);
         }
@@ -224,7 +234,8 @@ fn a_peer_that_is_gone_is_missed() {
     assert_eq!(world.links.each_ref().map(Link::state), [State::Lost; 2]);
 
     let mut world = World::new(pair(|| None));
-    world.links[0].close(at(0));
+    let goodbye = world.links[0].goodbye(at(0));
+    world.links[1].datagram(&goodbye, at(0));
     world.run(at(100_000), &mut |_| false);
     assert_eq!(world.links[1].state(), State::Closed);
 }

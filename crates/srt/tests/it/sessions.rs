@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use srt::{
-    Config, DialError, ErrorKind, KeyLength, Listener, Passphrase, Refresh, Reject, Request,
-    Session, Terms, Url,
+    Config, DialError, ErrorKind, Listener, Passphrase, Refresh, Reject, Request, Session, Terms,
+    Url,
 };
 use tokio::net::UdpSocket;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -15,11 +15,10 @@ use crate::libsrt::{PATIENCE, PAYLOAD, Receiver, Sender, address, free_port, num
 
 const PASSPHRASE: &str = "not-to-be-guessed";
 
-fn terms() -> Terms {
-    Terms {
-        passphrase: Passphrase::new(PASSPHRASE),
-        ..Terms::default()
-    }
+/// Lets in who knows it.
+fn accept(mut request: Request, passphrase: Option<&str>) -> Result<Session, Reject> {
+    request.unlock(passphrase.and_then(Passphrase::new))?;
+    request.accept(Terms::default())
 }
 
 async fn listener(config: Config) -> Listener {
@@ -97,12 +96,8 @@ async fn libsrt_publishes() {
         let request = first(listener).await;
         assert_eq!(request.target().name, "news");
         assert_eq!(request.is_encrypted(), !keys.is_empty());
-        let terms = if keys.is_empty() {
-            Terms::default()
-        } else {
-            terms()
-        };
-        let mut session = request.accept(terms).unwrap();
+        let secret = Some(PASSPHRASE).filter(|_| !keys.is_empty());
+        let mut session = accept(request, secret).unwrap();
         let (_, numbers) = tokio::join!(sender.send(0..500), receive(&mut session, 500));
         assert_eq!(numbers, all(500), "{keys}");
         drop(sender);
@@ -124,12 +119,8 @@ async fn libsrt_plays() {
             &query
         };
         let mut receiver = Receiver::start(&address(listener.local_addr().unwrap(), query));
-        let terms = if keys.is_empty() {
-            Terms::default()
-        } else {
-            terms()
-        };
-        let session = first(listener).await.accept(terms).unwrap();
+        let secret = Some(PASSPHRASE).filter(|_| !keys.is_empty());
+        let session = accept(first(listener).await, secret).unwrap();
         let sending = tokio::spawn(send(session));
         assert_eq!(receiver.receive(500).await, all(500), "{keys}");
         sending.abort();
@@ -214,24 +205,18 @@ async fn who_is_refused_hears_why() {
 
 #[tokio::test]
 async fn passphrases_are_held_to() {
-    let refused = |theirs: &'static str, ours: Terms| async move {
+    let refused = |theirs: &'static str, ours: Option<&'static str>| async move {
         let listener = listener(Config::default()).await;
         let local = listener.local_addr().unwrap();
         let sender = Sender::start(&address(local, &format!("streamid=publish:x{theirs}")));
-        let refused = first(listener).await.accept(ours).unwrap_err();
+        let refused = accept(first(listener).await, ours).unwrap_err();
         drop(sender);
         refused
     };
     let wrong = "&passphrase=something-else&pbkeylen=16";
-    assert_eq!(refused(wrong, terms()).await, Reject::BadSecret);
-    assert_eq!(refused(wrong, Terms::default()).await, Reject::Unsecure);
-    assert_eq!(refused("", terms()).await, Reject::Unsecure);
-    let long = Terms {
-        key_length: Some(KeyLength::Aes256),
-        ..terms()
-    };
-    let short = "&passphrase=not-to-be-guessed&pbkeylen=16";
-    assert_eq!(refused(short, long).await, Reject::Unsecure);
+    assert_eq!(refused(wrong, Some(PASSPHRASE)).await, Reject::BadSecret);
+    assert_eq!(refused(wrong, None).await, Reject::Unsecure);
+    assert_eq!(refused("", Some(PASSPHRASE)).await, Reject::Unsecure);
 }
 
 #[tokio::test]
@@ -249,14 +234,14 @@ async fn keys_are_renewed_in_both_directions() {
     let publishing = listener(config).await;
     let query = format!("streamid=publish:x&{secret}&kmrefreshrate=300&kmpreannounce=100");
     let mut sender = Sender::start(&address(publishing.local_addr().unwrap(), &query));
-    let mut session = first(publishing).await.accept(terms()).unwrap();
+    let mut session = accept(first(publishing).await, Some(PASSPHRASE)).unwrap();
     let (_, numbers) = tokio::join!(sender.send(0..1500), receive(&mut session, 1500));
     assert_eq!(numbers, all(1500));
     // Ours.
     let playing = listener(config).await;
     let query = format!("streamid=read:x&{secret}");
     let mut receiver = Receiver::start(&address(playing.local_addr().unwrap(), &query));
-    let session = first(playing).await.accept(terms()).unwrap();
+    let session = accept(first(playing).await, Some(PASSPHRASE)).unwrap();
     let sending = tokio::spawn(send(session));
     assert_eq!(receiver.receive(1500).await, all(1500));
     sending.abort();
@@ -286,4 +271,56 @@ async fn a_burst_arrives() {
         _ = stream => {}
         ended = sending => panic!("{ended:?}"),
     }
+}
+
+/// A listener and a caller of ours, in one process.
+async fn ours(config: Config, think: Duration) -> (Session, Session) {
+    let mut listener = listener(config).await;
+    let port = listener.local_addr().unwrap().port();
+    let taking = async {
+        let request = listener.accept().await.unwrap();
+        tokio::time::sleep(think).await;
+        let session = request.accept(Terms::default()).unwrap();
+        tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+        session
+    };
+    tokio::join!(taking, call(port, ""))
+}
+
+#[tokio::test]
+async fn what_is_held_is_played_when_the_peer_says_goodbye() {
+    let config = Config {
+        latency: Duration::from_secs(5),
+        ..Config::default()
+    };
+    let (mut listening, mut calling) = ours(config, Duration::ZERO).await;
+    for n in 0..500 {
+        calling.send(Bytes::from(numbered(n)));
+    }
+    let mut out = Vec::new();
+    let sending = timeout(Duration::from_millis(500), calling.next(&mut out)).await;
+    assert!(sending.is_err(), "it has nothing to play");
+    // However it ends, even without a word of ours.
+    drop(calling);
+    assert_eq!(receive(&mut listening, 500).await, all(500));
+    let ended = timeout(PATIENCE, listening.next(&mut out)).await.unwrap();
+    assert!(matches!(ended, Ok(false)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn who_is_let_in_late_plays_with_the_latency_that_was_agreed_on() {
+    let config = Config {
+        latency: Duration::from_millis(300),
+        ..Config::default()
+    };
+    let (mut listening, mut calling) = ours(config, Duration::from_millis(800)).await;
+    let sent = tokio::time::Instant::now();
+    listening.send(Bytes::from(numbered(0)));
+    let mut out = Vec::new();
+    tokio::select! {
+        ended = listening.next(&mut out) => panic!("{ended:?}"),
+        _ = receive(&mut calling, 1) => {}
+    }
+    let took = sent.elapsed();
+    assert!((295..700).contains(&took.as_millis()), "{took:?}");
 }

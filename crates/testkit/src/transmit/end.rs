@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use srt::{Allowed, Config, Listener, Passphrase, Refresh, Session, Terms, Url};
+use srt::{Allowed, Config, Listener, Passphrase, Refresh, Session, Url};
 use tokio::net::UdpSocket;
 
 use crate::link::widen;
@@ -94,13 +94,6 @@ impl Caller {
         widen(&socket);
         socket.set_nonblocking(true)?;
         Ok(Listener::new(UdpSocket::from_std(socket)?, self.config))
-    }
-
-    pub(super) fn terms(&self) -> Terms {
-        Terms {
-            passphrase: self.url.passphrase.clone(),
-            ..Terms::default()
-        }
     }
 
     pub(super) fn passphrase(&self) -> Option<Passphrase> {

@@ -7,7 +7,7 @@ mod relay;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use srt::{Reject, Session};
+use srt::{Reject, Session, Terms};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
@@ -90,17 +90,21 @@ impl Callers {
 
 fn callers(at: &Caller) -> anyhow::Result<Callers> {
     let mut listener = at.listen()?;
-    let terms = at.terms();
+    let secret = at.passphrase();
     let (sender, sessions) = mpsc::channel(1);
     let room = Arc::new(Semaphore::new(1));
     let port = tokio::spawn(async move {
         loop {
-            let request = listener.accept().await.context("the port")?;
+            let mut request = listener.accept().await.context("the port")?;
             let Ok(only) = Arc::clone(&room).try_acquire_owned() else {
                 request.reject(Reject::Overload);
                 continue;
             };
-            if let Ok(session) = request.accept(terms.clone()) {
+            if let Err(why) = request.unlock(secret.clone()) {
+                request.reject(why);
+                continue;
+            }
+            if let Ok(session) = request.accept(Terms::default()) {
                 sender.send((session, only)).await?;
             }
         }

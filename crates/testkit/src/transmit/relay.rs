@@ -35,12 +35,13 @@ pub async fn relay(address: &str) -> anyhow::Result<()> {
     }
 }
 
-fn enter(request: Request, streams: &Streams, secret: Option<&Passphrase>) {
+fn enter(mut request: Request, streams: &Streams, secret: Option<&Passphrase>) {
     let name = request.target().name.clone();
-    let terms = Terms {
-        passphrase: secret.filter(|_| name.starts_with(SECRET)).cloned(),
-        ..Terms::default()
-    };
+    let secret = secret.filter(|_| name.starts_with(SECRET)).cloned();
+    if let Err(why) = request.unlock(secret) {
+        return request.reject(why);
+    }
+    let terms = Terms::default();
     let known = lock(streams).get(&name).cloned();
     match (request.target().mode, known) {
         (Mode::Publish, None) => {
