@@ -112,6 +112,13 @@ async fn ends(what: &str, program: &mut Child) -> ExitStatus {
     ended.unwrap_or_else(|_| panic!("{what} goes on")).unwrap()
 }
 
+/// Waits until a program ends because of a goodbye: without one, libsrt waits for 5 s.
+async fn leaves(what: &str, program: &mut Child) {
+    let ended = timeout(Duration::from_secs(4), program.wait()).await;
+    let told = ended.unwrap_or_else(|_| panic!("nobody told {what}"));
+    told.unwrap();
+}
+
 /// What a program says until its end.
 async fn says(program: &str, args: &str) -> (ExitStatus, String) {
     let mut command = Command::new("timeout");

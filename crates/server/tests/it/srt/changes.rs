@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use tokio::process::Child;
 
-use super::{OLD, clip, code, counts, current, ends, play, play_by_libsrt, send, stream, told_of};
+use super::{
+    OLD, clip, code, counts, current, leaves, play, play_by_libsrt, send, stream, told_of,
+};
 use crate::events::told;
 use crate::server::Running;
 
@@ -19,9 +21,9 @@ struct There {
 impl There {
     /// All of them have to go, and the server says why.
     async fn leave(mut self, s: &Running, name: &str) {
-        ends(name, &mut self.encoder).await;
+        leaves(name, &mut self.encoder).await;
         for player in &mut self.players {
-            ends(name, player).await;
+            leaves(name, player).await;
         }
         told_of(s, name, "publish.stopped", json!({"reason": "kicked"})).await;
         let over = json!({"protocol": "srt", "reason": "over"});
@@ -89,7 +91,7 @@ async fn who_must_go_is_told_and_the_others_stay() {
 
     // Another key: the encoder leaves, players wait for the next one.
     patch(&s, "/streams/key/inputs/main", json!({"key": "k2"})).await;
-    ends("an encoder whose key is no longer one", &mut key.encoder).await;
+    leaves("an encoder whose key is no longer one", &mut key.encoder).await;
     told_of(&s, "key", "publish.stopped", json!({"reason": "kicked"})).await;
     assert_eq!(code(&s, "streamid=publish:key:k1").await, Some(1401));
     key.encoder = send(OLD, &s, &file, "publish:key:k2");

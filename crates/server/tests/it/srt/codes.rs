@@ -124,6 +124,10 @@ async fn who_is_refused_is_told_why() {
         let data = json!({"reason": reason, "protocol": "srt", "detail": detail});
         told_of(&s, stream, kind, data).await;
     }
+    for name in ["asked", "busy"] {
+        let left = json!({"protocol": "srt", "reason": "left"});
+        told_of(&s, name, "session.closed", left).await;
+    }
     callbacks_know_who_asks(&asked.lock().unwrap());
 
     // A program of others sees the same.
@@ -185,4 +189,18 @@ async fn no_room_for_a_fifth(s: &Running) {
     players.pop().unwrap().close().await;
     let again = async { while code(s, "streamid=read:busy").await.is_some() {} };
     tokio::time::timeout(PATIENCE, again).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_nothing_is_let_go_with_a_goodbye() {
+    let dir = tempfile::tempdir().unwrap();
+    let s = Running::with(config(&dir, &[("WEIR_SRT__READ_TIMEOUT_S", "1")])).await;
+    stream(&s, "n", Value::Null, json!({})).await;
+    let mut session = call(&s, "streamid=publish:n").await.unwrap();
+    let mut heard = Vec::new();
+    let goodbye = tokio::time::timeout(PATIENCE, session.next(&mut heard)).await;
+    assert!(!goodbye.unwrap().unwrap() && heard.is_empty());
+    let silent = json!({"reason": "timed out while waiting for media"});
+    told_of(&s, "n", "publish.stopped", silent).await;
+    s.stop().await;
 }

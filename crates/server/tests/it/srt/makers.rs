@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{clip, code, current, decodes, refused, send, told_of};
+use crate::events::{history, told};
 use crate::server::{Running, config};
 
 const IN: &str = "passphrase=geheim-hinein";
@@ -21,6 +22,8 @@ async fn a_stream_comes_and_goes_with_an_encoder_of_srt() {
     let call = |name: &str, more: &str| format!("streamid={name}&{more}");
     for (query, told) in [
         (call("publish:cup/a:k2", IN), 1401),
+        (call("publish:cup/a:k1", "passphrase=geheim-anders"), 10),
+        (call("publish:cup/a:k1", ""), 11),
         (call("publish:cups/a:k1", IN), 1404),
         (call("read:cup/a", ""), 1404),
     ] {
@@ -28,6 +31,9 @@ async fn a_stream_comes_and_goes_with_an_encoder_of_srt() {
     }
     let path = "/streams/cup%2Fa";
     assert_eq!(s.api("GET", path, &Value::Null).await.status, 404);
+    // They are told of without a name: there is no such stream.
+    told(&s, "publish.refused", 4).await;
+    assert!(history(&s, "stream=cup/a").await.is_empty());
     let mut encoder = send(&current(), &s, &file, &format!("publish:cup/a:k1&{IN}"));
     s.until("/cup/a/index.m3u8", |a| a.status == 200).await;
     let made = s.api("GET", path, &Value::Null).await.json();

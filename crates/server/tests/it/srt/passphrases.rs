@@ -6,7 +6,7 @@ use super::{
     OLD, clip, code, current, decodes, libsrt_hears, refused, says, send, stream, told_of,
 };
 use crate::events::history;
-use crate::server::Running;
+use crate::server::{Running, config};
 
 const IN: &str = "passphrase=geheim-hinein";
 const OUT: &str = "passphrase=geheim-heraus";
@@ -14,7 +14,7 @@ const OUT: &str = "passphrase=geheim-heraus";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_direction_has_its_own() {
     let (dir, file) = clip().await;
-    let s = Running::start(&dir).await;
+    let s = Running::with(config(&dir, &[("WEIR_SRT__IDLE_TIMEOUT_S", "2")])).await;
     let both = json!({"publish_passphrase": "geheim-hinein", "play_passphrase": "geheim-heraus"});
     stream(&s, "n", Value::Null, json!({"srt": both})).await;
     stream(&s, "open", Value::Null, json!({})).await;
@@ -51,7 +51,7 @@ async fn each_direction_has_its_own() {
     }
 
     // Programs of others, with keys of all lengths; a stranger's tries are nothing to them.
-    let _encoder = send(
+    let mut encoder = send(
         &current(),
         &s,
         &file,
@@ -76,7 +76,26 @@ async fn each_direction_has_its_own() {
         libsrt_hears(&s, "read:n", "Password required or unexpected"),
         turned_away,
     );
+
+    // Who does not know it comes no nearer to the input, though its encoder falls silent.
+    let stranger = format!("streamid=publish:n&{wrong}");
+    assert_eq!(code(&s, &stranger).await, bad);
+    assert_eq!(
+        code(&s, &format!("streamid=publish:n&{IN}")).await,
+        Some(1409)
+    );
+    encoder.start_kill().unwrap();
+    let strangers = async {
+        loop {
+            assert_eq!(code(&s, &stranger).await, bad);
+        }
+    };
+    let missed = json!({"reason": "timed out while waiting for the peer"});
+    tokio::select! {
+        () = strangers => {}
+        _ = told_of(&s, "n", "publish.stopped", missed) => {}
+    }
     let all = json!(history(&s, "").await).to_string();
-    assert!(!all.contains("geheim"), "{all}");
+    assert!(!all.contains("geheim") && !all.contains("kicked"), "{all}");
     s.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{OLD, PATIENCE, address, clip, code, counts, ends, play, says, send, stream};
+use super::{OLD, PATIENCE, address, clip, code, counts, leaves, play, says, send, stream};
 use crate::server::Running;
 
 fn rung(name: &str, height: u32) -> Value {
@@ -59,13 +59,13 @@ async fn a_rung_is_played_from_a_keyframe_on() {
     counts(&s, "n", "weir_srt_players", 2).await;
     let less = json!({"transcode": {"video": [rung("90p", 90)]}});
     assert_eq!(s.api("PATCH", "/streams/n", &less).await.status, 200);
-    ends("who plays a rung that is gone", &mut low).await;
+    leaves("who plays a rung that is gone", &mut low).await;
     counts(&s, "n", "weir_srt_players", 1).await;
     assert_eq!(code(&s, "streamid=read:n@64p").await, Some(1404));
     assert!(high.try_wait().unwrap().is_none());
     let none = json!({"transcode": null});
     assert_eq!(s.api("PATCH", "/streams/n", &none).await.status, 200);
-    ends("who plays a ladder that is gone", &mut high).await;
+    leaves("who plays a ladder that is gone", &mut high).await;
     assert_eq!(code(&s, "streamid=read:n@90p").await, Some(1404));
     assert_eq!(code(&s, "streamid=read:n").await, None);
     s.stop().await;

@@ -69,10 +69,12 @@ async fn an_encoder_takes_over_from_one_that_vanished() {
     let mut last = send(OLD, &s, &file, "publish:n:k1");
     let on_air = async { while runtime(&s, "n").await["publisher"] == Value::Null {} };
     tokio::time::timeout(PATIENCE, on_air).await.unwrap();
-    // And one of SRT for whom nobody comes.
+    // One of SRT for whom nobody comes is missed later, and so is a player.
     last.start_kill().unwrap();
-    let missed = json!({"reason": "timed out while waiting for the peer"});
-    let missed = told_of(&s, "n", "publish.stopped", missed).await;
+    player.start_kill().unwrap();
+    let silent = json!({"reason": "timed out while waiting for the peer"});
+    let missed = told_of(&s, "n", "publish.stopped", silent.clone()).await;
+    told_of(&s, "n", "session.closed", silent).await;
     let lived = Duration::from_millis(missed["data"]["duration_ms"].as_u64().unwrap());
     assert!(lived >= Duration::from_secs(3), "{missed}");
     assert_eq!(runtime(&s, "n").await["publisher"], Value::Null);
