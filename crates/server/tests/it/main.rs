@@ -28,6 +28,7 @@ mod secure;
 mod server;
 mod silence;
 mod site;
+mod srt;
 mod standing;
 mod systemd;
 mod templates;
