@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use media::{Span, Timestamp, Track};
+use media::{Span, Timestamp, Track, TrackKind};
 
 use crate::cue::DateRanges;
 use crate::segment::{Init, Part, PartName, Segment};
@@ -132,6 +132,8 @@ pub struct Snapshot {
     pub edge: Option<Timestamp>,
     /// What is served of tracks that are gone.
     pub(crate) gone: Arc<Vec<Gone>>,
+    /// Sounds that lie in the segments of pictures in MPEG-TS, or did.
+    pub(crate) beside: Arc<[Arc<str>]>,
     /// Cues of the source.
     pub(crate) ranges: Arc<DateRanges>,
 }
@@ -164,6 +166,12 @@ impl Snapshot {
         let held = self.get(id).and_then(|m| m.init(hash));
         let gone = || self.gone(id).map(|s| &s.init).find(|i| i.hash == hash);
         held.or_else(gone)
+    }
+
+    /// Of a track that is listed, or gone and still served.
+    pub(crate) fn kind(&self, id: &str) -> Option<TrackKind> {
+        let listed = self.get(id).map(|m| m.track.kind);
+        listed.or_else(|| self.gone(id).next().map(|s| s.init.track.kind))
     }
 
     fn gone<'a, 'b>(&'a self, id: &'b str) -> impl Iterator<Item = &'a Arc<Segment>> + use<'a, 'b> {

@@ -20,6 +20,7 @@ use crate::media::{Gone, Media, Snapshot};
 use crate::numbering::{self, Grid, Restored, Row, Start};
 use crate::release::Release;
 use crate::track::{Face, SILENT_BEHIND, TrackPackager};
+use crate::ts;
 
 /// A player is not kept waiting for a track beyond this many segments of the lead track.
 const WAIT_SEGMENTS: usize = 2;
@@ -634,6 +635,7 @@ impl Packager {
         let arranged = std::mem::take(&mut self.arranged);
         if !same || arranged {
             self.snapshot = Arc::new(Snapshot {
+                beside: self.beside(&media),
                 variants: self.variants(&media),
                 media,
                 version: self.snapshot.version + 1,
@@ -642,6 +644,21 @@ impl Packager {
                 ranges: Arc::clone(&self.ranges),
             });
         }
+    }
+
+    /// Sounds that lie beside pictures in MPEG-TS, or did.
+    fn beside(&self, media: &[Arc<Media>]) -> Arc<[Arc<str>]> {
+        let before = &self.snapshot;
+        let same = |(a, b): (&Arc<Media>, &Arc<Media>)| a.id == b.id && a.track == b.track;
+        let is_same = before.media.len() == media.len()
+            && before.media.iter().zip(media).all(same)
+            && Arc::ptr_eq(&before.gone, &self.gone);
+        if is_same {
+            return Arc::clone(&before.beside);
+        }
+        let is_there =
+            |id: &str| media.iter().any(|m| m.id == id) || self.gone.iter().any(|g| *g.id == *id);
+        ts::beside(media, &before.beside, is_there).into()
     }
 
     /// The pictures among these, as players shall prefer them.

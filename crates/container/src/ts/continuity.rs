@@ -3,6 +3,9 @@
 
 use mpeg2ts_reader::packet::Packet;
 
+/// Where a packet has its clock reference, if it has one.
+const PCR: std::ops::Range<usize> = 6..12;
+
 /// How a packet follows the one before it on its PID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
@@ -36,7 +39,7 @@ impl Continuity {
             Step::Next
         } else if told.is_some_and(|a| a.discontinuity_indicator()) {
             Step::Announced
-        } else if has_payload && *last == data {
+        } else if has_payload && is_same(last, data) {
             Step::Repeated
         } else {
             Step::Lost
@@ -44,6 +47,16 @@ impl Continuity {
         last.copy_from_slice(data);
         found
     }
+}
+
+/// A packet sent again has every byte of the first one but those of its clock reference, which may
+/// tell when it was sent.
+fn is_same(packet: &[u8; Packet::SIZE], again: &[u8]) -> bool {
+    let tells =
+        packet[3] & 0x20 != 0 && usize::from(packet[4]) > PCR.len() && packet[5] & 0x10 != 0;
+    let differs = |at: usize| packet.get(at) != again.get(at);
+    let mut differing = (0..Packet::SIZE).filter(|at| differs(*at));
+    differing.all(|at| tells && PCR.contains(&at))
 }
 
 #[cfg(test)]
@@ -76,5 +89,33 @@ mod tests {
         no_payload[4] = 183;
         assert_eq!(step(no_payload), Step::Next);
         assert_eq!(step(packet(11, 1, None)), Step::Next);
+    }
+    #[test]
+    fn a_packet_sent_again_may_tell_another_time() {
+        let with_pcr = |counter, pcr: u8, flags| {
+            let mut p = packet(counter, 7, Some(flags));
+            p[4] = 7;
+            p[6..12].fill(pcr);
+            p
+        };
+        for (flags, changed, found) in [
+            (0x10, 6, Step::Repeated),
+            (0x10, 11, Step::Repeated),
+            (0x10, 12, Step::Lost),
+            (0x10, 187, Step::Lost),
+            (0x00, 6, Step::Lost),
+        ] {
+            let mut c = Continuity::default();
+            let mut again = with_pcr(3, 1, flags);
+            c.step(&Packet::new(&again));
+            again[changed] ^= 1;
+            assert_eq!(c.step(&Packet::new(&again)), found, "{flags:#x} {changed}");
+        }
+        // Without a clock reference those bytes are payload.
+        let mut c = Continuity::default();
+        let mut again = packet(3, 7, None);
+        c.step(&Packet::new(&again));
+        again[6] ^= 1;
+        assert_eq!(c.step(&Packet::new(&again)), Step::Lost);
     }
 }

@@ -4,6 +4,7 @@
 mod blocking;
 mod growing;
 mod in_ts;
+mod mpegts;
 mod pull;
 mod source;
 mod statics;

@@ -12,6 +12,7 @@ use container::ts::Mux;
 use media::{Track, TrackKind};
 
 use crate::media::{Media, Snapshot};
+use crate::multivariant::audio_groups;
 use crate::segment::Segment;
 
 pub use mux::segment;
@@ -33,10 +34,14 @@ pub enum Found {
 }
 
 impl Snapshot {
-    /// What `id` names: `v0.a1` is pictures with a sound, `v0` and `a1` are either alone. Sound
-    /// that is gone is left out.
+    /// What `id` names, if it is what the multivariant playlist lists, or did: `v0.a1` is pictures
+    /// with the first sound of a group, `v0` and `a1` are either alone. Sound that is gone is left
+    /// out.
     pub(crate) fn paired(&self, id: &str) -> Option<Paired<'_>> {
         let (lead, sound) = split(id);
+        if sound.is_some_and(|sound| !self.lies_beside(lead, sound)) {
+            return None;
+        }
         Some(Paired {
             lead: self.get(lead)?,
             sound: sound.and_then(|sound| self.get(sound)),
@@ -47,6 +52,9 @@ impl Snapshot {
     #[must_use]
     pub fn in_ts(&self, id: &str, number: u64) -> Option<Found> {
         let (lead, sound) = split(id);
+        if sound.is_some_and(|sound| !self.lies_beside(lead, sound)) {
+            return None;
+        }
         let segment = self.segment(lead, number)?;
         let beside = sound.and_then(|sound| self.segment(sound, number));
         let waits = self.paired(id).is_some_and(|p| !p.has_sound_of(number));
@@ -55,6 +63,12 @@ impl Snapshot {
         }
         let beside = beside.filter(|s| s.complete).cloned();
         Some(Found::Whole(Arc::clone(segment), beside))
+    }
+
+    /// Whether this sound lies in the segments of these pictures, or did, or is not there.
+    fn lies_beside(&self, lead: &str, sound: &str) -> bool {
+        let listed = self.beside.iter().any(|id| **id == *sound);
+        self.kind(lead) == Some(TrackKind::Video) && (listed || self.kind(sound).is_none())
     }
 
     /// Whether there is anything that MPEG-TS has a place for.
@@ -90,6 +104,26 @@ impl<'a> Paired<'a> {
             None => sound.edge().is_some_and(|edge| edge.msn > number),
         }
     }
+}
+
+/// The sounds that lie in the segments of pictures, the first of each group, and those that did
+/// `before` and that `is_there` knows: they are in the hands of players.
+pub(crate) fn beside(
+    media: &[Arc<Media>],
+    before: &[Arc<str>],
+    is_there: impl Fn(&str) -> bool,
+) -> Vec<Arc<str>> {
+    let is_sound = |m: &&Arc<Media>| m.track.kind == TrackKind::Audio && carries(&m.track);
+    let audio: Vec<_> = media.iter().filter(is_sound).collect();
+    let groups = audio_groups(&audio);
+    let first = groups.iter().filter_map(|(_, members)| members.first());
+    let mut beside: Vec<_> = before.iter().filter(|id| is_there(id)).cloned().collect();
+    for id in first.map(|m| m.id.as_str()) {
+        if !beside.iter().any(|known| **known == *id) {
+            beside.push(id.into());
+        }
+    }
+    beside
 }
 
 fn split(id: &str) -> (&str, Option<&str>) {

@@ -10,7 +10,7 @@ use packager::ts::{Found, segment};
 use packager::{Config, Form, Packager, Skip, Snapshot};
 
 use crate::playlists::parse;
-use crate::source::{AUDIO, EPOCH, Encoder, FURTHER, audio, ms, other_audio, video};
+use crate::source::{AUDIO, EPOCH, Encoder, FURTHER, audio, further, ms, other_audio, video};
 
 const CLASSIC: Form = Form {
     low_latency: false,
@@ -181,6 +181,83 @@ fn further_sound_has_segments_of_its_own() {
     let number = numbers(&s.ts_playlist("a3").unwrap(), ".ts")[0];
     let (frames, _) = demux(made(s, "a3", number));
     assert!(!frames.is_empty() && frames.iter().all(|f| f.track == TrackId(1)));
+}
+
+/// Pictures of two sizes with these sounds, for so many thirtieths of a second.
+fn play(e: &mut Encoder, sounds: &[Track], pictures: i64) {
+    let mut tracks = vec![video(), further()];
+    tracks.extend_from_slice(sounds);
+    e.group(&tracks);
+    for i in 0..pictures {
+        let at = e.now + ms(33);
+        e.now = at;
+        for pictures in [TrackId(0), FURTHER] {
+            e.frame(pictures, at, i % 30 == 0, 900);
+        }
+        for sound in sounds {
+            e.frame(sound.id, at, true, 90);
+        }
+    }
+}
+
+fn two_sounds() -> [Track; 2] {
+    [
+        named(&audio(), AUDIO, "en"),
+        named(&audio(), TrackId(3), "de"),
+    ]
+}
+
+/// Whether there is a playlist, and a segment of this number.
+fn is_there(s: &Snapshot, id: &str, number: u64) -> (bool, bool) {
+    (s.ts_playlist(id).is_some(), s.in_ts(id, number).is_some())
+}
+
+#[test]
+fn what_no_playlist_lists_is_not_made() {
+    let mut e = Encoder::new(Packager::new(Config::default(), None, EPOCH));
+    play(&mut e, &two_sounds(), 300);
+    let s = e.packager.snapshot();
+    let number = s.get("v0").unwrap().segments[2].number;
+    let index = s.ts_multivariant().unwrap();
+    for id in ["v0.a1", "v2.a1", "a3", "v0", "a1"] {
+        assert_eq!(is_there(s, id, number), (true, true), "{id}");
+    }
+    for id in [
+        "v0.a3", "v2.a3", "v0.v2", "v2.v0", "a1.v0", "a1.a3", "a3.a3",
+    ] {
+        assert_eq!(is_there(s, id, number), (false, false), "{id}");
+        assert!(!index.contains(&format!("\n{id}.ts.m3u8")), "{index}");
+    }
+}
+
+/// A source goes on with its sounds in another order, and then with one of them alone.
+#[test]
+fn what_was_listed_is_made_on() {
+    let mut e = Encoder::new(Packager::new(Config::default(), None, EPOCH));
+    let [en, de] = two_sounds();
+    play(&mut e, &[en.clone(), de.clone()], 300);
+    let old = e.packager.snapshot().get("v0").unwrap().segments[2].number;
+    assert_eq!(
+        is_there(e.packager.snapshot(), "v0.a3", old),
+        (false, false)
+    );
+    play(&mut e, &[de.clone(), en], 120);
+    let s = e.packager.snapshot();
+    let index = s.ts_multivariant().unwrap();
+    assert!(index.contains("\nv0.a3.ts.m3u8"), "{index}");
+    let new = s.get("v0").unwrap().last_complete().unwrap();
+    for (id, number) in [("v0.a1", old), ("v0.a1", new), ("v0.a3", new)] {
+        assert_eq!(is_there(s, id, number), (true, true), "{id} {number}");
+    }
+    play(&mut e, &[de], 60);
+    let s = e.packager.snapshot();
+    assert!(s.get("a1").is_none() && s.segment("a1", old).is_some());
+    assert_eq!(is_there(s, "v0.a1", old), (true, true));
+    let (frames, _) = demux(made(s, "v0.a1", old));
+    assert!(
+        frames.iter().any(|f| f.track == TrackId(1)),
+        "with its sound"
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::api::Problem;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Srt {
-    /// What encoders encrypt with, 10 to 79 characters; AES-128, -192 and -256 are taken. Without
+    /// What encoders encrypt with, 10 to 79 bytes; AES-128, -192 and -256 are taken. Without
     /// it they must not encrypt. Reads `{"set": true}`, which on write means keep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<SecretForm>)]
@@ -40,7 +40,7 @@ pub(super) fn check(srt: &Srt) -> Result<(), Problem> {
     for (name, passphrase) in SECRETS.iter().zip(passphrases) {
         let Some(text) = passphrase else { continue };
         if Passphrase::new(text.as_str()).is_none() {
-            let why = "10 to 79 characters";
+            let why = "10 to 79 bytes";
             let field = format!("srt.{name}");
             return Err(Problem::invalid("passphrase_invalid", &field, why));
         }

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use http_media::pull::hls::Pull;
+use media::Span;
+use tokio::time::Instant;
 
 use super::site::Site;
-use super::{anywhere, pull_hls};
+use super::{anywhere, pull_hls, pull_hls_until};
 
 const LIVE: &str = "-re -f lavfi -i testsrc2=s=160x90:r=25 -re -f lavfi -i sine=f=440:r=48000 \
     -c:v libx264 -preset ultrafast -tune zerolatency -g 25 -keyint_min 25 -sc_threshold 0 -pix_fmt yuv420p -c:a aac \
@@ -14,12 +16,10 @@ const LIVE: &str = "-re -f lavfi -i testsrc2=s=160x90:r=25 -re -f lavfi -i sine=
 async fn live(kind: &str) {
     let site = Site::start().await;
     let args = format!("{LIVE} {kind} i.m3u8");
+    let began = Instant::now();
     let _encoder = site.ffmpeg_until(&args, "i.m3u8").await;
-    let seen = pull_hls(
-        Pull::new(anywhere(&site.url("i.m3u8"))),
-        Duration::from_secs(10),
-    )
-    .await;
+    let pull = Pull::new(anywhere(&site.url("i.m3u8")));
+    let seen = pull_hls_until(pull, [100, 180]).await;
     assert!(seen.end.is_ok(), "{:?}", seen.end);
     let (video, audio) = (seen.of(0).len(), seen.of(1).len());
     println!(
@@ -30,15 +30,15 @@ async fn live(kind: &str) {
         seen.delays
     );
     assert!(video >= 100 && audio >= 180, "{video} {audio}");
-    // Each picture once: 25 a second without a hole.
+    // Each picture once: 25 a second without a hole. That they come at their pace is held where the
+    // test owns the time, in `pull::play` and `media::pace`.
     assert_eq!(seen.longest_step(0), 40);
     assert!(seen.longest_step(1) <= 22, "{}", seen.longest_step(1));
-    // No burstier than half a segment, however loaded the machine is.
-    assert!(seen.longest_gap(0) < 0.5, "{}", seen.longest_gap(0));
-    assert!(seen.longest_gap(1) < 0.25, "{}", seen.longest_gap(1));
+    // Dated while the encoder ran.
     let wall = seen.wall.unwrap();
     let late = super::clock() - wall.utc;
-    assert!((0..10_000).contains(&late.as_millis()), "{wall:?}");
+    let most = Span::from(began.elapsed());
+    assert!(late >= Span::ZERO && late <= most, "{wall:?}");
 }
 
 #[tokio::test]

@@ -14,7 +14,11 @@ use container::ingest::{Figures, Stats};
 use http_media::pull::{Error, Source, hls, ts};
 use hub::{EndReason, Event, Hub, Join, Limits, Options, Publisher, WallTime};
 use media::{Frame, Span, Timestamp, Track};
+use tokio::sync::Notify;
 use tokio::time::Instant;
+
+/// Longer than any machine takes.
+const PATIENCE: Duration = Duration::from_secs(100);
 
 pub(crate) fn clock() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -68,15 +72,34 @@ pub(crate) fn anywhere(url: &str) -> Source {
 /// Pulls HLS until it ends, or for so long.
 pub(crate) async fn pull_hls(config: hls::Pull, most: Duration) -> Seen {
     let run = |publisher, stats| hls::pull(config, publisher, stats);
-    watch(run, most).await
+    watch(run, most, |_| false).await
+}
+
+/// Pulls HLS until so many frames of the first two tracks have come, however long that takes.
+pub(crate) async fn pull_hls_until(config: hls::Pull, frames: [usize; 2]) -> Seen {
+    let run = |publisher, stats| hls::pull(config, publisher, stats);
+    let mut seen = [0; 2];
+    let enough = move |frame: &Frame| {
+        if let Some(seen) = seen.get_mut(usize::from(frame.track.0)) {
+            *seen += 1;
+        }
+        seen.iter()
+            .zip(frames)
+            .all(|(seen, wanted)| *seen >= wanted)
+    };
+    watch(run, PATIENCE, enough).await
 }
 
 pub(crate) async fn pull_ts(config: ts::Pull, most: Duration) -> Seen {
     let run = |publisher, stats| ts::pull(config, publisher, stats);
-    watch(run, most).await
+    watch(run, most, |_| false).await
 }
 
-async fn watch<F>(run: impl FnOnce(Publisher, Arc<Stats>) -> F, most: Duration) -> Seen
+async fn watch<F>(
+    run: impl FnOnce(Publisher, Arc<Stats>) -> F,
+    most: Duration,
+    mut enough: impl FnMut(&Frame) -> bool,
+) -> Seen
 where
     F: Future<Output = Result<EndReason, Error>>,
 {
@@ -91,6 +114,7 @@ where
     let began = Instant::now();
     let mut frames: Vec<(Instant, Frame)> = Vec::new();
     let (mut last, mut delays) = (None, Vec::new());
+    let complete = Notify::new();
     let reading = async {
         let mut events = Vec::new();
         loop {
@@ -98,7 +122,12 @@ where
             let now = Instant::now();
             for event in events.drain(..) {
                 match event {
-                    Event::Frame(frame) => frames.push((now, frame)),
+                    Event::Frame(frame) => {
+                        if enough(&frame) {
+                            complete.notify_one();
+                        }
+                        frames.push((now, frame));
+                    }
                     Event::End(_) => return,
                     _ => {}
                 }
@@ -118,6 +147,7 @@ where
             relay.run().await;
             std::future::pending().await
         } => unreachable!(),
+        () = complete.notified() => Ok(EndReason::Dropped),
         () = tokio::time::sleep(most) => Ok(EndReason::Dropped),
     };
     let from = frames.first().map_or(began, |(at, _)| *at);
