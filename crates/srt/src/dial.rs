@@ -268,6 +268,7 @@ impl<'a> Call<'a> {
         mut question: Handshake,
         want: Request,
     ) -> Result<Handshake, ErrorKind> {
+        self.wire.writable().await?;
         loop {
             question.timestamp = timestamp(Timestamp::ZERO, since(self.origin));
             self.wire

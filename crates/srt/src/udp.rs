@@ -66,6 +66,11 @@ impl Wire {
         }
     }
 
+    /// Waits until the socket takes packets: tokio does not know that of a new one at once.
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        self.socket.writable().await
+    }
+
     /// Sends one packet, if the socket takes it now.
     pub(crate) fn try_send(&self, packet: &[u8], peer: SocketAddr) {
         // What does not fit is lost, as on the way; peers ask again.

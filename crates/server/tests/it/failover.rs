@@ -61,7 +61,7 @@ pub(crate) async fn runtime(s: &Running, name: &str) -> Value {
 pub(crate) async fn backup_is_ready(s: &Running, name: &str) {
     let ready = async {
         while runtime(s, name).await["inputs"][1]["state"] != "ready" {
-            tokio::task::yield_now().await;
+            crate::server::pause().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(20), ready)
@@ -77,7 +77,7 @@ pub(crate) async fn fed_by(s: &Running, name: &str, input: &str) -> Value {
             if now["input"] == input && now["switches"][0]["to"] == input {
                 return now;
             }
-            tokio::task::yield_now().await;
+            crate::server::pause().await;
         }
     };
     let told = tokio::time::timeout(Duration::from_secs(30), asking).await;
@@ -146,7 +146,7 @@ async fn an_encoder_is_killed_and_players_see_one_programme() {
     let shown = async {
         // The playlists go on once its first segment is whole.
         while runtime(&s, "n").await["status"] != "live" {
-            tokio::task::yield_now().await;
+            crate::server::pause().await;
         }
         runtime(&s, "n").await["slate"].clone()
     };
@@ -259,7 +259,7 @@ async fn inputs_keep_their_secrets_and_never_feed_themselves() {
     s.api("PUT", "/streams/b", &inside).await;
     let told = async {
         while runtime(&s, "b").await["inputs"][0]["errors"][0]["message"].is_null() {
-            tokio::task::yield_now().await;
+            crate::server::pause().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(10), told)
@@ -283,7 +283,7 @@ async fn first_input(s: &Running, name: &str, fault: Value) -> Value {
             if input["fault"] == fault {
                 return input;
             }
-            tokio::task::yield_now().await;
+            crate::server::pause().await;
         }
     };
     let told = tokio::time::timeout(Duration::from_secs(30), asking).await;

@@ -43,7 +43,7 @@ async fn runs(s: &Running, good: impl Fn(&Value) -> bool) -> Value {
             if good(&now) {
                 return now;
             }
-            tokio::task::yield_now().await;
+            crate::server::pause().await;
         }
     };
     tokio::time::timeout(PATIENCE, asking).await.unwrap()

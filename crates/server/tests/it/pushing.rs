@@ -30,7 +30,7 @@ async fn pushed(s: &Running, index: usize, good: impl Fn(&Value) -> bool) -> Val
             if good(&last) {
                 return;
             }
-            tokio::task::yield_now().await;
+            crate::server::pause().await;
         }
     };
     let done = tokio::time::timeout(PATIENCE, asking).await;
@@ -570,7 +570,7 @@ async fn inputs_are_switched_and_configurations_changed_over_one_connection() {
         main = push(&s, &file, "k1");
         let back = json!({"input": "main"});
         while s.api("POST", "/streams/n/switch", &back).await.status != 204 {
-            tokio::task::yield_now().await;
+            crate::server::pause().await;
         }
         fed_by(&s, "n", "main").await;
     }

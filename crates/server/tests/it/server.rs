@@ -74,6 +74,11 @@ pub(crate) fn config(dir: &TempDir, more: &[(&str, &str)]) -> Config {
     Config::load(None, environment, &[]).unwrap()
 }
 
+/// Between two looks at something that will come: asking without a pause takes the time that it needs.
+pub(crate) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(5)).await;
+}
+
 impl Running {
     pub(crate) async fn start(dir: &TempDir) -> Self {
         Self::with(config(dir, &[])).await
@@ -111,7 +116,7 @@ impl Running {
         let mut last = self.get(path).await;
         let ask = async {
             while !good(&last) {
-                tokio::task::yield_now().await;
+                pause().await;
                 last = self.get(path).await;
             }
         };

@@ -60,7 +60,7 @@ async fn failed(s: &Running, times: usize) -> Value {
             if now["inputs"][0]["errors"].as_array().unwrap().len() >= times {
                 return now;
             }
-            tokio::task::yield_now().await;
+            crate::server::pause().await;
         }
     };
     let told = timeout(Duration::from_secs(30), asking).await;

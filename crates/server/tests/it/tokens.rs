@@ -147,7 +147,7 @@ async fn the_command_line_makes_tokens_for_a_server_that_runs() {
             .status
             != 200
         {
-            tokio::task::yield_now().await;
+            crate::server::pause().await;
         }
     };
     let patience = std::time::Duration::from_secs(30);
