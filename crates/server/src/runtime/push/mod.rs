@@ -4,18 +4,17 @@ mod course;
 mod face;
 mod outlet;
 mod task;
+mod tasks;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use futures_util::future::join_all;
 use hub::{Broadcast, Hub};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 pub(crate) use course::Phase;
 pub(crate) use outlet::Outlet;
 
 use self::task::{Source, Task};
+use self::tasks::Tasks;
 use super::lock;
 use super::pull::Means;
 use super::remuxing::Remuxing;
@@ -30,15 +29,7 @@ pub(crate) struct Pushes {
     events: Events,
     /// In the order of the configuration.
     outlets: RwLock<Vec<Arc<Outlet>>>,
-    running: Mutex<Vec<Running>>,
-}
-
-/// A task that goes on until it is stopped.
-#[derive(Debug)]
-struct Running {
-    push: Push,
-    stop: CancellationToken,
-    task: JoinHandle<()>,
+    tasks: Mutex<Tasks>,
 }
 
 impl Pushes {
@@ -59,7 +50,7 @@ impl Pushes {
             means: means.clone(),
             events: events.clone(),
             outlets: RwLock::default(),
-            running: Mutex::default(),
+            tasks: Mutex::default(),
         }
     }
 
@@ -67,28 +58,22 @@ impl Pushes {
     pub(super) fn follow(&self, config: &StreamConfig) {
         let pushes = config.pushes();
         self.replace_outlets(pushes);
-        let mut running = lock(&self.running);
-        let (kept, mut gone): (Vec<_>, Vec<_>) = std::mem::take(&mut *running)
-            .into_iter()
-            .partition(|r| r.push.is_enabled() && pushes.contains(&r.push));
-        gone.iter().for_each(|gone| gone.stop.cancel());
-        *running = kept;
+        let mut tasks = lock(&self.tasks);
+        tasks.keep(pushes);
         for push in pushes {
-            if running.iter().any(|r| r.push == *push) {
-                continue;
+            if !tasks.is_running(push) {
+                self.start(push, &mut tasks);
             }
-            let before = gone.iter().position(|gone| gone.push.id == push.id);
-            let before = before.map(|at| gone.swap_remove(at).task);
-            running.extend(self.start(push, before));
         }
     }
 
-    /// Once the one before has said goodbye: far ends take one at a time.
-    fn start(&self, push: &Push, before: Option<JoinHandle<()>>) -> Option<Running> {
-        let outlet = self.all().into_iter().find(|o| o.id() == push.id)?;
+    fn start(&self, push: &Push, tasks: &mut Tasks) {
+        let Some(outlet) = self.all().into_iter().find(|o| o.id() == push.id) else {
+            return;
+        };
         if !push.is_enabled() {
             outlet.begin(Phase::Disabled);
-            return None;
+            return;
         }
         let task = Task {
             push: push.clone(),
@@ -97,15 +82,7 @@ impl Pushes {
             means: self.means.clone(),
             events: self.events.clone(),
         };
-        let (push, stop) = (push.clone(), CancellationToken::new());
-        let stopped = stop.clone();
-        let task = tokio::spawn(async move {
-            if let Some(before) = before {
-                let _ = before.await;
-            }
-            task.run(stopped).await;
-        });
-        Some(Running { push, stop, task })
+        tasks.start(push, |stop| task.run(stop));
     }
 
     fn replace_outlets(&self, pushes: &[Push]) {
@@ -126,14 +103,13 @@ impl Pushes {
 
     /// Far ends are told that it is over.
     pub(super) async fn finish(&self) {
-        let running = std::mem::take(&mut *lock(&self.running));
-        running.iter().for_each(|r| r.stop.cancel());
-        join_all(running.into_iter().map(|r| r.task)).await;
+        let tasks = std::mem::take(&mut *lock(&self.tasks));
+        tasks.finish().await;
     }
 }
 
 impl Drop for Pushes {
     fn drop(&mut self) {
-        lock(&self.running).iter().for_each(|r| r.stop.cancel());
+        lock(&self.tasks).stop();
     }
 }
