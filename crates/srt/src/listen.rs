@@ -339,7 +339,6 @@ pub struct Terms {
 }
 
 /// A caller, and what it wants. Dropping it tells the caller nothing.
-#[derive(Debug)]
 pub struct Request {
     target: Target,
     shake: Handshake,
@@ -347,6 +346,16 @@ pub struct Request {
     /// Its key, once it was looked at; none where it encrypts nothing.
     unlocked: Option<Option<(Material, Passphrase)>>,
     pending: Pending,
+}
+
+/// What it knows stays out of logs.
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request")
+            .field("peer", &self.peer())
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Request {
@@ -381,6 +390,7 @@ impl Request {
     /// # Errors
     /// It does not know the passphrase, or encrypts where it is not to. It was not told so yet.
     pub fn unlock(&mut self, passphrase: Option<Passphrase>) -> Result<(), Reject> {
+        self.unlocked = None;
         self.unlocked = Some(match (passphrase, &self.shake.extensions.key) {
             (None, None) => None,
             (Some(passphrase), Some(message)) => {
