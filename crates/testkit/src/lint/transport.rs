@@ -201,7 +201,7 @@ fn frames(bytes: &Bytes) -> Vec<Frame> {
 /// The first picture, or the first sound.
 fn lead(frames: &[Frame]) -> Option<&Frame> {
     let is_picture = |f: &&Frame| kind_of(f.track) == TrackKind::Video;
-    frames.iter().find(is_picture).or(frames.first())
+    frames.iter().find(is_picture).or_else(|| frames.first())
 }
 
 fn of(frames: &[Frame], track: TrackId) -> impl Iterator<Item = &Frame> {
