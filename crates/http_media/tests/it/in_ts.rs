@@ -3,8 +3,10 @@
 use futures_util::future::join_all;
 use http::Method;
 use http_media::Container;
+use media::{Span, Timestamp};
+use testkit::lint::{self, Directives, Linter, Rule, State};
 
-use crate::source::{Live, ask, get};
+use crate::source::{Answer, Live, ask, get};
 
 fn live(container: Container) -> Live {
     let mut live = Live::new();
@@ -78,4 +80,45 @@ async fn a_segment_that_grows_is_awaited() {
     assert!(!asked.is_finished());
     live.play(90);
     assert_eq!(asked.await.unwrap().status, 200);
+}
+
+/// As the linter has it; what is asked for is there at once.
+fn seen(answer: &Answer, at: Timestamp) -> lint::Answer {
+    let text = |v: &http::HeaderValue| v.to_str().unwrap().to_owned();
+    let headers = answer.headers.iter();
+    lint::Answer {
+        status: Some(answer.status),
+        headers: headers.map(|(n, v)| (n.to_string(), text(v))).collect(),
+        body: answer.body.clone(),
+        sent: at,
+        first: at,
+        last: at,
+        reads: Vec::new(),
+        error: None,
+    }
+}
+
+#[tokio::test]
+async fn the_linter_finds_nothing() {
+    let mut live = live(Container::Both);
+    let (mut linter, mut at) = (Linter::default(), Timestamp::ZERO);
+    linter.state(at, State::NORMAL);
+    let index = get(&live.outputs, "a/news/ts.m3u8").await;
+    let lists = linter.multivariant("ts.m3u8", &seen(&index, at));
+    assert_eq!(lists, ["v0.a1.ts.m3u8"]);
+    let mut segments = 0;
+    for _ in 0..40 {
+        live.play(60);
+        at += Span::from_secs(2);
+        let list = get(&live.outputs, &format!("a/news/{}", lists[0])).await;
+        let asked = Directives::default();
+        for wanted in linter.playlist(&lists[0], asked, &seen(&list, at)) {
+            let made = get(&live.outputs, &format!("a/news/{}", wanted.uri)).await;
+            linter.body(&wanted, &seen(&made, at));
+            segments += 1;
+        }
+    }
+    let report = linter.finish(at);
+    assert!(report.violations.is_empty(), "{:#?}", report.violations);
+    assert!(segments > 40 && report.checked[&Rule::Ts] > 1_000);
 }

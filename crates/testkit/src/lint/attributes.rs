@@ -130,6 +130,34 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(year * 365 + leaps + in_year - 719_468)
 }
 
+/// The attributes of `EXT-X-DATERANGE` (4.4.5.1).
+///
+/// # Errors
+/// What is missing or of another kind.
+pub(crate) fn daterange(value: &str) -> Result<(), String> {
+    let a = Attributes::parse(value)?;
+    for (name, needed) in [("ID", true), ("START-DATE", true), ("END-DATE", false)] {
+        let found = a.quoted(name);
+        let dated = name == "ID" || found.is_none_or(|text| date(text).is_some());
+        if found.is_none() && (needed || a.get(name).is_some()) || !dated {
+            return Err(format!("no {name}"));
+        }
+    }
+    for name in ["DURATION", "PLANNED-DURATION"] {
+        if a.get(name).is_some() && a.seconds(name).is_none() {
+            return Err(format!("{name} is no number of seconds"));
+        }
+    }
+    for name in ["SCTE35-CMD", "SCTE35-OUT", "SCTE35-IN"] {
+        let section = a.get(name).map(|v| v.strip_prefix("0x").unwrap_or(""));
+        let hex = |t: &str| t.len() > 2 && t.bytes().all(|b| b.is_ascii_hexdigit());
+        if a.quoted(name).is_some() || section.is_some_and(|t| !hex(t)) {
+            return Err(format!("{name} is no hexadecimal sequence"));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +175,23 @@ mod tests {
         );
         for bad in ["A", "A=", "a=1", "A=1,", "A=\"x", "A=1,A=2", "A=\"x\"B=1"] {
             assert!(Attributes::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn dateranges() {
+        const GOOD: &str =
+            "ID=\"a-1\",START-DATE=\"2026-11-21T02:20:44.087Z\",DURATION=2.5,SCTE35-OUT=0xFC30";
+        assert_eq!(daterange(GOOD), Ok(()));
+        for (from, to) in [
+            ("ID=\"a-1\",", ""),
+            ("START-DATE=\"2026", "START-DATE=\"soon"),
+            ("\"2026-11-21T02:20:44.087Z\"", "1"),
+            ("2.5", "-1"),
+            ("0xFC30", "\"0xFC30\""),
+            ("0xFC30", "FC30"),
+        ] {
+            assert!(daterange(&GOOD.replace(from, to)).is_err(), "{from} {to}");
         }
     }
 

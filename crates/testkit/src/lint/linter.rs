@@ -94,11 +94,12 @@ impl Linter {
         found
     }
 
-    /// What a follower of `playlist` asks for next; `None` before the first answer, and after one
-    /// that was no playlist.
+    /// What a follower of `playlist` asks for next; `None` before the first answer, after one that
+    /// was no playlist, and where nothing is promised about blocking reloads.
     #[must_use]
     pub fn next(&self, playlist: &str) -> Option<(u64, u64)> {
-        self.renditions.get(playlist)?.current.as_ref()?.next()
+        let list = self.renditions.get(playlist)?.current.as_ref()?;
+        list.control.as_ref().and_then(|_| list.next())
     }
 
     /// Whether `playlist` has come to its end.

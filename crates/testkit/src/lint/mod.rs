@@ -1,4 +1,4 @@
-//! A linter for live low-latency HLS; [`dash`] is the one for DASH.
+//! A linter for live low-latency HLS, and for classic HLS in MPEG-TS; [`dash`] is the one for DASH.
 //!
 //! [`Linter`] is pure: playlists, bodies and refusals go in with the times at which they came, and
 //! what breaks a [`Rule`] comes out as a [`Report`]. `poll` fetches for it. Where the stream goes
@@ -18,6 +18,7 @@ mod report;
 mod rule;
 mod single;
 mod state;
+mod transport;
 
 pub use answers::{Answer, Directives, Probe};
 pub use ledger::Finding;

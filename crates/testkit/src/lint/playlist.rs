@@ -303,7 +303,10 @@ impl Reader {
             "EXT-X-I-FRAMES-ONLY" => self.list.i_frames_only = true,
             "EXT-X-ENDLIST" => self.list.ended = true,
             "EXT-X-GAP" => self.open.gap = true,
-            "EXT-X-DATERANGE" => self.list.dateranges = true,
+            "EXT-X-DATERANGE" => {
+                self.list.dateranges = true;
+                return attributes::daterange(value);
+            }
             "EXTINF" => return self.extinf(value),
             "EXT-X-DISCONTINUITY" => {
                 self.head(name);

@@ -10,6 +10,7 @@ use super::bodies::{self, Init, Origin, Placed, Track};
 use super::group::Edges;
 use super::ledger::Ledger;
 use super::playlist::{Part, Playlist, Segment};
+use super::transport::Transport;
 
 /// What a fetched resource is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,7 @@ pub(super) struct Rendition {
     waiting: BTreeMap<u64, Bytes>,
     judged: Option<(u64, usize)>,
     track: Track,
+    transport: Transport,
 }
 
 impl Rendition {
@@ -242,7 +244,30 @@ impl Rendition {
         true
     }
 
+    /// Segments without an initialisation section are MPEG-TS (RFC 8216 3.2); they come in any order.
+    fn join_in_ts(&mut self, ledger: &mut Ledger, list: &Playlist, now: Timestamp) {
+        let (transport, waiting) = (&mut self.transport, &mut self.waiting);
+        for segment in list.segments.iter().filter(|s| !s.gap) {
+            if transport.is_judged(segment.number) {
+                continue;
+            }
+            let Some(bytes) = waiting.remove(&segment.number) else {
+                return;
+            };
+            let uri = segment.uri.as_deref().unwrap_or_default();
+            let of = (segment, list.independent_segments);
+            transport.segment(&mut ledger.at(uri, now, now), of, &bytes);
+        }
+    }
+
     fn join(&mut self, ledger: &mut Ledger, list: &Playlist, now: Timestamp) {
+        if list
+            .segments
+            .iter()
+            .all(|s| s.map.is_none() && s.parts.is_empty())
+        {
+            return self.join_in_ts(ledger, list, now);
+        }
         let bodies = &self.bodies;
         let independent = list.independent_segments;
         self.waiting.retain(|number, bytes| {

@@ -71,6 +71,7 @@ rules! {
         Dates = "DATES", "PROGRAM-DATE-TIME on every segment, continuous";
         Clock = "CLOCK", "decode times rise without holes and agree with PROGRAM-DATE-TIME";
         Independent = "INDEPENDENT", "EXT-X-INDEPENDENT-SEGMENTS is true where it is claimed";
+        Ts = "TS", "a segment in MPEG-TS is whole packets from the tables on, as long as is told, and counts on";
         Classic = "CLASSIC", "a classic playlist lists the same complete segments, and nothing of low latency";
     }
     DASH, "Of DASH, in the order of the checklist." {

@@ -13,6 +13,7 @@ mod bodies;
 mod lists;
 mod requests;
 mod runs;
+mod transport;
 
 const INDEX: &str = "#EXTM3U\n#EXT-X-VERSION:9\n\
     #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"a\",DEFAULT=YES,AUTOSELECT=YES,URI=\"a1.m3u8\"\n\
