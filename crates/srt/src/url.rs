@@ -46,7 +46,7 @@ pub enum UrlError {
     #[error("streamid has 1 to {STREAM_ID} bytes")]
     StreamId,
     /// Too short or too long a passphrase.
-    #[error("a passphrase has 10 to 79 characters")]
+    #[error("a passphrase has 10 to 79 bytes")]
     Passphrase,
     /// No length of a key.
     #[error("pbkeylen is 16, 24 or 32")]
