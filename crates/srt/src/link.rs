@@ -24,6 +24,9 @@ const ACK: Span = Span::from_millis(10);
 const LIGHT: u32 = 64;
 /// Who has nothing to say says so.
 const KEEP_ALIVE: Span = Span::from_millis(1_000);
+/// Who is not looked at for so long was not run: what came meanwhile is read yet, and the peer is not
+/// the one that was silent.
+const STALL: Span = Span::from_millis(2_000);
 /// Acknowledgements whose answers are waited for.
 const ANSWERS: usize = 64;
 /// An announcement of keys that is not answered is sent again after this at least.
@@ -99,6 +102,8 @@ pub(crate) struct Link {
     words: VecDeque<(Control, Bytes)>,
     acks: Acks,
     heard: Timestamp,
+    /// When time was looked at last.
+    ran: Timestamp,
     spoke: Timestamp,
     /// When all that was sent would have left at the bandwidth.
     paced: Timestamp,
@@ -161,6 +166,7 @@ impl Link {
                 second: (now, 0, 0),
             },
             heard: now,
+            ran: now,
             spoke: now,
             paced: now - BURST,
             state: State::Open,
@@ -365,6 +371,10 @@ impl Link {
     pub(crate) fn advance(&mut self, now: Timestamp) {
         if self.state != State::Open {
             return;
+        }
+        let away = now - std::mem::replace(&mut self.ran, now);
+        if away > STALL {
+            self.heard += away;
         }
         if now - self.heard >= self.bounds.idle {
             self.state = State::Lost;

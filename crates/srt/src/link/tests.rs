@@ -120,7 +120,7 @@ impl World {
             self.links[0].play(next, &mut out);
             out.clear();
             self.links[1].play(next, &mut out);
-            let number = |p: &Bytes| u32::from_be_bytes(*p.first_chunk().unwrap());
+            let number = |p: &Bytes| p.first_chunk().map_or(u32::MAX, |n| u32::from_be_bytes(*n));
             self.played.extend(out.iter().map(|p| (next, number(p))));
         }
     }
@@ -254,6 +254,19 @@ fn a_peer_that_is_gone_is_missed() {
     world.links[1].datagram(&goodbye, at(0));
     world.run(at(100_000), &mut |_| false);
     assert_eq!(world.links[1].state(), State::Closed);
+}
+
+#[test]
+fn a_machine_that_stood_still_loses_nobody() {
+    let mut world = World::new(pair(|| None));
+    world.run(at(3_000_000), &mut |_| false);
+    for link in &mut world.links {
+        link.advance(at(13_000_000));
+        assert_eq!(link.state(), State::Open);
+    }
+    world.now = at(13_000_000);
+    world.run(at(19_000_000), &mut |_| true);
+    assert_eq!(world.links.each_ref().map(Link::state), [State::Lost; 2]);
 }
 
 #[test]
