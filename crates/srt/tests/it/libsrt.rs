@@ -1,5 +1,6 @@
 //! `srt-live-transmit`, with numbered payloads through its standard input and output.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
@@ -50,15 +51,17 @@ impl Sender {
         Self(transmit("file://con", to))
     }
 
-    /// Sends so many payloads, one a millisecond.
-    pub(crate) async fn send(&mut self, numbers: std::ops::Range<u32>) {
+    /// Sends payloads, one a millisecond. What it reads before it knows that it is connected it drops,
+    /// ten payloads at a time: the first numbers may never come.
+    pub(crate) async fn send(&mut self) -> Infallible {
         let input = self.0.stdin.as_mut().unwrap();
         let mut clock = interval(Duration::from_millis(1));
         clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        for n in numbers {
+        for n in 0.. {
             clock.tick().await;
             input.write_all(&numbered(n)).await.unwrap();
         }
+        unreachable!("numbers last longer than tests")
     }
 
     /// Waits until it complains of this.
