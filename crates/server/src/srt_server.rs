@@ -169,12 +169,13 @@ async fn play(mut request: Request, wish: Wish, shared: &Shared) {
     };
     let terms = Terms {
         latency: stream.config().srt_latency(),
-        stats: Arc::clone(stream.srt_link()),
+        ..Terms::default()
     };
+    let link = Arc::clone(&terms.stats);
     match request.accept(terms) {
         Ok(session) => {
             let playing = Playing::new(session, shared.write_timeout);
-            stream.play_srt(playing, &packets, peer).await;
+            stream.play_srt(playing, &packets, (peer, link)).await;
         }
         Err(why) => shared.note_keys(Action::Play, &wish, peer, why),
     }

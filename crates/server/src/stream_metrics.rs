@@ -3,7 +3,7 @@
 use http_media::Figures;
 
 use crate::families::{Families, Label, float};
-use crate::runtime::{Line, Manager, PushPhase, Status, Stream};
+use crate::runtime::{Line, Manager, Protocol, PushPhase, Status, Stream};
 use crate::transcoder_metrics;
 
 const LATENCY: &str = "From the arrival of a change's last frame to its publication";
@@ -27,7 +27,7 @@ pub(crate) fn read(families: &mut Families, manager: &Manager) {
         page.output(&stream.output.figures());
         page.players(stream);
         page.pushes(stream);
-        page.packets(stream);
+        page.remuxing(stream);
         if let Some(transcoding) = stream.transcoding() {
             transcoder_metrics::write(page.families, stream.name(), &transcoding.state());
         }
@@ -430,12 +430,12 @@ impl Page<'_> {
 
     fn players(&mut self, stream: &Stream) {
         let all = [
-            (&RTMP_PLAYERS, stream.rtmp_players()),
-            (&HTTP_TS_PLAYERS, stream.ts_players()),
-            (&SRT_PLAYERS, stream.srt_players()),
+            (&RTMP_PLAYERS, Protocol::Rtmp),
+            (&HTTP_TS_PLAYERS, Protocol::HttpTs),
+            (&SRT_PLAYERS, Protocol::Srt),
         ];
-        for ([who, now, ever, bytes, skips, skipped], players) in all {
-            let f = players.figures();
+        for ([who, now, ever, bytes, skips, skipped], protocol) in all {
+            let f = stream.players().figures(protocol);
             self.gauges([(now, &format!("{who} players now"), float(f.now))]);
             let let_in = format!("{who} players that were let in");
             let given = format!("Bytes given to the connections of {who} players");
@@ -447,23 +447,34 @@ impl Page<'_> {
                 (skips, &went_on, f.skips),
                 (skipped, &missed, f.skipped_frames),
             ]);
+            let help = "Packets to SRT players: sent, lost on the way, sent again, given up";
+            self.counted_by("weir_srt_packets_total", help, "kind", f.packets);
+        }
+        let round_trips = stream.players().round_trips();
+        let help = "Round trips to SRT players: the median and the longest";
+        for (quantile, at) in [
+            ("0.5", round_trips.len() / 2),
+            ("1", round_trips.len().max(1) - 1),
+        ] {
+            let Some(&rtt) = round_trips.get(at) else {
+                break;
+            };
+            let labels = [self.stream[0], ("quantile", quantile)];
+            self.families.gauge(
+                "weir_srt_player_rtt_seconds",
+                help,
+                &labels,
+                float(rtt) / 1e6,
+            );
         }
     }
 
-    fn packets(&mut self, stream: &Stream) {
+    fn remuxing(&mut self, stream: &Stream) {
         self.counters([(
             "weir_ts_left_out_tracks_total",
             "Tracks that MPEG-TS has no place for, each time that they came",
             stream.not_in_ts(),
         )]);
-        let counted = stream.srt_link().sent();
-        let packets = counted.into_iter().filter_map(|(name, value)| {
-            let kind = name.strip_prefix("srt_")?.strip_suffix("packets")?;
-            let kind = kind.trim_end_matches('_');
-            Some((if kind.is_empty() { "sent" } else { kind }, value))
-        });
-        let help = "Packets to SRT players: sent, lost on the way, sent again, given up";
-        self.counted_by("weir_srt_packets_total", help, "kind", packets);
     }
 
     fn output(&mut self, f: &Figures) {

@@ -79,4 +79,17 @@ impl Stats {
         ]
         .map(|(name, value)| (name, value.load(Relaxed)))
     }
+
+    /// What became of packets of media to the peer, by the names that metrics show.
+    #[must_use]
+    pub fn sent_packets(&self) -> [(&'static str, u64); 5] {
+        [
+            ("sent", &self.sent),
+            ("lost", &self.sent_lost),
+            ("retransmitted", &self.sent_again),
+            ("dropped", &self.sent_dropped),
+            ("broken", &self.broken),
+        ]
+        .map(|(name, value)| (name, value.load(Relaxed)))
+    }
 }

@@ -14,6 +14,7 @@ mod kept;
 mod lines;
 mod list;
 mod plan;
+mod players;
 mod problem;
 mod pushes;
 mod pushing;
@@ -88,6 +89,7 @@ fn described() -> (Router<Api>, utoipa::openapi::OpenApi) {
             streams::remove
         ))
         .routes(routes!(streams::restart))
+        .routes(routes!(players::list))
         .routes(routes!(switch::hold, switch::release))
         .routes(routes!(
             inputs::read,

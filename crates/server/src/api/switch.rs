@@ -53,7 +53,7 @@ pub(super) async fn release(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn running(api: &Api, name: &str) -> Result<Arc<Stream>, Problem> {
+pub(super) async fn running(api: &Api, name: &str) -> Result<Arc<Stream>, Problem> {
     if let Some(stream) = api.manager.get(name) {
         return Ok(stream);
     }

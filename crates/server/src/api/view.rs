@@ -17,7 +17,7 @@ use super::pushing::{PushView, pushes};
 use super::transcoding::TranscoderView;
 use crate::http_server::Scheme;
 use crate::model::{Definition, StreamConfig};
-use crate::runtime::{LastError, Manager, Ports, Status, Stream};
+use crate::runtime::{LastError, Manager, Ports, Protocol, Status, Stream};
 
 /// A stream: what was written, then what the server adds. The additions are ignored on write.
 #[derive(Debug, Serialize, ToSchema)]
@@ -73,11 +73,11 @@ pub(crate) struct Runtime {
     /// HTTP viewers: (address, agent) seen within three target durations.
     viewers: u64,
     /// RTMP players.
-    rtmp_players: u64,
+    rtmp_players: usize,
     /// SRT players.
-    srt_players: u64,
+    srt_players: usize,
     /// HTTP-TS players.
-    http_ts_players: u64,
+    http_ts_players: usize,
     /// The number of the newest segment.
     segment: Option<u64>,
     /// How its ladder is doing, where it has one.
@@ -352,9 +352,9 @@ fn runtime(stream: Option<&Stream>) -> Runtime {
         bitrate_kbps: rates.map(|r| r.bits_per_second / 1000),
         keyframe_interval_ms: live.map(|(f, _)| f.keyframe_interval_ms),
         viewers: stream.output.figures().viewers,
-        rtmp_players: stream.rtmp_players().figures().now,
-        srt_players: stream.srt_players().figures().now,
-        http_ts_players: stream.ts_players().figures().now,
+        rtmp_players: stream.players().now(Protocol::Rtmp),
+        srt_players: stream.players().now(Protocol::Srt),
+        http_ts_players: stream.players().now(Protocol::HttpTs),
         segment: lead.and_then(|m| m.edge()).map(|edge| edge.msn),
         transcoder: stream.transcoding().map(TranscoderView::from),
         last_error: stream.last_error(),

@@ -25,6 +25,7 @@ pub(crate) use guest::{Failure, Guest, Opened};
 pub(crate) use input::{LastError, Line};
 pub(crate) use manager::{Manager, Ports};
 pub(crate) use nursery::Barren;
+pub(crate) use players::{Player, Protocol};
 pub(crate) use publish::{Stopper, check_key};
 pub(crate) use pull::Means;
 pub(crate) use push::{Outlet, Phase as PushPhase};

@@ -1,78 +1,198 @@
-//! Who plays one stream: counted by protocol, and told of.
+//! Who plays one stream over a connection of its own: listed, counted by protocol, and told of.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::ops::{AddAssign, Bound};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use hub::Sent;
 use media::Span;
+use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
-use super::millis;
+use super::{clock, lock, millis};
 use crate::events::{Event, Events};
 use crate::secret;
 
 /// Who is further behind than this goes on with the newest group.
 pub(super) const MAX_LATENCY: Span = Span::from_secs(4);
 
-/// Those who play one stream by one protocol.
-#[derive(Debug, Default)]
-pub(crate) struct Players {
-    now: AtomicU64,
-    ever: AtomicU64,
-    sent: Arc<Sent>,
+/// What players connect by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Protocol {
+    Rtmp,
+    HttpTs,
+    Srt,
 }
 
-/// One of them, as long as it lives.
-#[derive(Debug)]
-pub(super) struct Player(Arc<Players>);
+/// Those who play one stream.
+#[derive(Debug, Default)]
+pub(crate) struct Players(Mutex<Seats>);
 
-/// Counters at one moment.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default)]
+struct Seats {
+    /// By the order that they came in.
+    here: BTreeMap<u64, Arc<Player>>,
+    came: u64,
+    /// By protocol.
+    past: [PlayFigures; 3],
+}
+
+/// One of them. Its counters are its own: a stream's are sums.
+#[derive(Debug)]
+pub(crate) struct Player {
+    /// As events name its session.
+    pub(crate) id: String,
+    pub(crate) protocol: Protocol,
+    pub(crate) address: IpAddr,
+    pub(crate) agent: Option<String>,
+    /// When it came, Unix milliseconds.
+    pub(crate) since_ms: i64,
+    pub(crate) sent: Arc<Sent>,
+    /// What an SRT connection is like.
+    pub(crate) link: Option<Arc<srt::Stats>>,
+}
+
+/// Counters of those who play by one protocol, at one moment.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct PlayFigures {
     pub(crate) now: u64,
     pub(crate) ever: u64,
     pub(crate) bytes: u64,
     pub(crate) skips: u64,
     pub(crate) skipped_frames: u64,
+    /// Of SRT, by what became of them.
+    pub(crate) packets: BTreeMap<&'static str, u64>,
 }
 
-/// One of them, for those who listen to events.
+/// One of them, as long as it plays; listeners to events are told.
 #[derive(Debug)]
 pub(super) struct Session {
     stream: String,
     events: Events,
-    id: String,
-    protocol: &'static str,
-    address: IpAddr,
+    players: Arc<Players>,
+    place: u64,
+    player: Arc<Player>,
     began: Instant,
     /// How it ended; where nobody said, the server did.
     reason: String,
 }
 
-impl Session {
-    pub(super) fn open(
+impl Protocol {
+    /// As events, metrics and answers spell it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Rtmp => "rtmp",
+            Self::HttpTs => "http_ts",
+            Self::Srt => "srt",
+        }
+    }
+}
+
+impl Players {
+    /// One more, who says who it is.
+    pub(super) fn enter(
+        self: &Arc<Self>,
         (stream, events): (&str, &Events),
-        protocol: &'static str,
+        protocol: Protocol,
         (peer, agent): (SocketAddr, Option<&str>),
-    ) -> Self {
-        let session = Self {
-            stream: stream.to_owned(),
-            events: events.clone(),
+        link: Option<Arc<srt::Stats>>,
+    ) -> Session {
+        let player = Arc::new(Player {
             id: secret::random(),
             protocol,
             address: peer.ip().to_canonical(),
+            agent: agent.map(ToOwned::to_owned),
+            since_ms: clock::utc_ms(),
+            sent: Arc::default(),
+            link,
+        });
+        let told = Event::SessionOpened {
+            session: player.id.clone(),
+            protocol: protocol.name().to_owned(),
+            address: player.address.to_string(),
+            agent: player.agent.clone(),
+        };
+        let mut seats = self.seats();
+        seats.came += 1;
+        let place = seats.came;
+        seats.here.insert(place, Arc::clone(&player));
+        seats.past[protocol as usize].ever += 1;
+        drop(seats);
+        events.tell(stream, &told);
+        Session {
+            stream: stream.to_owned(),
+            events: events.clone(),
+            players: Arc::clone(self),
+            place,
+            player,
             began: Instant::now(),
             reason: "stopped".to_owned(),
-        };
-        let told = Event::SessionOpened {
-            session: session.id.clone(),
-            protocol: protocol.to_owned(),
-            address: session.address.to_string(),
-            agent: agent.map(ToOwned::to_owned),
-        };
-        events.tell(stream, &told);
-        session
+        }
+    }
+
+    pub(crate) fn figures(&self, protocol: Protocol) -> PlayFigures {
+        let seats = self.seats();
+        let mut sum = seats.past[protocol as usize].clone();
+        for player in seats.of(protocol) {
+            sum += player;
+            sum.now += 1;
+        }
+        sum
+    }
+
+    pub(crate) fn now(&self, protocol: Protocol) -> usize {
+        self.seats().of(protocol).count()
+    }
+
+    /// Round trips to those who play over SRT, in microseconds, the shortest first.
+    pub(crate) fn round_trips(&self) -> Vec<u64> {
+        let seats = self.seats();
+        let links = seats.here.values().filter_map(|p| p.link.as_ref());
+        let mut all: Vec<_> = links.map(|link| link.rtt_us.load(Relaxed)).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Up to `limit` of them, in the order that they came in, behind a place, with their places.
+    pub(crate) fn page(&self, after: u64, limit: usize) -> Vec<(u64, Arc<Player>)> {
+        let behind = (Bound::Excluded(after), Bound::Unbounded);
+        let seats = self.seats();
+        let page = seats.here.range(behind).take(limit);
+        page.map(|(&place, player)| (place, Arc::clone(player)))
+            .collect()
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        lock(&self.0)
+    }
+}
+
+impl Seats {
+    fn of(&self, protocol: Protocol) -> impl Iterator<Item = &Player> {
+        let all = self.here.values().map(AsRef::as_ref);
+        all.filter(move |player| player.protocol == protocol)
+    }
+}
+
+impl AddAssign<&Player> for PlayFigures {
+    fn add_assign(&mut self, player: &Player) {
+        self.bytes += player.sent.bytes.load(Relaxed);
+        self.skips += player.sent.skips.load(Relaxed);
+        self.skipped_frames += player.sent.skipped_frames.load(Relaxed);
+        for (name, packets) in player.link.iter().flat_map(|link| link.sent_packets()) {
+            *self.packets.entry(name).or_default() += packets;
+        }
+    }
+}
+
+impl Session {
+    /// Where what it is sent counts.
+    pub(super) fn sent(&self) -> &Arc<Sent> {
+        &self.player.sent
     }
 
     /// It has ended, well or with an error's kind and its words.
@@ -97,45 +217,17 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        let mut seats = self.players.seats();
+        seats.here.remove(&self.place);
+        seats.past[self.player.protocol as usize] += &*self.player;
+        drop(seats);
         let told = Event::SessionClosed {
-            session: std::mem::take(&mut self.id),
-            protocol: self.protocol.to_owned(),
-            address: self.address.to_string(),
+            session: self.player.id.clone(),
+            protocol: self.player.protocol.name().to_owned(),
+            address: self.player.address.to_string(),
             duration_ms: millis(self.began.elapsed()),
             reason: std::mem::take(&mut self.reason),
         };
         self.events.tell(&self.stream, &told);
-    }
-}
-
-impl Drop for Player {
-    fn drop(&mut self) {
-        self.0.now.fetch_sub(1, Relaxed);
-    }
-}
-
-impl Players {
-    /// One more.
-    pub(super) fn enter(self: &Arc<Self>) -> Player {
-        self.now.fetch_add(1, Relaxed);
-        self.ever.fetch_add(1, Relaxed);
-        Player(Arc::clone(self))
-    }
-
-    pub(crate) fn figures(&self) -> PlayFigures {
-        PlayFigures {
-            now: self.now.load(Relaxed),
-            ever: self.ever.load(Relaxed),
-            bytes: self.sent.bytes.load(Relaxed),
-            skips: self.sent.skips.load(Relaxed),
-            skipped_frames: self.sent.skipped_frames.load(Relaxed),
-        }
-    }
-}
-
-impl Player {
-    /// Where what it is sent counts.
-    pub(super) fn sent(&self) -> &Arc<Sent> {
-        &self.0.sent
     }
 }

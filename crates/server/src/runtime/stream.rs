@@ -23,7 +23,7 @@ use super::guest::{Failure, Guest, Opened};
 use super::input::{LastError, Line};
 use super::numbering::Ledger;
 use super::packaging::{Packaging, Stop};
-use super::players::{MAX_LATENCY, Players, Session};
+use super::players::{MAX_LATENCY, Players, Protocol};
 use super::programme::Programme;
 use super::publish::{self, Holder};
 use super::pull::{Means, Pull};
@@ -74,12 +74,8 @@ pub(crate) struct Stream {
     /// What feeds the programme's readers: the players', or the ladder's.
     broadcast: Broadcast,
     transcoding: Option<Transcoding>,
-    rtmp_players: Arc<Players>,
     remuxing: Remuxing,
-    ts_players: Arc<Players>,
-    srt_players: Arc<Players>,
-    /// Of connections to players of SRT.
-    srt_link: Arc<srt::Stats>,
+    players: Arc<Players>,
     events: Events,
     told: Mutex<Told>,
     stop: CancellationToken,
@@ -158,11 +154,8 @@ impl Stream {
             programme,
             broadcast,
             transcoding,
-            rtmp_players: Arc::default(),
             remuxing,
-            ts_players: Arc::default(),
-            srt_players: Arc::default(),
-            srt_link: Arc::default(),
+            players: Arc::default(),
             events: events.clone(),
             told: Mutex::default(),
             stop,
@@ -430,11 +423,10 @@ impl Stream {
             Err(why) => return Err((why, request)),
         };
         tracing::info!("playing");
-        let place = (self.name.as_str(), &self.events);
-        let session = Session::open(place, "rtmp", (request.peer(), None));
-        let player = self.rtmp_players.enter();
+        let who = (request.peer(), None);
+        let session = self.players.enter(self.place(), Protocol::Rtmp, who, None);
         let playing = request.accept();
-        let ended = playing.run(&broadcast, MAX_LATENCY, player.sent()).await;
+        let ended = playing.run(&broadcast, MAX_LATENCY, session.sent()).await;
         session.tell(ended.map_err(|e| (e.kind.to_string(), e.to_string())));
         Ok(())
     }
@@ -457,13 +449,14 @@ impl Stream {
     pub(crate) async fn play_ts(
         &self,
         rung: Option<&str>,
-        (peer, agent): (SocketAddr, Option<&str>),
+        who: (SocketAddr, Option<&str>),
     ) -> Result<Packets, NotPlayed> {
         self.shows_ts(rung).await?;
         let packets = self.ts(rung).await.map_err(NotPlayed::Rejected)?;
-        let place = (self.name.as_str(), &self.events);
-        let session = Session::open(place, "http_ts", (peer, agent));
-        ts_players::seat(self.ts_players.enter(), &packets, session).await
+        let session = self
+            .players
+            .enter(self.place(), Protocol::HttpTs, who, None);
+        ts_players::seat(&packets, session).await
     }
 
     /// Carries a player of SRT to its end; it stays while media is away.
@@ -471,13 +464,14 @@ impl Stream {
         &self,
         mut playing: Playing,
         packets: &Broadcast,
-        peer: SocketAddr,
+        (peer, link): (SocketAddr, Arc<srt::Stats>),
     ) {
         tracing::info!("playing");
-        let place = (self.name.as_str(), &self.events);
-        let session = Session::open(place, "srt", (peer, None));
-        let player = self.srt_players.enter();
-        let ended = playing.run(packets, MAX_LATENCY, player.sent()).await;
+        let who = (peer, None);
+        let session = self
+            .players
+            .enter(self.place(), Protocol::Srt, who, Some(link));
+        let ended = playing.run(packets, MAX_LATENCY, session.sent()).await;
         if ended.is_ok() {
             playing.close().await;
         }
@@ -578,28 +572,19 @@ impl Stream {
         &self.pushes
     }
 
-    pub(crate) fn rtmp_players(&self) -> &Players {
-        &self.rtmp_players
+    /// Those who play over connections of their own.
+    pub(crate) fn players(&self) -> &Players {
+        &self.players
+    }
+
+    /// What is told of its sessions is told there.
+    fn place(&self) -> (&str, &Events) {
+        (&self.name, &self.events)
     }
 
     /// Tracks that MPEG-TS had no place for.
     pub(crate) fn not_in_ts(&self) -> u64 {
         self.remuxing.left_out()
-    }
-
-    /// Those who play over SRT.
-    pub(crate) fn srt_players(&self) -> &Players {
-        &self.srt_players
-    }
-
-    /// What their connections are like.
-    pub(crate) const fn srt_link(&self) -> &Arc<srt::Stats> {
-        &self.srt_link
-    }
-
-    /// Those who play over HTTP-TS.
-    pub(crate) fn ts_players(&self) -> &Players {
-        &self.ts_players
     }
 
     pub(crate) fn packaging(&self) -> &Packaging {

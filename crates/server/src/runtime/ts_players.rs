@@ -7,7 +7,7 @@ use http_media::mpegts::{Packets, Seat};
 use hub::Broadcast;
 use tokio::time::timeout;
 
-use super::players::{MAX_LATENCY, Player, Session};
+use super::players::{MAX_LATENCY, Session};
 use crate::door::Reject;
 
 /// A player of media that comes on demand waits so long.
@@ -24,32 +24,17 @@ pub(crate) enum NotPlayed {
     Stalled,
 }
 
-/// One of them, as long as it is there.
-#[derive(Debug)]
-struct Seated {
-    _player: Player,
-    session: Session,
-}
-
-impl Seat for Seated {
+impl Seat for Session {
     fn over(&mut self) {
-        self.session.ends("over");
+        self.ends("over");
     }
 }
 
 /// Seats a player of `packets` once there are some.
-pub(super) async fn seat(
-    player: Player,
-    packets: &Broadcast,
-    mut session: Session,
-) -> Result<Packets, NotPlayed> {
+pub(super) async fn seat(packets: &Broadcast, mut session: Session) -> Result<Packets, NotPlayed> {
     session.ends("left");
-    let sent = Arc::clone(player.sent());
-    let seat = Box::new(Seated {
-        _player: player,
-        session,
-    });
-    let mut packets = Packets::new(packets, MAX_LATENCY, sent, seat);
+    let sent = Arc::clone(session.sent());
+    let mut packets = Packets::new(packets, MAX_LATENCY, sent, Box::new(session));
     let ready = timeout(PATIENCE, packets.ready()).await;
     ready.map_err(|_| NotPlayed::Stalled)?;
     Ok(packets)

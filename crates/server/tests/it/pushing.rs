@@ -653,6 +653,15 @@ fn resident_kib() -> u64 {
     rss.split_whitespace().next().unwrap().parse().unwrap()
 }
 
+/// About 20 Mb/s, so that sockets are full at once.
+fn busy(s: &Running) -> Child {
+    current_ffmpeg(&format!(
+        "-v error -re -f lavfi -i testsrc2=s=320x180:r=25,noise=alls=100:allf=t -f lavfi -i sine=r=48000 -c:v libx264 \
+         -preset ultrafast -tune zerolatency -qp 10 -g 25 -c:a aac -f flv rtmp://{}/live/n?key=k1",
+        s.rtmp
+    ))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn far_ends_that_do_not_read_hold_no_memory_and_disturb_nobody() {
     let (_dir, s, _) = start().await;
@@ -664,12 +673,7 @@ async fn far_ends_that_do_not_read_hold_no_memory_and_disturb_nobody() {
     let mut stream = stream(&json!(pushes));
     stream["hls"] = json!({"window_s": 8, "segment_ms": 2000});
     create(&s, stream).await;
-    // About 20 Mb/s, so that sockets are full at once.
-    let _encoder = current_ffmpeg(&format!(
-        "-v error -re -f lavfi -i testsrc2=s=320x180:r=25,noise=alls=100:allf=t -f lavfi -i sine=r=48000 -c:v libx264 \
-         -preset ultrafast -tune zerolatency -qp 10 -g 25 -c:a aac -f flv rtmp://{}/live/n?key=k1",
-        s.rtmp
-    ));
+    let _encoder = busy(&s);
     pushed(&s, 12, is("pushing")).await;
     let viewer = watch(&format!("rtmp://{}/live/n", s.rtmp), 10);
     let before = resident_kib();
@@ -745,6 +749,70 @@ async fn over_srt_too() {
     let all = json!([refused, history(&s, "stream=n").await]);
     assert!(!all.to_string().contains("geheim") && !all.to_string().contains("falsch"));
     far.stop().await;
+    s.stop().await;
+}
+
+/// libsrt listens, and is not read from where `output` is a pipe.
+fn libsrt(output: Stdio) -> (Child, String) {
+    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let url = format!("srt://{}", free.local_addr().unwrap());
+    drop(free);
+    let listener = Command::new("srt-live-transmit")
+        .args(["-q", &format!("{url}?mode=listener"), "file://con"])
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("srt-live-transmit is there: make setup");
+    (listener, url)
+}
+
+async fn signal(to: &Child, name: &str) {
+    let pid = to.id().unwrap().to_string();
+    let sent = Command::new("kill").args([name, &pid]).status().await;
+    assert!(sent.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_srt_to_who_does_not_read() {
+    let (_dir, s, _) = start().await;
+    let (_good, good) = libsrt(Stdio::null());
+    let (_full, full) = libsrt(Stdio::piped());
+    let (frozen, at) = libsrt(Stdio::null());
+    let pushes = json!([{"id": "good", "url": good}, {"id": "full", "url": full}, {"id": "frozen", "url": at}]);
+    create(&s, stream(&pushes)).await;
+    let _encoder = busy(&s);
+    for n in 0..3 {
+        pushed(&s, n, is("pushing")).await;
+    }
+    let viewer = watch(&format!("rtmp://{}/live/n", s.rtmp), 10);
+    let before = resident_kib();
+    signal(&frozen, "-STOP").await;
+    let silent = |push: &Value| push["failures"] == 1;
+    let gone = pushed(&s, 2, silent).await;
+    let why = gone["errors"][0]["message"].as_str().unwrap();
+    assert!(why.contains("timed out while waiting"), "{why}");
+    let grown = resident_kib().saturating_sub(before);
+    let sent = pushed(&s, 0, is("pushing")).await;
+    // What it does not read in time is given up, on either side.
+    pushed(&s, 1, |p| {
+        p["state"] == "pushing" && p["counters"]["srt_dropped_packets"] != 0
+    })
+    .await;
+    let megabytes = sent["bytes"].as_u64().unwrap() >> 20;
+    println!("{megabytes} MiB were pushed; {grown} KiB more are held");
+    assert!(
+        grown < (megabytes << 10) * 3,
+        "{grown} KiB of {megabytes} MiB"
+    );
+    assert_eq!(
+        [&sent["connections"], &sent["failures"], &sent["skips"]],
+        [1, 0, 0]
+    );
+    signal(&frozen, "-CONT").await;
+    pushed(&s, 2, is("pushing")).await;
+    assert_eq!(viewer.await.unwrap(), "");
     s.stop().await;
 }
 

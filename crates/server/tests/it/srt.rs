@@ -4,6 +4,7 @@ mod changes;
 mod codes;
 mod makers;
 mod passphrases;
+mod players;
 mod rungs;
 mod takeover;
 
