@@ -128,7 +128,7 @@ impl Player {
                 Output::Lost => self.publisher.note_loss(),
                 Output::Frame(frame) => match self.publisher.push(frame) {
                     Err(Refused::Ended) => return false,
-                    Err(_) => self.stats.ignored("before the first keyframe"),
+                    Err(refused) => self.stats.ignored(refused.name()),
                     Ok(()) => {}
                 },
             }

@@ -24,6 +24,17 @@ pub enum Refused {
     Ended,
 }
 
+impl Refused {
+    /// As counters name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MissingKeyframe => "before the first keyframe",
+            Self::Ended => "the presentation is gone",
+        }
+    }
+}
+
 /// Writes frames. Dropping it ends the broadcast with [`EndReason::Dropped`] and frees its id in
 /// the presentation.
 #[derive(Debug)]

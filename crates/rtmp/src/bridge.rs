@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use container::flv::{Demux, FlvError, Item};
 use container::ingest::{self, Assembler, Output, Stats};
-use hub::{Publisher, Refused};
+use hub::Publisher;
 use media::repair::Unwrap;
 use media::{Timestamp, Track, TrackId};
 
@@ -132,10 +132,7 @@ impl Bridge {
                 Output::Lost => self.publisher.note_loss(),
                 Output::Frame(frame) => {
                     if let Err(refused) = self.publisher.push(frame) {
-                        self.stats.ignored(match refused {
-                            Refused::Ended => "the presentation is gone",
-                            _ => "before the first keyframe",
-                        });
+                        self.stats.ignored(refused.name());
                     }
                 }
             }

@@ -178,10 +178,7 @@ async fn publish(request: PublishRequest, shared: &Shared) {
             };
             let run = |publisher, stats| async {
                 let ended = publishing.run(publisher, stats).await;
-                ended.map_err(|error| Failure {
-                    line: error.to_string(),
-                    reason: error.kind.to_string(),
-                })
+                ended.map_err(|error| Failure::new(&error, &error.kind))
             };
             return Box::pin(stream.take(opened, guest, run)).await;
         }

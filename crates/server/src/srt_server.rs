@@ -79,6 +79,7 @@ async fn session(request: Request, shared: &Shared) {
     let admission = shared.crowd.enter(request.peer().ip());
     let Admission::In(place) = &admission else {
         shared.door.metrics.refused(SRT, Reject::Overload.name());
+        tracing::info!("refused: the server is at its limit");
         return request.reject(srt::Reject::Overload);
     };
     // It has said what it wants.
@@ -147,10 +148,7 @@ async fn publish(mut request: Request, wish: Wish, shared: &Shared) {
     };
     let run = |publisher, stats| async {
         let ended = publishing.run(publisher, stats).await;
-        ended.map_err(|error| Failure {
-            line: error.to_string(),
-            reason: error.kind.to_string(),
-        })
+        ended.map_err(|error| Failure::new(&error, &error.kind))
     };
     stream.take(opened, guest, run).await;
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use container::ingest::{self, Assembler, Output};
 use container::ts;
-use hub::{EndReason, Publisher, Refused};
+use hub::{EndReason, Publisher};
 use media::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -194,10 +194,7 @@ impl Bridge {
                 Output::Lost => self.publisher.note_loss(),
                 Output::Frame(frame) => {
                     if let Err(refused) = self.publisher.push(frame) {
-                        self.stats.ignored(match refused {
-                            Refused::Ended => "the presentation is gone",
-                            _ => "before the first keyframe",
-                        });
+                        self.stats.ignored(refused.name());
                     }
                 }
             }

@@ -313,7 +313,7 @@ impl Player {
             match self.publisher.push(frame) {
                 Ok(()) => {}
                 Err(Refused::Ended) => self.gone = true,
-                Err(_) => self.stats.ignored("before the first keyframe"),
+                Err(refused) => self.stats.ignored(refused.name()),
             }
         }
     }

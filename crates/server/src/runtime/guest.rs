@@ -1,5 +1,6 @@
 //! Encoders that push: from the open door to how it ended.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -38,4 +39,14 @@ pub(crate) struct Failure {
     pub(crate) line: String,
     /// For those who listen to events.
     pub(crate) reason: String,
+}
+
+impl Failure {
+    /// An error, and its kind.
+    pub(crate) fn new(error: &dyn fmt::Display, kind: &dyn fmt::Display) -> Self {
+        Self {
+            line: error.to_string(),
+            reason: kind.to_string(),
+        }
+    }
 }

@@ -96,5 +96,4 @@ async fn parts_are_followed() {
             (parts + usize::from(p.matches('.').count() == 2), all + 1)
         });
     assert!(parts * 10 >= all * 8, "{asked:?}");
-    assert!(seen.longest_gap(0) < 0.5, "{}", seen.longest_gap(0));
 }
