@@ -18,7 +18,7 @@ const SEEN: u32 = 2;
 const ODD: u32 = 6;
 
 /// After so many intervals that fit, earlier ones that did not are forgotten.
-const FORGET: u32 = 32;
+const FORGET: u32 = 16;
 
 /// Watches the distance between random-access points of the lead track.
 #[derive(Debug, Default)]

@@ -127,6 +127,16 @@ impl ClientSession {
         self.phase == Phase::Accepted
     }
 
+    /// What the server owes, in the words of errors.
+    pub(crate) const fn waits_for(&self) -> &'static str {
+        match self.phase {
+            Phase::ShakingHands => "shaking hands",
+            Phase::Connecting => "waiting for the answer to connect",
+            Phase::Creating => "waiting for the answer to createStream",
+            Phase::Asked | Phase::Accepted | Phase::Over => "waiting for the answer to publish",
+        }
+    }
+
     /// The message stream that the server made.
     pub(crate) const fn stream(&self) -> u32 {
         self.stream

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{
 };
 
 use crate::error::Error;
-use crate::listen::{KEEPALIVE, Transport};
+use crate::listen::{KEEPALIVE, Transport, UNSENT};
 use crate::url::Url;
 
 /// Whether an address may be connected to.
@@ -159,7 +159,9 @@ async fn first(
                 // Acknowledgements are small, and nothing else follows them.
                 let _ = socket.set_nodelay(true);
                 // A far end that is sent nothing for a while and is gone must be noticed.
-                let _ = SockRef::from(&socket).set_tcp_keepalive(&KEEPALIVE);
+                let options = SockRef::from(&socket);
+                let _ = options.set_tcp_keepalive(&KEEPALIVE);
+                let _ = options.set_tcp_notsent_lowat(UNSENT);
                 return Ok((socket, *address));
             }
             Err(source) => {

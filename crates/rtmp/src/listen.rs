@@ -39,6 +39,9 @@ pub(crate) const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(30))
     .with_interval(Duration::from_secs(10))
     .with_retries(3);
+/// What may wait in a socket for its turn: with megabytes there, who does not read would be noticed
+/// minutes later.
+pub(crate) const UNSENT: u32 = 256 << 10;
 /// A goodbye is given this long to arrive before the connection closes.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
@@ -72,7 +75,9 @@ impl Listener {
         let (stream, peer) = self.socket.accept().await?;
         stream.set_nodelay(true)?;
         // A player is sent nothing while its stream holds: a dead one must be noticed all the same.
-        SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE)?;
+        let socket = SockRef::from(&stream);
+        socket.set_tcp_keepalive(&KEEPALIVE)?;
+        socket.set_tcp_notsent_lowat(UNSENT)?;
         Ok(Connection {
             stream: Box::new(stream),
             peer,

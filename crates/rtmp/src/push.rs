@@ -121,7 +121,6 @@ impl Pushing {
 impl Call {
     /// Until the server takes media.
     async fn ask(&mut self) -> Result<(), ErrorKind> {
-        const WHAT: &str = "waiting for the answer to publish";
         let until = self.started + self.config.request_timeout;
         loop {
             while let Some(event) = self.session.poll()? {
@@ -135,7 +134,8 @@ impl Call {
             }
             let input = self.session.input();
             let read = timeout_at(until, read(&mut self.stream, input, READ_REQUEST)).await;
-            let len = read.map_err(|_| ErrorKind::TimedOut(WHAT))??;
+            let what = self.session.waits_for();
+            let len = read.map_err(|_| ErrorKind::TimedOut(what))??;
             if len == 0 {
                 return Err(ErrorKind::Closed);
             }

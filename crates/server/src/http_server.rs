@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout};
@@ -27,6 +27,9 @@ use crate::http_connection::{Activity, Answer, Over, Unstalled};
 use crate::metrics::{Metrics, Open};
 
 const BACKLOG: i32 = 4096;
+/// What may wait in a socket for its turn: with megabytes there, who does not read would be noticed
+/// minutes later.
+const UNSENT: u32 = 256 << 10;
 /// A pause where accepting fails for want of descriptors.
 const BREATH: Duration = Duration::from_millis(50);
 /// Who is turned away has so long to read it; who has not asked yet, so long to ask.
@@ -164,6 +167,7 @@ async fn enter(
     peer: (SocketAddr, &Place),
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT)?;
     let begun = Instant::now();
     let stall = Duration::from_secs(shared.config.write_timeout_s);
     let stream = Unstalled::new(stream, stall, shared.metrics.http_stalled.clone());

@@ -9,6 +9,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
 
+/// It has a line for every damaged packet, as many as a peer likes. They are counted.
+const CHATTY: &str = "mpeg2ts_reader";
+
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
 pub(crate) fn start(log: &Log) -> Result<()> {
@@ -26,7 +29,11 @@ pub(crate) fn start(log: &Log) -> Result<()> {
 
 /// What is said; `log.level` as `tracing` filters are written.
 pub(crate) fn filter(log: &Log) -> Result<EnvFilter> {
-    EnvFilter::try_new(&log.level).context("log.level")
+    let filter = EnvFilter::try_new(&log.level).context("log.level")?;
+    if log.level.contains(CHATTY) {
+        return Ok(filter);
+    }
+    Ok(filter.add_directive(format!("{CHATTY}=off").parse()?))
 }
 
 /// Defects of ours since the start.

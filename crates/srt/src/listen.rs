@@ -60,9 +60,17 @@ struct Shared {
     stats: Arc<PortStats>,
 }
 
+/// Where a session takes what comes for it.
+#[derive(Debug)]
+struct Desk {
+    peer: SocketAddr,
+    queue: mpsc::Sender<BytesMut>,
+    stats: Arc<Stats>,
+}
+
 #[derive(Debug, Default)]
 struct Table {
-    sessions: HashMap<u32, (SocketAddr, mpsc::Sender<BytesMut>)>,
+    sessions: HashMap<u32, Desk>,
     /// By address and socket of the caller: its session, once it has one.
     callers: HashMap<(SocketAddr, u32), Option<u32>>,
     pending: HashMap<IpAddr, usize>,
@@ -149,16 +157,15 @@ impl Shared {
 
     fn pass(&self, session: u32, packet: BytesMut, peer: SocketAddr) {
         let table = self.table();
-        let found = table
-            .sessions
-            .get(&session)
-            .filter(|(address, _)| *address == peer);
-        let counter = match found.map(|(_, queue)| queue.try_send(packet)) {
-            Some(Ok(())) => return,
-            Some(Err(_)) => &self.stats.overflows,
-            None => &self.stats.strays,
+        let found = table.sessions.get(&session);
+        let Some(desk) = found.filter(|desk| desk.peer == peer) else {
+            self.stats.strays.fetch_add(1, Relaxed);
+            return;
         };
-        counter.fetch_add(1, Relaxed);
+        if desk.queue.try_send(packet).is_err() {
+            self.stats.overflows.fetch_add(1, Relaxed);
+            desk.stats.overflowed.fetch_add(1, Relaxed);
+        }
     }
 
     fn minute(&self) -> u64 {
@@ -434,7 +441,12 @@ impl Request {
         let id = {
             let mut table = shared.table();
             let id = table.free_id();
-            table.sessions.insert(id, (caller.0, sender));
+            let desk = Desk {
+                peer: caller.0,
+                queue: sender,
+                stats: Arc::clone(&terms.stats),
+            };
+            table.sessions.insert(id, desk);
             table.callers.insert(caller, Some(id));
             id
         };

@@ -23,6 +23,8 @@ pub struct Stats {
     pub received_dropped: AtomicU64,
     /// Packets that came too late, or twice.
     pub received_late: AtomicU64,
+    /// Datagrams that came faster than they were taken; what they held comes again.
+    pub overflowed: AtomicU64,
     /// Packets whose key was not there.
     pub undecrypted: AtomicU64,
     /// Packets with media that were sent the first time.
@@ -50,7 +52,7 @@ pub(crate) fn set(gauge: &AtomicU64, value: u64) {
 impl Stats {
     /// What a session that brings media is like, by the names that runtime and metrics show.
     #[must_use]
-    pub fn received(&self) -> [(&'static str, u64); 9] {
+    pub fn received(&self) -> [(&'static str, u64); 10] {
         [
             ("srt_rtt_us", &self.rtt_us),
             ("srt_latency_ms", &self.receive_latency_ms),
@@ -59,6 +61,7 @@ impl Stats {
             ("srt_retransmitted_packets", &self.received_again),
             ("srt_dropped_packets", &self.received_dropped),
             ("srt_late_packets", &self.received_late),
+            ("srt_overflow_packets", &self.overflowed),
             ("srt_undecrypted_packets", &self.undecrypted),
             ("srt_broken_packets", &self.broken),
         ]

@@ -142,7 +142,10 @@ fn check_source(
 ) -> Result<(), Problem> {
     let invalid = |code, name: &str, why| Err(Problem::invalid(code, &field(name), why));
     let Some(scheme) = input.scheme().filter(|_| input.url.chars().count() <= URL) else {
-        let why = "publish://, rtmp(s)://, http(s)://….m3u8, http(s)://….ts, file:// or stream://";
+        if let Some(why) = Scheme::fault(&input.url) {
+            return invalid("url_invalid", "url", &why);
+        }
+        let why = "publish://, rtmp(s)://, srt://, http(s)://….m3u8, http(s)://….ts, file:// or stream://";
         return invalid("input_scheme_unsupported", "url", why);
     };
     if scheme == Scheme::Stream(config.name.clone()) {

@@ -352,7 +352,7 @@ mod tests {
             ),
             (
                 json!({"inputs": [{"id": "x", "url": "srt://x"}]}),
-                "input_scheme_unsupported",
+                "url_invalid",
                 "inputs[0].url",
             ),
             (
@@ -457,7 +457,7 @@ mod tests {
                 "dash.latency_ms",
             ),
             (
-                json!({"name": "a", "inputs": [{"id": "m", "url": "srt://x"}]}),
+                json!({"name": "a", "inputs": [{"id": "m", "url": "udp://x:1"}]}),
                 "input_scheme_unsupported",
                 "inputs[0].url",
             ),

@@ -41,11 +41,14 @@ fn array_for_object(given: &Value, read: &Value, path: &str) -> Option<String> {
     }
 }
 
-/// RFC 7396.
+/// RFC 7396. Forms of a secret are no objects with members to merge: one stands for the other.
 pub(crate) fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        target.clone_from(patch);
-        return;
+    let patch = match patch {
+        Value::Object(members) if !is_kept(target) && !is_kept(patch) => members,
+        _ => {
+            target.clone_from(patch);
+            return;
+        }
     };
     if !target.is_object() {
         *target = Value::Object(Map::new());
@@ -62,6 +65,11 @@ pub(crate) fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
+/// A secret that is there, as it is shown. Nothing else has a member of that name and value.
+fn is_kept(value: &Value) -> bool {
+    *value == json!({"set": true})
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +79,18 @@ mod tests {
         let mut target = json!({"a": {"b": 1, "c": 2}, "d": 3});
         merge(&mut target, &json!({"a": {"b": null, "e": 4}, "d": [1]}));
         assert_eq!(target, json!({"a": {"c": 2, "e": 4}, "d": [1]}));
+    }
+
+    #[test]
+    fn one_form_of_a_secret_takes_the_place_of_another() {
+        let (kept, env) = (json!({"set": true}), json!({"env": "WEIR_KEY"}));
+        for (from, to) in [(&kept, &env), (&env, &kept), (&kept, &kept)] {
+            let mut target = json!({"key": from, "id": "main"});
+            merge(&mut target, &json!({"key": to}));
+            assert_eq!(target, json!({"key": to, "id": "main"}));
+        }
+        let mut labels = json!({"labels": {"env": "prod"}});
+        merge(&mut labels, &json!({"labels": {"set": "3"}}));
+        assert_eq!(labels, json!({"labels": {"env": "prod", "set": "3"}}));
     }
 }

@@ -38,6 +38,15 @@ impl Scheme {
         }
     }
 
+    /// What is wrong with a URL of a scheme that we speak ourselves.
+    pub(crate) fn fault(url: &str) -> Option<String> {
+        match url.split_once("://")?.0 {
+            "rtmp" | "rtmps" => Some(url.parse::<rtmp::Url>().err()?.to_string()),
+            "srt" => Some(url.parse::<srt::Url>().err()?.to_string()),
+            _ => None,
+        }
+    }
+
     fn over_http(url: &str) -> Option<Self> {
         let url = url::Url::parse(url).ok().filter(url::Url::has_host)?;
         let path = url.path().to_ascii_lowercase();
@@ -95,6 +104,17 @@ fn before_query(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_that_is_not_one_says_why() {
+        let fault = |url| Scheme::fault(url).unwrap_or_default();
+        assert_eq!(
+            fault("srt://h:1?passphrase=short"),
+            "a passphrase has 10 to 79 bytes"
+        );
+        assert!(!fault("rtmp://host").is_empty());
+        assert_eq!(fault("udp://host:1"), "");
+    }
 
     #[test]
     fn a_url_says_how_it_comes() {

@@ -117,7 +117,7 @@ async fn a_refused_request_changes_nothing() {
             "/streams/a%2Fnews/inputs/main",
             json!({"url": "srt://x"}),
             422,
-            "input_scheme_unsupported",
+            "url_invalid",
         ),
         (
             "GET",

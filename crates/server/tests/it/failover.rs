@@ -237,6 +237,10 @@ async fn inputs_keep_their_secrets_and_never_feed_themselves() {
             "key_invalid",
         ),
         (
+            json!({"id": "x", "url": "srt://h:1?passphrase=short"}),
+            "url_invalid",
+        ),
+        (
             json!({"id": "x", "url": "http://h/x.mp4"}),
             "input_scheme_unsupported",
         ),

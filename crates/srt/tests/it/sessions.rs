@@ -1,6 +1,7 @@
 //! Sessions with libsrt, in all four directions.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -315,6 +316,30 @@ async fn what_is_held_is_played_when_the_peer_says_goodbye() {
     assert_eq!(receive(&mut listening, 500).await, all(500));
     let ended = timeout(PATIENCE, listening.next(&mut out)).await.unwrap();
     assert!(matches!(ended, Ok(false)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn what_comes_faster_than_it_is_taken_is_counted_and_comes_again() {
+    let config = Config {
+        latency: Duration::from_secs(5),
+        ..Config::default()
+    };
+    let (mut listening, mut calling) = ours(config, Duration::ZERO).await;
+    for n in 0..5_000 {
+        calling.send(Bytes::from(numbered(n)));
+    }
+    let overflowed = || listening.stats().overflowed.load(Relaxed);
+    let mut out = Vec::new();
+    let flooding = async {
+        while overflowed() == 0 {
+            let _ = timeout(Duration::from_millis(1), calling.next(&mut out)).await;
+        }
+    };
+    timeout(PATIENCE, flooding).await.unwrap();
+    tokio::select! {
+        ended = calling.next(&mut out) => panic!("{ended:?}"),
+        numbers = receive(&mut listening, 5_000) => assert_eq!(numbers, all(5_000)),
+    }
 }
 
 #[tokio::test]
