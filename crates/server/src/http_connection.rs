@@ -76,16 +76,11 @@ impl Activity {
         Busy(Arc::clone(self))
     }
 
-    /// Whether there was a first request.
-    pub(crate) fn asked(&self) -> bool {
-        self.asked.load(Relaxed)
-    }
-
     /// Returns once nothing was asked for too long (`first` for the first request, `later` after),
     /// or an answer was not taken for as long as `stall`.
     pub(crate) async fn over(&self, first: Duration, later: Duration, stall: Duration) -> Over {
         loop {
-            let most = if self.asked() { later } else { first };
+            let most = if self.was_asked() { later } else { first };
             let now = Instant::now();
             let slowest = lock(&self.answers).taken.values().min().copied();
             let stalled = slowest.map(|at| at + stall);

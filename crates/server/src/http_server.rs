@@ -204,7 +204,7 @@ fn builder(config: &Http) -> Builder<TokioExecutor> {
 /// Who came just before a stop, and shakes hands or writes yet, still has an answer.
 async fn closing(shared: &Shared, activity: &Activity) {
     shared.stop.cancelled().await;
-    if !activity.asked() {
+    if !activity.was_asked() {
         tokio::time::sleep(FAREWELL).await;
     }
 }
@@ -242,6 +242,10 @@ async fn connection(
         () = closing(shared, &activity) => Over::Idle,
         over = activity.over(first, later, stall) => over,
     };
+    if over == Over::Idle && !activity.was_asked() && !shared.stop.is_cancelled() {
+        // Half a header is waited for no longer, and has no answer.
+        return Ok(());
+    }
     if over == Over::Idle {
         connection.as_mut().graceful_shutdown();
         over = tokio::select! {

@@ -10,7 +10,7 @@ use srt::PortStats;
 
 use crate::door::Reject;
 use crate::families::Families;
-use crate::runtime::{Manager, clock_error};
+use crate::runtime::{Manager, clock_error, lock};
 use crate::{event_metrics, logging, stream_metrics};
 
 /// What the server itself counts.
@@ -215,6 +215,11 @@ impl Metrics {
                 let labels = [("reason", reason)];
                 let name = "weir_srt_ignored_datagrams_total";
                 families.counter(name, help, &labels, count.load(Relaxed));
+            }
+            let help = "Handshakes that SRT's port refused before anybody was asked, by reason";
+            for (reason, count) in &*lock(&port.refused) {
+                let name = "weir_srt_turned_away_total";
+                families.counter(name, help, &[("reason", reason)], *count);
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Reject};
 use crate::handshake::{Delays, Extensions, Handshake, MAGIC, Request};
 use crate::keys::Keys;
 use crate::link::{Agreed, timestamp};
-use crate::packet::Parity;
+use crate::packet::{Head, Kind, Parity};
 use crate::seq::Seq;
 use crate::session::{Inbound, Parts, Session, since};
 use crate::stats::Stats;
@@ -295,10 +295,21 @@ impl<'a> Call<'a> {
                 }) => {
                     return Err(ErrorKind::Refused(word - 1000));
                 }
+                Err(why) if want == Request::Conclusion && self.is_answer(&packet) => {
+                    return Err(ErrorKind::Handshake(why));
+                }
                 // Late answers to what was asked before, and media that overtook the answer.
                 _ => {}
             }
         }
+    }
+
+    /// Whether it is a handshake for us, such as it is.
+    fn is_answer(&self, packet: &[u8]) -> bool {
+        let Some(Head::Control(head)) = Head::read(packet) else {
+            return false;
+        };
+        head.kind == Kind::Handshake && head.destination == self.socket
     }
 
     fn session(self, answer: &Handshake, keys: Option<Keys>) -> Result<Session, ErrorKind> {

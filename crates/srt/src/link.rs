@@ -199,6 +199,9 @@ impl Link {
 
     /// A datagram of this connection.
     pub(crate) fn datagram(&mut self, packet: &[u8], now: Timestamp) {
+        if self.state != State::Open {
+            return;
+        }
         match Head::read(packet) {
             Some(Head::Data(head)) => self.data(head, &packet[HEAD..], now),
             Some(Head::Control(head)) => self.control(head, &packet[HEAD..], now),
@@ -212,14 +215,32 @@ impl Link {
         }
         self.heard = now;
         if self.deaf {
-            return count(&self.stats.broken, 1);
+            return;
         }
-        let mut payload = self.keep(payload);
         count(&self.stats.received, 1);
         count(&self.stats.received_bytes, payload.len() as u64);
         count(&self.stats.received_again, head.retransmitted.into());
         self.acks.packets = self.acks.packets.wrapping_add(1);
         self.acks.bytes += payload.len() as u64;
+        if self.receiver.is_late(head.seq) {
+            count(&self.stats.received_late, 1);
+        } else {
+            self.place(head, payload, now);
+        }
+        if self.acks.packets.is_multiple_of(LIGHT) {
+            let upto = self.receiver.acknowledged();
+            let cif = Ack {
+                upto,
+                ..Ack::default()
+            }
+            .write();
+            self.say(Kind::Ack, 0, cif, now);
+        }
+    }
+
+    /// A packet that may have a place: what has none pins no memory.
+    fn place(&mut self, head: Data, payload: &[u8], now: Timestamp) {
+        let mut payload = self.keep(payload);
         let opened = match (&self.keys, head.key) {
             (None, None) => true,
             (Some(keys), Some(parity)) => keys.open(parity, head.seq, &mut payload),
@@ -247,15 +268,6 @@ impl Link {
             Taken::Late => count(&self.stats.received_late, 1),
             Taken::Outside => count(&self.stats.broken, 1),
         }
-        if self.acks.packets.is_multiple_of(LIGHT) {
-            let upto = self.receiver.acknowledged();
-            let cif = Ack {
-                upto,
-                ..Ack::default()
-            }
-            .write();
-            self.say(Kind::Ack, 0, cif, now);
-        }
     }
 
     fn keep(&mut self, payload: &[u8]) -> BytesMut {
@@ -272,6 +284,7 @@ impl Link {
             Kind::Ack => self.acknowledged(head, cif, now),
             Kind::Nak => self.missed(cif, now),
             Kind::AckAck => self.answered(head, now),
+            Kind::DropRequest if self.deaf => {}
             Kind::DropRequest => {
                 if let Some((first, last)) = control::dropped(cif) {
                     let missing = self.receiver.give_up(first, last);
@@ -374,7 +387,7 @@ impl Link {
         }
         let away = now - std::mem::replace(&mut self.ran, now);
         if away > STALL {
-            self.heard += away;
+            self.heard = (self.heard + away).min(now);
         }
         if now - self.heard >= self.bounds.idle {
             self.state = State::Lost;
@@ -453,6 +466,11 @@ impl Link {
             destination: self.peer,
         };
         self.words.push_back((control, cif));
+    }
+
+    /// Behind what is to be said already.
+    pub(crate) fn say_goodbye(&mut self, now: Timestamp) {
+        self.say(Kind::Shutdown, 0, Bytes::from_static(&[0; 4]), now);
     }
 
     /// The last packet that is to be sent.

@@ -1,6 +1,6 @@
 //! A port that many call: who they are and what they want, before any media flows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -39,6 +39,11 @@ pub struct Listener {
     block: BytesMut,
 }
 
+/// Wrong passphrases of one address in a minute: each costs a millisecond of work.
+const GUESSES: u32 = 300;
+/// Addresses that they are counted of; with more of them all begin anew.
+const GUESSERS: usize = 4096;
+
 /// What came to a port and led nowhere.
 #[derive(Debug, Default)]
 pub struct PortStats {
@@ -48,6 +53,8 @@ pub struct PortStats {
     pub overflows: AtomicU64,
     /// Handshakes without a cookie of ours.
     pub cookies: AtomicU64,
+    /// Handshakes that were refused before anybody was asked, by [`Reject::name`].
+    pub refused: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 #[derive(Debug)]
@@ -57,7 +64,15 @@ struct Shared {
     cookies: Cookies,
     origin: Instant,
     table: Mutex<Table>,
+    guesses: Mutex<Guesses>,
     stats: Arc<PortStats>,
+}
+
+/// Passphrases that were wrong in this minute, by address.
+#[derive(Debug, Default)]
+struct Guesses {
+    minute: u64,
+    wrong: HashMap<IpAddr, u32>,
 }
 
 /// Where a session takes what comes for it.
@@ -93,6 +108,7 @@ impl Listener {
             cookies: Cookies::default(),
             origin: Instant::now(),
             table: Mutex::default(),
+            guesses: Mutex::default(),
             stats: Arc::default(),
         };
         Self {
@@ -168,6 +184,26 @@ impl Shared {
         }
     }
 
+    /// Looks at a passphrase, unless its address had too many wrong ones.
+    fn guess<T>(
+        &self,
+        peer: SocketAddr,
+        look: impl FnOnce() -> Result<T, Reject>,
+    ) -> Result<T, Reject> {
+        let address = peer.ip().to_canonical();
+        let guesses = || self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut known, minute) = (guesses(), self.minute());
+        if known.minute != minute || known.wrong.len() >= GUESSERS {
+            known.minute = minute;
+            known.wrong.clear();
+        }
+        if known.wrong.get(&address).is_some_and(|n| *n >= GUESSES) {
+            return Err(Reject::Overload);
+        }
+        drop(known);
+        look().inspect_err(|_| *guesses().wrong.entry(address).or_default() += 1)
+    }
+
     fn minute(&self) -> u64 {
         self.origin.elapsed().as_secs() / 60
     }
@@ -202,7 +238,7 @@ impl Shared {
         let cookie = crate::packet::word(packet, 44);
         let socket = crate::packet::word(packet, 40);
         if packet.len() >= 64 && self.cookies.knows(cookie, peer, self.minute()) {
-            self.refuse(socket, peer, why);
+            self.turn_away(socket, peer, why);
         } else {
             self.stats.strays.fetch_add(1, Relaxed);
         }
@@ -218,6 +254,18 @@ impl Shared {
             ..Handshake::to(shake.socket, self.config.packets)
         };
         self.wire.try_send(&answer.write(peer.ip()), peer);
+    }
+
+    /// Nobody else hears of it.
+    fn turn_away(&self, socket: u32, peer: SocketAddr, why: Reject) {
+        let mut refused = self
+            .stats
+            .refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *refused.entry(why.name()).or_default() += 1;
+        drop(refused);
+        self.refuse(socket, peer, why);
     }
 
     fn refuse(&self, socket: u32, peer: SocketAddr, why: Reject) {
@@ -248,11 +296,11 @@ impl Shared {
             None => {}
         }
         if shake.version != 5 || shake.extensions.delays.is_none() {
-            shared.refuse(shake.socket, peer, Reject::Version);
+            shared.turn_away(shake.socket, peer, Reject::Version);
             return None;
         }
         if !shared.table().admit(caller, &shared.config) {
-            shared.refuse(shake.socket, peer, Reject::Overload);
+            shared.turn_away(shake.socket, peer, Reject::Overload);
             return None;
         }
         Some(Request {
@@ -395,13 +443,16 @@ impl Request {
     /// be asked again, about another one.
     ///
     /// # Errors
-    /// It does not know the passphrase, or encrypts where it is not to. It was not told so yet.
+    /// It does not know the passphrase, or encrypts where it is not to; or too many of its address
+    /// did not know one. It was not told so yet.
     pub fn unlock(&mut self, passphrase: Option<Passphrase>) -> Result<(), Reject> {
         self.unlocked = None;
         self.unlocked = Some(match (passphrase, &self.shake.extensions.key) {
             (None, None) => None,
             (Some(passphrase), Some(message)) => {
-                Some((Material::read(message, &passphrase)?, passphrase))
+                let look = || Material::read(message, &passphrase);
+                let material = self.pending.shared.guess(self.peer(), look)?;
+                Some((material, passphrase))
             }
             _ => return Err(Reject::Unsecure),
         });

@@ -95,6 +95,12 @@ impl Receiver {
         !self.gaps.is_empty()
     }
 
+    /// Whether it is there already, or its time is over.
+    pub(crate) fn is_late(&self, seq: Seq) -> bool {
+        let index = seq.index(self.next);
+        index.is_none_or(|index| matches!(self.slots.get(index), Some(Some(_))))
+    }
+
     /// Takes a packet that is to be played `at`.
     pub(crate) fn push(&mut self, seq: Seq, payload: Option<Bytes>, at: Timestamp) -> Taken {
         let Some(index) = seq.index(self.next) else {
@@ -134,58 +140,51 @@ impl Receiver {
         Taken::Placed
     }
 
-    /// These numbers are missing no more, both ends in it.
-    fn found(&mut self, first: Seq, last: Seq) {
-        let mut at = 0;
-        while let Some(gap) = self.gaps.get(at).copied() {
-            if gap.first.since(last) > 0 {
-                return;
+    /// These numbers are missing no more, both ends in it. How many of them were.
+    fn found(&mut self, first: Seq, last: Seq) -> u64 {
+        let from = self.gaps.partition_point(|gap| gap.last.since(first) < 0);
+        let to = self.gaps.partition_point(|gap| gap.first.since(last) <= 0);
+        let mut found = 0;
+        let (mut before, mut behind) = (None, None);
+        for gap in self.gaps.drain(from..to.max(from)) {
+            let (mut start, mut end) = (gap.first, gap.last);
+            if first.since(start) > 0 {
+                start = first;
+                let last = first.plus(u32::MAX);
+                before = Some(Gap { last, ..gap });
             }
-            if gap.last.since(first) < 0 {
-                at += 1;
-                continue;
+            if end.since(last) > 0 {
+                end = last;
+                let first = last.next();
+                behind = Some(Gap { first, ..gap });
             }
-            self.gaps.remove(at);
-            if gap.last.since(last) > 0 {
-                let behind = Gap {
-                    first: last.next(),
-                    ..gap
-                };
-                self.gaps.insert(at, behind);
-            }
-            if first.since(gap.first) > 0 {
-                let before = Gap {
-                    last: first.plus(u32::MAX),
-                    ..gap
-                };
-                self.gaps.insert(at, before);
-                at += 1;
-            }
+            found += u64::from(end.since(start).unsigned_abs()) + 1;
         }
+        for rest in behind.into_iter().chain(before) {
+            self.gaps.insert(from, rest);
+        }
+        found
     }
 
     /// The sender says that these will not come, both ends in it. How many of them are missing.
     pub(crate) fn give_up(&mut self, first: Seq, last: Seq) -> u64 {
-        let missing = |gaps: &VecDeque<Gap>| -> u64 {
-            gaps.iter()
-                .map(|g| u64::from(g.last.since(g.first).unsigned_abs()) + 1)
-                .sum()
-        };
+        let found = self.found(first, last);
         // What never came and would have been next is not waited for either.
-        if let Some(index) = last.index(self.next)
-            && index < self.most
-            && index >= self.slots.len()
-            && first.since(self.end()) <= 0
-        {
-            let unseen = (index + 1 - self.slots.len()) as u64;
-            let before = missing(&self.gaps);
-            self.found(first, last);
-            self.slots.resize_with(index + 1, || None);
-            return before - missing(&self.gaps) + unseen;
+        let Some(end) = last.index(self.next).filter(|index| *index < self.most) else {
+            return found;
+        };
+        if end < self.slots.len() || first.since(self.end()) > 0 {
+            return found;
         }
-        let before = missing(&self.gaps);
-        self.found(first, last);
-        before - missing(&self.gaps)
+        let unseen = end + 1 - self.slots.len();
+        if self.due().is_some() {
+            self.slots.resize_with(end + 1, || None);
+        } else {
+            // Nothing is held that this would have to stand behind.
+            self.slots.clear();
+            self.next = last.next();
+        }
+        found + unseen as u64
     }
 
     /// Appends what is to be played now; how many packets were given up for it.
@@ -213,6 +212,8 @@ impl Receiver {
 
     /// Appends all that is there, whenever it was to be played.
     pub(crate) fn play_all(&mut self, out: &mut Vec<Bytes>) {
+        self.next = self.end();
+        self.gaps.clear();
         let held = self.slots.drain(..);
         out.extend(held.flatten().filter_map(|slot| slot.payload));
     }
@@ -389,7 +390,8 @@ mod tests {
         let mut receiver = got(&[0]);
         assert_eq!(played(&mut receiver, 0), (vec![0], 0));
         assert_eq!(receiver.give_up(FIRST.plus(1), FIRST.plus(90)), 90);
-        assert_eq!(put(&mut receiver, 150), Taken::Behind(59));
-        assert_eq!(played(&mut receiver, 150), (vec![150], 0));
+        assert_eq!(receiver.held(), 0);
+        assert_eq!(put(&mut receiver, 150), Taken::Placed);
+        assert_eq!(played(&mut receiver, 150), (vec![150], 59));
     }
 }

@@ -2,6 +2,9 @@
 
 use media::Span;
 
+/// Nobody asks for the same again sooner: libsrt and we wait for 20 ms, or 8 where time is short.
+const SOONEST: Span = Span::from_millis(7);
+
 /// Estimates of the round trip and of how it varies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rtt {
@@ -38,9 +41,9 @@ impl Rtt {
         self.mean + self.variation.times(4)
     }
 
-    /// Before this an answer cannot be expected.
+    /// Before this an answer cannot be expected. The peer has a say in it, but not the last word.
     pub(crate) fn soonest(&self) -> Span {
-        (self.mean - self.variation.times(4)).max(Span::ZERO)
+        (self.mean - self.variation.times(4)).max(SOONEST)
     }
 
     /// What was measured is taken as it is at first.

@@ -42,6 +42,8 @@ pub(crate) struct Sender {
     message: u32,
     keep: Span,
     most: usize,
+    /// All before it has arrived, as far as was told.
+    heard: Seq,
     /// When the first packet was sent of which nothing was acknowledged since.
     unheard: Option<Timestamp>,
 }
@@ -59,6 +61,7 @@ impl Sender {
             message: 1,
             keep: latency.max(KEEP) + MARGIN,
             most,
+            heard: first,
             unheard: None,
         }
     }
@@ -103,8 +106,12 @@ impl Sender {
 
     /// All before this number has arrived. `false` for what cannot be.
     pub(crate) fn acknowledge(&mut self, upto: Seq, room: Option<u32>) -> bool {
+        let is_newer = upto.since(self.heard) > 0;
         let Some(count) = upto.index(self.first) else {
-            // An old one, overtaken by a newer.
+            // Of what was given up meanwhile, or overtaken by a newer one.
+            if is_newer {
+                (self.heard, self.unheard) = (upto, None);
+            }
             return true;
         };
         if count > self.sent {
@@ -113,8 +120,8 @@ impl Sender {
         if let Some(room) = room {
             self.window = usize::try_from(room).unwrap_or(usize::MAX).max(2);
         }
-        if count > 0 {
-            self.unheard = None;
+        if is_newer {
+            (self.heard, self.unheard) = (upto, None);
         }
         self.forget(count);
         true
@@ -291,6 +298,23 @@ mod tests {
         assert!(sender.acknowledge(FIRST, Some(0)));
         assert!(!sender.acknowledge(FIRST.plus(1_000), None));
         assert_eq!(sender.held(), 140);
+    }
+
+    #[test]
+    fn who_acknowledges_what_was_given_up_is_heard() {
+        let mut sender = sender(10);
+        assert!(sender.give_up(at(1_021)).is_some());
+        assert_eq!(sender.push(Bytes::from_static(b"x"), None, at(1_021)), 0);
+        assert!(sender.next_new(at(1_021)).is_some());
+        assert_eq!(sender.unheard(at(1_100)), Span::from_millis(79));
+        assert!(sender.acknowledge(FIRST.plus(5), None));
+        assert_eq!(sender.unheard(at(1_100)), Span::ZERO);
+        assert!(sender.next_new(at(1_100)).is_none());
+        // The same again says nothing new.
+        assert_eq!(sender.push(Bytes::from_static(b"x"), None, at(1_100)), 0);
+        assert!(sender.next_new(at(1_100)).is_some());
+        assert!(sender.acknowledge(FIRST.plus(5), None));
+        assert_eq!(sender.unheard(at(1_200)), Span::from_millis(100));
     }
 
     #[test]

@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use media::{Span, Timestamp};
 use socket2::SockAddr;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::batch::Batch;
 use crate::config::Config;
@@ -26,6 +27,11 @@ use crate::udp::Wire;
 const TURN: usize = 128;
 /// Where a packet says when it was sent.
 const STAMP: std::ops::Range<usize> = 8..12;
+/// Who waits for the socket looks again after this: of those who share it tokio wakes the last one
+/// alone.
+const ROOM: Duration = Duration::from_millis(2);
+/// What is left to be sent at the end gets so long.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// A goodbye is said so often: nobody answers it.
 const GOODBYES: usize = 2;
 
@@ -98,7 +104,7 @@ impl Session {
             answer: parts.answer,
             batch: Batch::default(),
             origin: parts.origin,
-            alarm: Box::pin(sleep(std::time::Duration::ZERO)),
+            alarm: Box::pin(sleep(Duration::ZERO)),
             stats,
         }
     }
@@ -117,7 +123,7 @@ impl Session {
 
     /// How long what comes is held.
     #[must_use]
-    pub fn receive_latency(&self) -> std::time::Duration {
+    pub fn receive_latency(&self) -> Duration {
         self.link.receive_latency().to_duration()
     }
 
@@ -128,7 +134,7 @@ impl Session {
 
     /// For how long the peer has acknowledged nothing of what it is sent.
     #[must_use]
-    pub fn unheard(&self) -> std::time::Duration {
+    pub fn unheard(&self) -> Duration {
         self.link.unheard(since(self.origin)).to_duration()
     }
 
@@ -195,15 +201,15 @@ impl Session {
                     return Poll::Ready(Err(self.error(silent)));
                 }
             }
-            let due = self.origin + (self.link.deadline() - Timestamp::ZERO).to_duration();
+            let due = if blocked {
+                Instant::now() + ROOM
+            } else {
+                self.origin + (self.link.deadline() - Timestamp::ZERO).to_duration()
+            };
             if self.alarm.deadline() != due {
                 self.alarm.as_mut().reset(due);
             }
             if self.alarm.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if blocked && due <= Instant::now() {
-                // Time asks for what the socket has no room for.
                 return Poll::Pending;
             }
         }
@@ -264,10 +270,22 @@ impl Session {
         }
     }
 
-    /// Sends what may leave now, and says goodbye.
+    /// Sends what may leave now, and says goodbye; for a second at most.
     pub async fn close(mut self) {
         let now = since(self.origin);
-        poll_fn(|cx| self.flush(cx, now)).await;
+        let leaving = async {
+            self.drain(now).await;
+            self.link.say_goodbye(now);
+            self.drain(now).await;
+        };
+        // Who has no room for it learns it from silence.
+        let _ = timeout(FAREWELL, leaving).await;
+    }
+
+    async fn drain(&mut self, now: Timestamp) {
+        while poll_fn(|cx| Poll::Ready(self.flush(cx, now).is_pending())).await {
+            sleep(ROOM).await;
+        }
     }
 
     pub(crate) fn error(&self, kind: ErrorKind) -> Error {

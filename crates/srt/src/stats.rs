@@ -85,13 +85,12 @@ impl Stats {
 
     /// What became of packets of media to the peer, by the names that metrics show.
     #[must_use]
-    pub fn sent_packets(&self) -> [(&'static str, u64); 5] {
+    pub fn sent_packets(&self) -> [(&'static str, u64); 4] {
         [
             ("sent", &self.sent),
             ("lost", &self.sent_lost),
             ("retransmitted", &self.sent_again),
             ("dropped", &self.sent_dropped),
-            ("broken", &self.broken),
         ]
         .map(|(name, value)| (name, value.load(Relaxed)))
     }

@@ -20,7 +20,7 @@ use crate::secret;
 pub(super) const MAX_LATENCY: Span = Span::from_secs(4);
 
 /// What players connect by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Protocol {
     Rtmp,
@@ -37,8 +37,7 @@ struct Seats {
     /// By the order that they came in.
     here: BTreeMap<u64, Arc<Player>>,
     came: u64,
-    /// By protocol.
-    past: [PlayFigures; 3],
+    past: BTreeMap<Protocol, PlayFigures>,
 }
 
 /// One of them. Its counters are its own: a stream's are sums.
@@ -120,7 +119,7 @@ impl Players {
         seats.came += 1;
         let place = seats.came;
         seats.here.insert(place, Arc::clone(&player));
-        seats.past[protocol as usize].ever += 1;
+        seats.past.entry(protocol).or_default().ever += 1;
         drop(seats);
         events.tell(stream, &told);
         Session {
@@ -136,7 +135,7 @@ impl Players {
 
     pub(crate) fn figures(&self, protocol: Protocol) -> PlayFigures {
         let seats = self.seats();
-        let mut sum = seats.past[protocol as usize].clone();
+        let mut sum = seats.past.get(&protocol).cloned().unwrap_or_default();
         for player in seats.of(protocol) {
             sum += player;
             sum.now += 1;
@@ -152,7 +151,9 @@ impl Players {
     pub(crate) fn round_trips(&self) -> Vec<u64> {
         let seats = self.seats();
         let links = seats.here.values().filter_map(|p| p.link.as_ref());
-        let mut all: Vec<_> = links.map(|link| link.rtt_us.load(Relaxed)).collect();
+        let all = links.map(|link| link.rtt_us.load(Relaxed));
+        // Of who has just come none is known.
+        let mut all: Vec<_> = all.filter(|rtt| *rtt > 0).collect();
         all.sort_unstable();
         all
     }
@@ -219,7 +220,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         let mut seats = self.players.seats();
         seats.here.remove(&self.place);
-        seats.past[self.player.protocol as usize] += &*self.player;
+        *seats.past.entry(self.player.protocol).or_default() += &*self.player;
         drop(seats);
         let told = Event::SessionClosed {
             session: self.player.id.clone(),

@@ -260,6 +260,10 @@ fn a_peer_that_is_gone_is_missed() {
 fn a_machine_that_stood_still_loses_nobody() {
     let mut world = World::new(pair(|| None));
     world.run(at(3_000_000), &mut |_| false);
+    // What waited in the socket is read before time is looked at.
+    let mut keep_alive = world.links[1].goodbye(at(3_000_000));
+    keep_alive[1] = 1;
+    world.links[0].datagram(&keep_alive, at(13_000_000));
     for link in &mut world.links {
         link.advance(at(13_000_000));
         assert_eq!(link.state(), State::Open);
@@ -267,6 +271,32 @@ fn a_machine_that_stood_still_loses_nobody() {
     world.now = at(13_000_000);
     world.run(at(19_000_000), &mut |_| true);
     assert_eq!(world.links.each_ref().map(Link::state), [State::Lost; 2]);
+}
+
+#[test]
+fn who_takes_nothing_holds_nothing() {
+    let mut world = World::new(pair(|| None));
+    world.links[1].take_nothing();
+    let first = Seq::new(0x7fff_ff00);
+    let drop = control::write_dropped(first, first.plus(2_000));
+    world.links[0].say(Kind::DropRequest, 0, drop, at(0));
+    world.stream(300, |_| false);
+    assert_eq!(world.links[1].receiver.held(), 0);
+    assert!(world.played.is_empty());
+}
+
+#[test]
+fn nothing_is_taken_behind_a_goodbye() {
+    let mut world = World::new(pair(|| None));
+    world.send(0);
+    world.links[0].say_goodbye(at(0));
+    world.send(1);
+    world.run(at(100_000), &mut |_| false);
+    assert_eq!(world.links[1].state(), State::Closed);
+    let mut out = Vec::new();
+    world.links[1].play_all(&mut out);
+    assert!(out.is_empty(), "words come before media");
+    assert_eq!(world.links[1].receiver.held(), 0);
 }
 
 #[test]

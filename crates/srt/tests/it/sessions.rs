@@ -359,3 +359,29 @@ async fn who_is_let_in_late_plays_with_the_latency_that_was_agreed_on() {
     let took = sent.elapsed();
     assert!((295..700).contains(&took.as_millis()), "{took:?}");
 }
+
+#[tokio::test]
+async fn who_guesses_too_often_is_not_looked_at() {
+    let mut listener = listener(Config::default()).await;
+    let port = listener.local_addr().unwrap().port();
+    let url = format!("srt://127.0.0.1:{port}?streamid=x&passphrase=a-wrong-guess");
+    let url: Url = url.parse().unwrap();
+    let anywhere = srt::Allowed::new(|_| true);
+    let taking = tokio::spawn(async move {
+        let mut refused = Vec::new();
+        while refused.len() < 301 {
+            let mut request = listener.accept().await.unwrap();
+            let why = request.unlock(Passphrase::new(PASSPHRASE)).unwrap_err();
+            request.reject(why);
+            refused.push(why);
+        }
+        refused
+    });
+    for _ in 0..301 {
+        let called = srt::dial(&url, &anywhere, Config::default(), Arc::default());
+        assert!(called.await.is_err());
+    }
+    let refused = taking.await.unwrap();
+    assert!(refused[..300].iter().all(|why| *why == Reject::BadSecret));
+    assert_eq!(refused[300], Reject::Overload);
+}

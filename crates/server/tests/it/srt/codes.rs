@@ -134,6 +134,11 @@ async fn who_is_refused_is_told_why() {
     let own = "Application-defined rejection reason";
     libsrt_hears(&s, "read:asked", own).await;
     libsrt_hears(&s, "read:nope", own).await;
+    // What we do not speak is refused before anybody is asked.
+    let filter = "read:asked&packetfilter=fec,cols:10,rows:5";
+    libsrt_hears(&s, filter, "Packet Filter").await;
+    let line = "weir_srt_turned_away_total{reason=\"filter\"} ";
+    s.until("/metrics", |a| a.body.contains(line)).await;
     let mut second = send(OLD, &s, &file, "publish:busy:k1");
     assert!(!ends("a second publisher", &mut second).await.success());
     no_room_for_a_fifth(&s).await;
