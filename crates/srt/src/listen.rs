@@ -39,8 +39,9 @@ pub struct Listener {
     block: BytesMut,
 }
 
-/// Wrong passphrases of one address in a minute: each costs a millisecond of work.
-const GUESSES: u32 = 300;
+/// Wrong passphrases of one address in a minute: each costs a millisecond of work. Many may share an
+/// address, so it takes a flood.
+const GUESSES: u32 = 3_000;
 /// Addresses that they are counted of; with more of them all begin anew.
 const GUESSERS: usize = 4096;
 

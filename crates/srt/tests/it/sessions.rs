@@ -369,7 +369,7 @@ async fn who_guesses_too_often_is_not_looked_at() {
     let anywhere = srt::Allowed::new(|_| true);
     let taking = tokio::spawn(async move {
         let mut refused = Vec::new();
-        while refused.len() < 301 {
+        while refused.len() < 3_001 {
             let mut request = listener.accept().await.unwrap();
             let why = request.unlock(Passphrase::new(PASSPHRASE)).unwrap_err();
             request.reject(why);
@@ -377,11 +377,11 @@ async fn who_guesses_too_often_is_not_looked_at() {
         }
         refused
     });
-    for _ in 0..301 {
+    for _ in 0..3_001 {
         let called = srt::dial(&url, &anywhere, Config::default(), Arc::default());
         assert!(called.await.is_err());
     }
     let refused = taking.await.unwrap();
-    assert!(refused[..300].iter().all(|why| *why == Reject::BadSecret));
-    assert_eq!(refused[300], Reject::Overload);
+    assert!(refused[..3_000].iter().all(|why| *why == Reject::BadSecret));
+    assert_eq!(refused[3_000], Reject::Overload);
 }

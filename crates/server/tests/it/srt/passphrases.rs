@@ -6,7 +6,7 @@ use super::{
     OLD, clip, code, current, decodes, libsrt_hears, refused, says, send, stream, told_of,
 };
 use crate::events::history;
-use crate::server::{Running, config};
+use crate::server::{Running, config, pause};
 
 const IN: &str = "passphrase=geheim-hinein";
 const OUT: &str = "passphrase=geheim-heraus";
@@ -88,6 +88,7 @@ async fn each_direction_has_its_own() {
     let strangers = async {
         loop {
             assert_eq!(code(&s, &stranger).await, bad);
+            pause().await;
         }
     };
     let missed = json!({"reason": "timed out while waiting for the peer"});
