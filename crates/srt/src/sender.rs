@@ -106,22 +106,19 @@ impl Sender {
 
     /// All before this number has arrived. `false` for what cannot be.
     pub(crate) fn acknowledge(&mut self, upto: Seq, room: Option<u32>) -> bool {
-        let is_newer = upto.since(self.heard) > 0;
-        let Some(count) = upto.index(self.first) else {
-            // Of what was given up meanwhile, or overtaken by a newer one.
-            if is_newer {
-                (self.heard, self.unheard) = (upto, None);
-            }
-            return true;
-        };
-        if count > self.sent {
+        let count = upto.index(self.first);
+        if count.is_some_and(|count| count > self.sent) {
             return false;
         }
+        if upto.since(self.heard) > 0 {
+            (self.heard, self.unheard) = (upto, None);
+        }
+        let Some(count) = count else {
+            // Of what was given up meanwhile, or overtaken by a newer one.
+            return true;
+        };
         if let Some(room) = room {
             self.window = usize::try_from(room).unwrap_or(usize::MAX).max(2);
-        }
-        if is_newer {
-            (self.heard, self.unheard) = (upto, None);
         }
         self.forget(count);
         true

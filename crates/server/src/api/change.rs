@@ -1,5 +1,7 @@
 //! How a configuration changes: read, edited, checked, saved, applied, one at a time.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 use store::{Kind, Record};
@@ -11,6 +13,7 @@ use super::view::etag;
 use super::{Api, Problem};
 use crate::events::{Event, StopReason};
 use crate::model::{self, Definition};
+use crate::runtime::Stream;
 
 /// A stream as it is kept, and what that says.
 pub(super) type Stored = (Record, Definition);
@@ -217,7 +220,16 @@ pub(super) async fn restart(api: Api, name: String) -> Result<(), Problem> {
     .await
 }
 
-pub(super) fn disabled() -> Problem {
+/// What runs of a stream.
+pub(super) async fn running(api: &Api, name: &str) -> Result<Arc<Stream>, Problem> {
+    if let Some(stream) = api.manager.get(name) {
+        return Ok(stream);
+    }
+    find(api, name).await?;
+    Err(disabled())
+}
+
+fn disabled() -> Problem {
     let why = "the stream is disabled";
     Problem::new(StatusCode::CONFLICT, "stream_disabled", why)
 }

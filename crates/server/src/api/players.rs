@@ -8,9 +8,9 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::change::running;
 use super::extract::{Asked, Named, page_limit};
 use super::streams::StreamPath;
-use super::switch::running;
 use super::{Api, Problem};
 use crate::runtime::{Player, Protocol};
 

@@ -1,19 +1,16 @@
 //! `/api/v1/streams/{name}/switch`: the programme held on one input by hand.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use failover::NotFit;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::change::{disabled, find};
+use super::change::running;
 use super::extract::{Named, Sent};
 use super::streams::StreamPath;
 use super::{Api, Problem};
 use crate::model;
-use crate::runtime::Stream;
 
 /// Which input to hold the programme on.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -51,14 +48,6 @@ pub(super) async fn release(
         tracing::info!(stream = name, "released");
     }
     Ok(StatusCode::NO_CONTENT)
-}
-
-pub(super) async fn running(api: &Api, name: &str) -> Result<Arc<Stream>, Problem> {
-    if let Some(stream) = api.manager.get(name) {
-        return Ok(stream);
-    }
-    find(api, name).await?;
-    Err(disabled())
 }
 
 fn refused(why: NotFit) -> Problem {

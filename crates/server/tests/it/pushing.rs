@@ -653,6 +653,21 @@ fn resident_kib() -> u64 {
     rss.split_whitespace().next().unwrap().parse().unwrap()
 }
 
+/// So many KiB more, beside what a push has sent.
+fn is_little(grown: u64, sent: &Value) {
+    let megabytes = sent["bytes"].as_u64().unwrap() >> 20;
+    assert!(
+        grown < (megabytes << 10) * 3,
+        "{grown} KiB of {megabytes} MiB"
+    );
+}
+
+/// An address that nobody listens on.
+fn free() -> SocketAddr {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap()
+}
+
 /// About 20 Mb/s, so that sockets are full at once.
 fn busy(s: &Running) -> Child {
     current_ffmpeg(&format!(
@@ -686,13 +701,8 @@ async fn far_ends_that_do_not_read_hold_no_memory_and_disturb_nobody() {
     }
     let grown = resident_kib().saturating_sub(before);
     let sent = pushed(&s, 0, is("pushing")).await;
-    let megabytes = sent["bytes"].as_u64().unwrap() >> 20;
-    println!("{megabytes} MiB were pushed; {grown} KiB more are held");
     // Twelve queues of all that was sent would be as much twelve times.
-    assert!(
-        grown < (megabytes << 10) * 3,
-        "{grown} KiB of {megabytes} MiB"
-    );
+    is_little(grown, &sent);
     assert_eq!(
         (&sent["connections"], &sent["skips"]),
         (&json!(1), &json!(0))
@@ -754,9 +764,7 @@ async fn over_srt_too() {
 
 /// libsrt listens, and is not read from where `output` is a pipe.
 fn libsrt(output: Stdio) -> (Child, String) {
-    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let url = format!("srt://{}", free.local_addr().unwrap());
-    drop(free);
+    let url = format!("srt://{}", free());
     let listener = Command::new("srt-live-transmit")
         .args(["-q", &format!("{url}?mode=listener"), "file://con"])
         .stdin(Stdio::null())
@@ -800,12 +808,7 @@ async fn over_srt_to_who_does_not_read() {
         p["state"] == "pushing" && p["counters"]["srt_dropped_packets"] != 0
     })
     .await;
-    let megabytes = sent["bytes"].as_u64().unwrap() >> 20;
-    println!("{megabytes} MiB were pushed; {grown} KiB more are held");
-    assert!(
-        grown < (megabytes << 10) * 3,
-        "{grown} KiB of {megabytes} MiB"
-    );
+    is_little(grown, &sent);
     assert_eq!(
         [&sent["connections"], &sent["failures"], &sent["skips"]],
         [1, 0, 0]
@@ -821,9 +824,7 @@ async fn over_srt_to_who_does_not_read() {
 async fn over_srt_to_ffmpeg() {
     let (dir, s, file) = start().await;
     let taken = dir.path().join("taken.ts");
-    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
+    let address = free();
     let mut far = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(format!(
